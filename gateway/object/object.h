@@ -1,0 +1,175 @@
+/* object.h — where bytes live: one asynchronous interface over every kind of object store.
+ *
+ * A driver implements submit() and cancel() for the operations that it declares; wrappers (retry, verify, trace,
+ * fault) are drivers around a driver. The contract suite (tests/contract) is this header as a program and runs
+ * against every driver, bare and wrapped.
+ *
+ * Contract
+ *  O1 submit() never blocks on the store and calls done exactly once, on any thread, possibly before it returns.
+ *  O2 keys are written once: PUT and MP_COMPLETE to a key replace it atomically; a reader sees all or nothing.
+ *  O3 MS_OK of PUT, MP_PUT and MP_COMPLETE means durable: it survives a power cut.
+ *  O4 A read gives exactly length bytes or fails; nothing is said about bytes of the buffer after a failure.
+ *  O5 an operation that is not declared ends with MS_UNSUPPORTED and changes nothing.
+ *  O6 DELETE and MP_ABORT of what is not there succeed: both may be repeated. MP_COMPLETE repeated after a lost
+ *     reply succeeds when the object is there.
+ *  O7 MP_COMPLETE names each part's ETag; a part replaced since then is MS_CONFLICT and nothing is completed.
+ *  O8 after MP_COMPLETE or MP_ABORT every further MP_PUT of that upload is MS_NOT_FOUND.
+ *  O9 every operation ends: by its deadline at the latest, with MS_TIMEOUT.
+ *
+ * Threads: a struct ms_obj may be used by all threads. Request memory is the caller's from submit to done.
+ */
+#ifndef MS_OBJECT_OBJECT_H
+#define MS_OBJECT_OBJECT_H
+
+#include "base/buf.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "model/limits.h"
+#include "object/engine.h"
+
+#define MS_OBJ_OPS(X)                                                                              \
+    X(PUT)        /* key, body, meta -> etag */                                                    \
+    X(GET)        /* key, offset, length -> into */                                                \
+    X(HEAD)       /* key -> size, etag, meta */                                                    \
+    X(DELETE)     /* key */                                                                        \
+    X(LIST)       /* prefix in key, after, list_max -> entries in list, more */                    \
+    X(MP_CREATE)  /* key, meta -> upload_id */                                                     \
+    X(MP_PUT)     /* key, upload_id, part_no, part_offset, body -> etag */                         \
+    X(MP_COMPLETE) /* key, upload_id, parts -> etag */                                             \
+    X(MP_ABORT)   /* key, upload_id */                                                             \
+    X(MP_LIST)    /* prefix in key -> uploads in list (key, upload_id) */                          \
+    X(MP_PARTS)   /* key, upload_id -> parts in list (part_no, size, etag) */                      \
+    X(COPY)       /* source_key -> key */                                                          \
+    X(MP_COPY)    /* source_key, offset, length -> part of an upload */                            \
+    X(DELETE_MANY) /* keys */
+enum ms_obj_op {
+#define MS_OBJ_OP_ENUM(n) MS_OBJ_##n,
+    MS_OBJ_OPS(MS_OBJ_OP_ENUM)
+#undef MS_OBJ_OP_ENUM
+        MS_OBJ_OP_COUNT
+};
+
+/* What a driver can do beyond PUT, GET, HEAD, DELETE, LIST. */
+struct ms_obj_caps {
+    bool multipart;    /* MP_* but MP_COPY */
+    bool part_copy;    /* MP_COPY */
+    bool copy;         /* COPY */
+    bool batch_delete; /* DELETE_MANY */
+    bool presign_get, presign_put;
+    bool part_in_place; /* parts go to part_offset of the final file: sizes may differ freely */
+    uint64_t put_bytes_max;
+    uint64_t part_bytes_min; /* of every part but the last */
+};
+
+/* Bytes to send: memory, or a range of a file that stays open and unchanged until done. */
+struct ms_obj_body {
+    struct ms_view memory;
+    int fd;         /* used when memory.p is NULL and length > 0 */
+    uint64_t fd_offset;
+    uint64_t length;
+};
+
+/* Birth facts, stored with the object and never changed: what is needed to rebuild the catalogue. */
+#define MS_OBJ_META_MAX 8
+struct ms_obj_meta {
+    const char *content_type; /* NULL: application/octet-stream */
+    struct {
+        const char *key, *value; /* [a-z0-9-]{1,32}, printable ASCII up to 1 KiB */
+    } pair[MS_OBJ_META_MAX];
+    size_t pairs;
+};
+
+struct ms_obj_part {
+    uint32_t part_no; /* 1..MS_PARTS_MAX */
+    uint64_t size;
+    char etag[MS_ETAG_MAX + 1];
+};
+
+struct ms_obj_entry {
+    char key[MS_OBJECT_KEY_MAX + 1];
+    char upload_id[MS_UPLOAD_ID_MAX + 1]; /* MP_LIST */
+    uint64_t size;
+    struct ms_instant modified;           /* by the store's clock */
+    char etag[MS_ETAG_MAX + 1];
+};
+
+struct ms_obj_request {
+    enum ms_obj_op op;
+    /* input, borrowed until done */
+    const char *key;
+    const char *upload_id;
+    const char *source_key;
+    uint32_t part_no;
+    uint64_t part_offset;  /* of the part in the finished object */
+    uint64_t offset, length;
+    struct ms_obj_body body;
+    void *into;            /* GET: length bytes */
+    const struct ms_obj_meta *meta;
+    const struct ms_obj_part *parts; /* MP_COMPLETE: ascending part_no */
+    const char *const *keys;         /* DELETE_MANY */
+    size_t parts_n, keys_n;
+    const char *after;     /* LIST, MP_LIST: keys behind this one; NULL: from the start */
+    size_t list_max;       /* LIST, MP_LIST: 1..1000 */
+    int64_t timeout_ms;    /* 0: the driver's default, by operation and size */
+    void (*done)(struct ms_obj_request *request);
+    void *priv;            /* the caller's */
+
+    /* results, valid in done */
+    enum ms_code code;
+    struct ms_error error;
+    char ret_etag[MS_ETAG_MAX + 1];
+    char ret_upload_id[MS_UPLOAD_ID_MAX + 1];
+    uint64_t ret_size;
+    struct ms_buf ret_meta;   /* HEAD: lines "key=value\n"; content-type first. ms_buf_fini by the caller */
+    struct ms_obj_entry *ret_entries; /* LIST, MP_LIST: free() by the caller */
+    struct ms_obj_part *ret_parts;    /* MP_PARTS: free() by the caller */
+    size_t ret_n;
+    bool ret_more;
+
+    /* of the driver or wrapper that holds it now */
+    struct ms_task task;
+    struct ms_timer timer;
+    void *drv;
+    int cancelled; /* atomic */
+};
+
+struct ms_obj;
+struct ms_obj_ops {
+    const char *name;
+    void (*submit)(struct ms_obj *obj, struct ms_obj_request *request);
+    /* Ask a running request to end early with MS_CANCELLED; done still comes, with whichever result won. */
+    void (*cancel)(struct ms_obj *obj, struct ms_obj_request *request);
+    void (*close)(struct ms_obj *obj); /* needs: no request in flight. A wrapper closes what it wraps. */
+};
+struct ms_obj {
+    const struct ms_obj_ops *ops;
+    struct ms_obj_caps caps;
+    struct ms_engine *engine;
+};
+
+static inline void ms_obj_submit(struct ms_obj *obj, struct ms_obj_request *r) { obj->ops->submit(obj, r); }
+static inline void ms_obj_cancel(struct ms_obj *obj, struct ms_obj_request *r) { obj->ops->cancel(obj, r); }
+void ms_obj_close(struct ms_obj *obj); /* NULL is fine */
+
+/* The blocking form: submit and wait. For commands, tests and background workers. */
+MS_NODISCARD enum ms_code ms_obj_run(struct ms_obj *obj, struct ms_obj_request *request,
+                                     struct ms_error *reterr);
+
+/* ---- opening ------------------------------------------------------------------------------------------------ */
+
+struct ms_obj_options {
+    const char *url;  /* "dir:/abs/path", "mem:"; s3: and libs3: later */
+    struct ms_engine *engine;
+    struct ms_random *random;
+    struct ms_log *log;
+    bool create;      /* dir: make the folder */
+    unsigned tries_max;  /* retry wrapper; 0: 5 */
+    bool trace;          /* one log line a call */
+    const char *faults;  /* tests: script of the fault wrapper, or NULL (wrap_fault.h) */
+    struct ms_id store_id; /* marker object: another store's prefix is refused with MS_FOREIGN */
+};
+/* URL -> driver -> wrappers, on one screen (open.c). Errors: MS_CONFIG url; MS_FOREIGN; MS_UNAVAILABLE; MS_IO. */
+MS_NODISCARD enum ms_code ms_obj_open(const struct ms_obj_options *options, struct ms_obj **ret_obj,
+                                      struct ms_error *reterr);
+
+#endif
