@@ -1,0 +1,107 @@
+/* keys.h — the key layout of every table: one function per table, one byte of table first.
+ *
+ * Integers big-endian, ids raw, names last. Keys start with the tenant behind the table byte, so that a tenant is
+ * a range and a foreign id cannot be reached; GLOBAL tables are the exceptions.
+ *
+ *   META      'M'                                    meta            GLOBAL
+ *   TENANT    'T' tenant                             tenant          GLOBAL
+ *   TNAME     't' tenant name                        tenant id       GLOBAL
+ *   AOWNER    'a' asset                              tenant id       GLOBAL   who owns an asset id
+ *   OBJECT    'O' object                             object          GLOBAL
+ *   HASHES    'H' object, chunk u32                  hashes          GLOBAL
+ *   TOMB      'K' object                             tombstone       GLOBAL
+ *   INTENT    'J' instance, intent                   intent          GLOBAL   belongs to a process
+ *   PART      'q' intent, part_no u32                part            GLOBAL
+ *   LEASE     'S' tenant, ino u64, instance          lease
+ *   USAGE     'U' tenant                             usage
+ *   ASSET     'A' tenant, asset                      asset
+ *   FILE      'F' tenant, asset, file                file
+ *   VERSION   'V' tenant, version                    version
+ *   INODE     'I' tenant, ino u64                    inode
+ *   NAME      'N' tenant, parent u64, NFC name       name
+ *   ENTRY     'n' tenant, parent u64, seq u64        entry
+ *   LINK      'p' tenant, ino u64, parent u64, seq   link
+ *   SYMLINK   'y' tenant, ino u64                    target text
+ *   XATTR     'X' tenant, ino u64, name              bytes
+ *   BIN       'B' tenant, bin                        bin
+ *   BINASSET  'b' tenant, asset                      bin id
+ *   DUE       'D' tenant, instant i64, kind u8, id   due
+ *   LEDGER    'L' tenant, seq u64                    ledger
+ *   AUDIT     'E' tenant, seq u64                    audit
+ *   CHAIN     'C' tenant, 'L' or 'E'                 chain
+ *   TREEOP    'R' tenant, treeop                     treeop
+ *   ORPHAN    'o' tenant, ino u64                    opener instance   so that recovery need not walk inodes
+ * The store keeps its own rows under 0x00 (processes, numbers, feed, last instant).
+ */
+#ifndef MS_MODEL_KEYS_H
+#define MS_MODEL_KEYS_H
+
+#include "base/codec.h"
+#include "model/limits.h"
+
+/* A key being built: MS_AUTO is not needed. view is valid while the struct lives and is not moved. */
+struct ms_key {
+    uint8_t bytes[480];
+    size_t len;
+};
+static inline struct ms_view ms_key_view(const struct ms_key *k) { return ms_view_of(k->bytes, k->len); }
+
+struct ms_key ms_key_meta(void);
+struct ms_key ms_key_tenant(struct ms_tenant_id t);
+struct ms_key ms_key_tenants(void);                       /* prefix */
+struct ms_key ms_key_tname(const char *name);
+struct ms_key ms_key_aowner(struct ms_asset_id a);
+struct ms_key ms_key_object(struct ms_object_id o);
+struct ms_key ms_key_objects(void);                       /* prefix */
+struct ms_key ms_key_hashes(struct ms_object_id o, uint32_t chunk);
+struct ms_key ms_key_hashes_of(struct ms_object_id o);    /* prefix */
+struct ms_key ms_key_tomb(struct ms_object_id o);
+struct ms_key ms_key_tombs(void);                         /* prefix */
+struct ms_key ms_key_intent(struct ms_instance_id i, struct ms_intent_id n);
+struct ms_key ms_key_intents_of(struct ms_instance_id i); /* prefix */
+struct ms_key ms_key_intents(void);                       /* prefix */
+struct ms_key ms_key_part(struct ms_intent_id n, uint32_t part_no);
+struct ms_key ms_key_parts_of(struct ms_intent_id n);     /* prefix */
+struct ms_key ms_key_lease(struct ms_tenant_id t, uint64_t ino, struct ms_instance_id i);
+struct ms_key ms_key_leases_of(struct ms_tenant_id t);    /* prefix */
+struct ms_key ms_key_usage(struct ms_tenant_id t);
+struct ms_key ms_key_asset(struct ms_tenant_id t, struct ms_asset_id a);
+struct ms_key ms_key_assets_of(struct ms_tenant_id t);    /* prefix */
+struct ms_key ms_key_file(struct ms_tenant_id t, struct ms_asset_id a, struct ms_file_id f);
+struct ms_key ms_key_files_of(struct ms_tenant_id t, struct ms_asset_id a); /* prefix */
+struct ms_key ms_key_version(struct ms_tenant_id t, struct ms_version_id v);
+struct ms_key ms_key_versions_of(struct ms_tenant_id t);  /* prefix */
+struct ms_key ms_key_inode(struct ms_tenant_id t, uint64_t ino);
+struct ms_key ms_key_inodes_of(struct ms_tenant_id t);    /* prefix */
+struct ms_key ms_key_name(struct ms_tenant_id t, uint64_t parent, const char *nfc);
+struct ms_key ms_key_names_of(struct ms_tenant_id t, uint64_t parent); /* prefix */
+struct ms_key ms_key_entry(struct ms_tenant_id t, uint64_t parent, uint64_t seq);
+struct ms_key ms_key_entries_of(struct ms_tenant_id t, uint64_t parent); /* prefix */
+struct ms_key ms_key_link(struct ms_tenant_id t, uint64_t ino, uint64_t parent, uint64_t seq);
+struct ms_key ms_key_links_of(struct ms_tenant_id t, uint64_t ino); /* prefix */
+struct ms_key ms_key_symlink(struct ms_tenant_id t, uint64_t ino);
+struct ms_key ms_key_xattr(struct ms_tenant_id t, uint64_t ino, const char *name);
+struct ms_key ms_key_xattrs_of(struct ms_tenant_id t, uint64_t ino); /* prefix */
+struct ms_key ms_key_bin(struct ms_tenant_id t, struct ms_bin_id b);
+struct ms_key ms_key_bins_of(struct ms_tenant_id t);      /* prefix */
+struct ms_key ms_key_binasset(struct ms_tenant_id t, struct ms_asset_id a);
+struct ms_key ms_key_due(struct ms_tenant_id t, struct ms_instant at, uint8_t kind, struct ms_id id);
+struct ms_key ms_key_dues_of(struct ms_tenant_id t);      /* prefix */
+struct ms_key ms_key_ledger(struct ms_tenant_id t, uint64_t seq);
+struct ms_key ms_key_ledgers_of(struct ms_tenant_id t);   /* prefix */
+struct ms_key ms_key_audit(struct ms_tenant_id t, uint64_t seq);
+struct ms_key ms_key_audits_of(struct ms_tenant_id t);    /* prefix */
+struct ms_key ms_key_chain(struct ms_tenant_id t, char which);
+struct ms_key ms_key_treeop(struct ms_tenant_id t, struct ms_treeop_id r);
+struct ms_key ms_key_treeops_of(struct ms_tenant_id t);   /* prefix */
+struct ms_key ms_key_orphan(struct ms_tenant_id t, uint64_t ino);
+struct ms_key ms_key_orphans_of(struct ms_tenant_id t);   /* prefix */
+
+/* The parts of a key behind its table byte, for scans. Errors: MS_CORRUPT wrong length. */
+MS_NODISCARD enum ms_code ms_key_split_due(struct ms_view key, struct ms_tenant_id *ret_t,
+                                           struct ms_instant *ret_at, uint8_t *ret_kind,
+                                           struct ms_id *ret_id, struct ms_error *reterr);
+MS_NODISCARD enum ms_code ms_key_split_link(struct ms_view key, uint64_t *ret_ino, uint64_t *ret_parent,
+                                            uint64_t *ret_seq, struct ms_error *reterr);
+
+#endif
