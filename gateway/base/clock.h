@@ -10,6 +10,7 @@
 #include "base/time.h"
 
 #include <pthread.h>
+#include <time.h>
 
 struct ms_clock {
     /* Wall time, UTC. May jump. */
@@ -39,6 +40,8 @@ void ms_clock_fake_advance(struct ms_clock_fake *fake, int64_t ms);
 
 /* Sleep on the real machine; for the engine's timer and the writer's pause only. */
 void ms_clock_sleep_ns(int64_t ns);
+/* The instant of CLOCK_MONOTONIC that lies ns (>= 0) ahead: what pthread_cond_clockwait wants. */
+struct timespec ms_clock_mono_deadline(int64_t ns);
 /* CLOCK_REALTIME as timespec for file times (st_atim …) of the injected clock. */
 struct timespec ms_clock_timespec(const struct ms_clock *clock);
 
