@@ -1,0 +1,86 @@
+/* change.h — the few steps of which every write operation is made, each keeping its invariant inside one transaction.
+ *
+ * I4 usage equals the fold of the ledger; I5 every non-final asset with a deadline has exactly one due row; every
+ * change of state is one audit row; an object's refs equal the versions that name it. No other file touches
+ * counters, chains, due rows or refs. Called inside write operations only.
+ */
+#ifndef MS_SERVICE_CHANGE_H
+#define MS_SERVICE_CHANGE_H
+
+#include "lifecycle/lifecycle.h"
+#include "model/asset_type.h"
+#include "service/ctx.h"
+#include "service/tables.h"
+
+/* Load the tenant and raise the commit instant above its last closed day. Errors: MS_NO_TENANT. */
+MS_NODISCARD enum ms_code ms_change_begin(struct ms_txn *txn, struct ms_tenant_id tenant,
+                                          struct ms_tenant_record *ret_tenant, struct ms_error *reterr);
+
+/* The asset's committed bytes are now `bytes`: ledger event, counters, the asset's own figure. at: the event's
+ * instant (commit instant, or the due instant of what time brought about). The record is changed, not stored. */
+enum ms_why { MS_WHY_SEAL, MS_WHY_DELETE, MS_WHY_FAIL, MS_WHY_FILE, MS_WHY_TRANSFER_IN, MS_WHY_TRANSFER_OUT };
+MS_NODISCARD enum ms_code ms_change_bytes(struct ms_txn *txn, struct ms_tenant_id tenant,
+                                          struct ms_asset_record *asset, uint64_t bytes, enum ms_why why,
+                                          struct ms_instant at, struct ms_error *reterr);
+
+/* Replace the asset's life by next: audit row (from and to are shown states), due row, binned counters, feed row.
+ * The record is changed and stored. event says what happened, why may be "". */
+MS_NODISCARD enum ms_code ms_change_life(struct ms_txn *txn, struct ms_tenant_id tenant,
+                                         const char *who, struct ms_asset_record *asset,
+                                         const struct ms_life *next, enum ms_event event,
+                                         struct ms_instant at, const char *why, struct ms_error *reterr);
+/* A new asset: stored, counted, owned, audited, its due row set. */
+MS_NODISCARD enum ms_code ms_change_new_asset(struct ms_txn *txn, struct ms_tenant_id tenant,
+                                              const char *who, struct ms_asset_record *asset,
+                                              struct ms_error *reterr);
+/* Apply what is overdue for one asset at `now`, dated with the due instants; the record is what remains (rest may be
+ * DELETED: then every row of it but audit and ledger is gone). Each write use case calls this first. */
+MS_NODISCARD enum ms_code ms_change_overdue(struct ms_txn *txn, const struct ms_tenant_record *tenant,
+                                            struct ms_asset_record *asset, struct ms_instant now,
+                                            struct ms_error *reterr);
+/* Remove an asset for good: bytes, names, inode, bin entry, files, versions, xattrs; objects get tombstones. */
+MS_NODISCARD enum ms_code ms_change_purge(struct ms_txn *txn, struct ms_tenant_id tenant, const char *who,
+                                          struct ms_asset_record *asset, enum ms_event event,
+                                          struct ms_instant at, const char *why, struct ms_error *reterr);
+
+/* References of objects. release: at 0 the object row becomes a tombstone; hashes go with the tombstone. */
+MS_NODISCARD enum ms_code ms_change_object_take(struct ms_txn *txn, struct ms_object_id object,
+                                                struct ms_error *reterr);
+MS_NODISCARD enum ms_code ms_change_object_release(struct ms_txn *txn, struct ms_object_id object,
+                                                   struct ms_error *reterr);
+/* A version goes: row deleted, its object released. */
+MS_NODISCARD enum ms_code ms_change_version_drop(struct ms_txn *txn, struct ms_tenant_id tenant,
+                                                 struct ms_version_id version, struct ms_error *reterr);
+
+/* Quota. Reserve up to want bytes for (instance, ino): grants what fits, *ret_granted may be less, even 0; growth
+ * of the lease row and of usage.reserved in one step. at_least: below this much nothing is granted. */
+MS_NODISCARD enum ms_code ms_change_reserve(struct ms_txn *txn, struct ms_tenant_id tenant,
+                                            struct ms_instance_id instance, uint64_t ino, uint64_t want,
+                                            uint64_t at_least, uint64_t *ret_granted,
+                                            struct ms_error *reterr);
+/* Give back what is above keep_bytes; 0: the lease row goes. */
+MS_NODISCARD enum ms_code ms_change_unreserve(struct ms_txn *txn, struct ms_tenant_id tenant,
+                                              struct ms_instance_id instance, uint64_t ino,
+                                              uint64_t keep_bytes, struct ms_error *reterr);
+
+/* ---- feed rows: what other processes must forget -------------------------------------------------------------- */
+enum ms_feed_kind {
+    MS_FEED_INODE = 1,  /* attributes of ino changed */
+    MS_FEED_CONTENT,    /* ino has a new version: a fresh generation */
+    MS_FEED_ENTRY,      /* (parent, name) now names something else or nothing */
+    MS_FEED_TENANT,     /* mask or settings changed: everything of it */
+    MS_FEED_FREEZE,     /* ino may no longer be read: cut warm handles and mappings */
+    MS_FEED_RECALL,     /* quota is short: give back unused leases of this tenant */
+};
+struct ms_feed_row {
+    uint8_t kind;
+    struct ms_tenant_id tenant;
+    uint64_t ino;    /* ENTRY: the parent */
+    char name[MS_NAME_BYTES_MAX + 1]; /* ENTRY: spelling as given */
+};
+MS_NODISCARD enum ms_code ms_change_feed(struct ms_txn *txn, const struct ms_feed_row *row,
+                                         struct ms_error *reterr);
+MS_NODISCARD enum ms_code ms_feed_decode(struct ms_view change, struct ms_feed_row *ret_row,
+                                         struct ms_error *reterr);
+
+#endif

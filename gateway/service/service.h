@@ -1,0 +1,66 @@
+/* service.h — the gateway as a library: everything a front end needs hangs off struct ms_svc.
+ *
+ * Use cases follow plan (read transaction) -> act (object store, no transaction) -> commit (write operation, version
+ * checked again). Front ends hold no rules: mount, command and daemon call the same functions.
+ *
+ * A store's folder:
+ *   <dir>/msasset.store   marker: whose folder this is, format, store id
+ *   <dir>/meta/           LMDB (store/)      <dir>/run/       run files of live processes
+ *   <dir>/journal/<instance>/ staging        <dir>/objects/   the embedded default's objects
+ *
+ * Threads: any number share one ms_svc; two services may live in one process (tests do).
+ * Lifecycle: ms_svc_init() once for a folder; ms_svc_open() -> use -> ms_svc_close().
+ */
+#ifndef MS_SERVICE_SERVICE_H
+#define MS_SERVICE_SERVICE_H
+
+#include "content/reader.h"
+#include "content/stage.h"
+#include "object/object.h"
+#include "store/store.h"
+
+struct ms_svc_options {
+    const char *dir;               /* absolute */
+    const struct ms_clock *clock;  /* NULL: the system's */
+    struct ms_random *random;      /* NULL: the system's */
+    struct ms_log *log;            /* may be NULL */
+    const char *label;             /* process registry */
+    unsigned engine_threads;       /* 0: 16 */
+    uint64_t cache_bytes;          /* 0: 256 MiB */
+    uint64_t journal_bytes_max;    /* 0: what the disk has, less 5 % */
+    uint64_t map_bytes;            /* 0: the store's default */
+    bool read_only;
+    bool trace;                    /* one log line per object call */
+    const char *faults;            /* tests: script of the fault wrapper */
+    const char *object_url;        /* init only: NULL: dir:<dir>/objects */
+    uint64_t free_bytes;           /* init only: free quota of new tenants; 0: 5 GB */
+    int64_t retention_ms;          /* init only: bin retention of new tenants; 0: 7 days */
+};
+
+struct ms_files; /* service/file.c: the live files of this process, by (tenant, inode) */
+
+struct ms_svc {
+    struct ms_store *store;
+    struct ms_obj *obj;
+    struct ms_engine *engine;
+    struct ms_cache *cache;
+    struct ms_journal *journal;
+    const struct ms_clock *clock;
+    struct ms_random *random;
+    struct ms_log *log;
+    struct ms_files *files;
+    char dir[4096];
+    char object_url[1025];
+    struct ms_id store_id;
+    bool read_only;
+};
+
+/* Make a store in an empty or missing folder. A cut in the middle leaves a folder that init can take up again.
+ * Errors: MS_EXISTS there is one; MS_FOREIGN the folder has other things; what store and object say. */
+MS_NODISCARD enum ms_code ms_svc_init(const struct ms_svc_options *options, struct ms_error *reterr);
+/* Also settles what dead processes left when that is cheap to see (recover.h). */
+MS_NODISCARD enum ms_code ms_svc_open(const struct ms_svc_options *options, struct ms_svc **ret_svc,
+                                      struct ms_error *reterr);
+void ms_svc_close(struct ms_svc *svc); /* needs: no live file. NULL is fine. */
+
+#endif
