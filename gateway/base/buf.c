@@ -5,9 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static size_t max_of(const struct ms_buf *buf) {
-    return buf->max ? buf->max : MS_BUF_MAX_DEFAULT;
-}
+static size_t max_of(const struct ms_buf *buf) { return buf->max ? buf->max : MS_BUF_MAX_DEFAULT; }
 
 void ms_buf_fini(struct ms_buf *buf) {
     free(buf->data);

@@ -1,4 +1,5 @@
-/* checked.h — arithmetic that reports overflow: true means the result did not fit and *ret is not to be used. */
+/* checked.h — arithmetic that reports overflow: true means the result did not fit and *ret is not
+ * to be used. */
 #ifndef MS_BASE_CHECKED_H
 #define MS_BASE_CHECKED_H
 

@@ -42,7 +42,7 @@ struct test_time {
     struct ms_clock clock;
     int64_t offset_ms;
     const char *file;
-    int64_t last_ms; /* atomic: the last good reading of the file, which a writer may be replacing */
+    int64_t last_ms; /* atomic: the last good reading of the file; a writer may be replacing it */
 };
 
 /* A test that set its time wrongly must not go on with the real one and pass by chance. */
@@ -181,6 +181,5 @@ struct timespec ms_clock_mono_deadline(int64_t ns) {
 struct timespec ms_clock_timespec(const struct ms_clock *clock) {
     int64_t ms = ms_clock_now(clock).ms;
 
-    return (struct timespec){.tv_sec = ms / MS_SECOND_MS,
-                             .tv_nsec = ms % MS_SECOND_MS * NS_PER_MS};
+    return (struct timespec){.tv_sec = ms / MS_SECOND_MS, .tv_nsec = ms % MS_SECOND_MS * NS_PER_MS};
 }

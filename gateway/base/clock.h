@@ -1,8 +1,8 @@
 /* clock.h — the only source of time.
  *
- * A program reads the clock through this seam so that tests can jump two years. clock.c is the only caller of
- * clock_gettime. A request reads `now` once, for its guards; facts get the commit instant (store/store.h).
- * Threads: a clock may be read by any thread.
+ * A program reads the clock through this seam so that tests can jump two years. clock.c is the only
+ * caller of clock_gettime. A request reads `now` once, for its guards; facts get the commit instant
+ * (store/store.h). Threads: a clock may be read by any thread.
  */
 #ifndef MS_BASE_CLOCK_H
 #define MS_BASE_CLOCK_H
@@ -23,9 +23,9 @@ struct ms_clock {
 static inline struct ms_instant ms_clock_now(const struct ms_clock *c) { return c->now(c); }
 static inline int64_t ms_clock_mono_ns(const struct ms_clock *c) { return c->mono_ns(c); }
 
-/* The machine's clock. Never freed. In a build with MS_TESTING it starts at MS_TEST_NOW (RFC 3339) when that
- * variable is set, or follows the instant written in the file named by MS_TEST_NOW_FILE; a release build obeys
- * neither, because a bill must not depend on an environment variable. */
+/* The machine's clock. Never freed. In a build with MS_TESTING it starts at MS_TEST_NOW (RFC 3339)
+ * when that variable is set, or follows the instant written in the file named by MS_TEST_NOW_FILE;
+ * a release build obeys neither, because a bill must not depend on an environment variable. */
 const struct ms_clock *ms_clock_system(void);
 
 /* A clock that moves only when told; mono_ns follows it. */

@@ -1,8 +1,8 @@
 /* codec.h — bounded big-endian reader and writer with a sticky error.
  *
- * Integers are big-endian so that keys sort as numbers. The first failure sticks: later calls do nothing and
- * reads give zero, so a record is written and read as prose and checked once at the end.
- * Text is a u16 length followed by that many bytes without NUL.
+ * Integers are big-endian so that keys sort as numbers. The first failure sticks: later calls do
+ * nothing and reads give zero, so a record is written and read as prose and checked once at the
+ * end. Text is a u16 length followed by that many bytes without NUL.
  */
 #ifndef MS_BASE_CODEC_H
 #define MS_BASE_CODEC_H
@@ -26,7 +26,9 @@ void ms_write_u64(struct ms_writer *w, uint64_t v);
 void ms_write_i64(struct ms_writer *w, int64_t v); /* sign bit flipped: sorts as a number */
 void ms_write_bytes(struct ms_writer *w, const void *p, size_t n);
 void ms_write_str(struct ms_writer *w, const char *s, size_t max); /* max without the NUL */
-static inline struct ms_view ms_writer_view(const struct ms_writer *w) { return ms_view_of(w->p, w->len); }
+static inline struct ms_view ms_writer_view(const struct ms_writer *w) {
+    return ms_view_of(w->p, w->len);
+}
 
 struct ms_reader {
     const uint8_t *p;
@@ -44,7 +46,9 @@ int64_t ms_read_i64(struct ms_reader *r);
 void ms_read_bytes(struct ms_reader *r, void *ret_p, size_t n);
 /* Copies text of at most max bytes into ret_s[max + 1]; fails on embedded NUL. */
 void ms_read_str(struct ms_reader *r, char *ret_s, size_t max);
-static inline size_t ms_reader_left(const struct ms_reader *r) { return r->failed ? 0 : r->n - r->at; }
+static inline size_t ms_reader_left(const struct ms_reader *r) {
+    return r->failed ? 0 : r->n - r->at;
+}
 /* True when nothing failed and every byte was read. */
 static inline bool ms_reader_done(const struct ms_reader *r) { return !r->failed && r->at == r->n; }
 

@@ -28,8 +28,9 @@ int ms_code_errno(enum ms_code code) { return row_of(code)->err; }
 int ms_code_http(enum ms_code code) { return row_of(code)->http; }
 int ms_code_exit(enum ms_code code) { return row_of(code)->exit_code; }
 
-/* Not the table turned round: several rows share an errno, and what the machine means is not always what the
- * row that owns the number means. EDQUOT of the journal's disk is our lack of space, not the tenant's quota. */
+/* Not the table turned round: several rows share an errno, and what the machine means is not always
+ * what the row that owns the number means. EDQUOT of the journal's disk is our lack of space, not
+ * the tenant's quota. */
 enum ms_code ms_code_from_errno(int err) {
     switch (err) {
     case ENOENT:
@@ -121,7 +122,8 @@ static void cut_at_character(char *text, size_t max) {
     text[n] = '\0';
 }
 
-/* The message is printed into one byte more than it may have, so that the byte after the cut is known. */
+/* The message is printed into one byte more than it may have, so that the byte after the cut is
+ * known. */
 static void set_message(struct ms_error *err, const char *fmt, va_list ap, const char *tail) {
     char text[MS_ERROR_MESSAGE_MAX + 1];
     int n = vsnprintf(text, sizeof text, fmt, ap);

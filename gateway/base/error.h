@@ -1,9 +1,10 @@
 /* error.h — one vocabulary of failures for every front end.
  *
- * A fallible function returns enum ms_code and, when reterr is not NULL, fills it with the code and a one-line
- * message made where the facts are: what was refused, by which rule, with the numbers, and what to do. Callers
- * pass it up unchanged or convert it once. Foreign codes (LMDB, curl, S3 XML, errno) are translated in the
- * layer that includes them. errno leaves the program in fuse/ only.
+ * A fallible function returns enum ms_code and, when reterr is not NULL, fills it with the code and
+ * a one-line message made where the facts are: what was refused, by which rule, with the numbers,
+ * and what to do. Callers pass it up unchanged or convert it once. Foreign codes (LMDB, curl, S3
+ * XML, errno) are translated in the layer that includes them. errno leaves the program in fuse/
+ * only.
  *
  * Threads: an ms_error belongs to its caller; nothing here is shared.
  * See: gateway/README.md "Errors", msasset(1) EXIT STATUS (compared with this table by a test).
@@ -75,13 +76,13 @@ enum ms_code {
 
 #define MS_ERROR_MESSAGE_MAX 400
 
-/* {0} is "no error". The message is UTF-8, never empty when code is not MS_OK, cut at a character. */
+/* {0} is "no error". The message is UTF-8, never empty when code is not MS_OK, cut at a char. */
 struct ms_error {
     enum ms_code code;
     char message[MS_ERROR_MESSAGE_MAX];
 };
 
-/* Fill *reterr (may be NULL) and return code, so that failing is one statement. code is not MS_OK. */
+/* Fill *reterr (may be NULL) and return code: failing is one statement. code is not MS_OK. */
 enum ms_code ms_fail(struct ms_error *reterr, enum ms_code code, const char *fmt, ...)
     MS_PRINTF(3, 4);
 enum ms_code ms_vfail(struct ms_error *reterr, enum ms_code code, const char *fmt, va_list ap)

@@ -22,8 +22,9 @@ struct ms_id {
 
 struct ms_id ms_id_new(struct ms_random *random); /* never none */
 void ms_id_format(struct ms_id id, char ret_text[MS_ID_TEXT_LEN + 1]);
-/* Exactly 32 hex digits; upper case and dashes of the UUID form are accepted. Errors: MS_INVALID. */
-MS_NODISCARD enum ms_code ms_id_parse(const char *text, struct ms_id *ret_id, struct ms_error *reterr);
+/* Exactly 32 hex digits; upper case and dashes of the UUID form are taken. Errors: MS_INVALID. */
+MS_NODISCARD enum ms_code ms_id_parse(const char *text, struct ms_id *ret_id,
+                                      struct ms_error *reterr);
 
 /* For messages: text of an id with the life of the full expression. */
 struct ms_id_text {
@@ -35,7 +36,8 @@ static inline struct ms_id_text ms_id_text(struct ms_id id) {
     return t;
 }
 
-#define MS_NOUNS(X) X(tenant) X(asset) X(file) X(version) X(object) X(instance) X(intent) X(bin) X(treeop)
+#define MS_NOUNS(X)                                                                                \
+    X(tenant) X(asset) X(file) X(version) X(object) X(instance) X(intent) X(bin) X(treeop)
 
 #define MS_ID_TYPE(noun)                                                                           \
     struct ms_##noun##_id {                                                                        \

@@ -29,10 +29,18 @@ static void put(struct line *line, const char *p, size_t n) {
 
 static void put_str(struct line *line, const char *s) { put(line, s, strlen(s)); }
 
+static size_t length_by_lead(unsigned char lead) {
+    if (lead < 0x80)
+        return 1;
+    if (lead < 0xc0 || lead >= 0xf8)
+        return 0;
+    return lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+}
+
 /* Decode one character of UTF-8. Its length in bytes, or 0 when the bytes are none. */
 static size_t decode(const unsigned char *s, uint32_t *ret_c) {
     static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-    size_t n = s[0] < 0x80 ? 1 : s[0] < 0xc0 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : s[0] < 0xf8 ? 4 : 0;
+    size_t n = length_by_lead(s[0]);
     uint32_t c;
 
     if (n == 0)
@@ -173,7 +181,7 @@ static void fd_write(struct ms_log *log, enum ms_log_level level, const char *te
     int n = packed & FD_PREFIX ? snprintf(out, sizeof out, "<%c>%s\n", priority[level], text)
                                : snprintf(out, sizeof out, "%s\n", text);
 
-    /* One write, so that lines of several processes do not mix. Nobody can be told of a failure here. */
+    /* One write, so that lines of several processes do not mix. No one can be told of a failure. */
     if (write((int)(packed & ~FD_PREFIX), out, (size_t)n) < 0)
         return;
 }

@@ -1,8 +1,8 @@
 /* scope.h — attributes that make ownership and checking visible.
  *
- * MS_AUTO(f) frees a variable on every way out of its block by calling f(&variable); MS_TAKE(x) moves a
- * pointer out of such a variable. A failed cmocka assertion jumps over these handlers, so tests keep their
- * resources in fixtures.
+ * MS_AUTO(f) frees a variable on every way out of its block by calling f(&variable); MS_TAKE(x)
+ * moves a pointer out of such a variable. A failed cmocka assertion jumps over these handlers, so
+ * tests keep their resources in fixtures.
  */
 #ifndef MS_BASE_SCOPE_H
 #define MS_BASE_SCOPE_H
@@ -23,7 +23,6 @@
 #define MS_UNUSED __attribute__((unused))
 
 #define MS_ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
-#define MS_CONTAINER_OF(ptr, type, member)                                                         \
-    ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+#define MS_CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 #endif

@@ -21,8 +21,9 @@ int ms_days_in_month(int year, int month) {
     return month == 2 && is_leap(year) ? 29 : days[month - 1];
 }
 
-/* Days since 1970-01-01. Years are counted from March, so that the leap day comes last and the lengths of the
- * months before a given one are (153 m + 2) / 5; 400 years are an era of 146 097 days. */
+/* Days since 1970-01-01. Years are counted from March, so that the leap day comes last and the
+ * lengths of the months before a given one are (153 m + 2) / 5; 400 years are an era of 146 097
+ * days. */
 static int64_t days_from_civil(int year, int month, int day) {
     int64_t y = month <= 2 ? year - 1 : year;
     int64_t era = y / 400;
@@ -70,9 +71,8 @@ bool ms_civil_is_valid(struct ms_civil c) {
 
 struct ms_instant ms_civil_instant(struct ms_civil c) {
     MS_ASSERT(ms_civil_is_valid(c));
-    return ms_instant_of(days_from_civil(c.year, c.month, c.day) * MS_DAY_MS +
-                         c.hour * MS_HOUR_MS + c.minute * MS_MINUTE_MS + c.second * MS_SECOND_MS +
-                         c.ms);
+    return ms_instant_of(days_from_civil(c.year, c.month, c.day) * MS_DAY_MS + c.hour * MS_HOUR_MS +
+                         c.minute * MS_MINUTE_MS + c.second * MS_SECOND_MS + c.ms);
 }
 
 struct ms_instant ms_instant_add_months(struct ms_instant t, int months) {
@@ -103,7 +103,7 @@ struct ms_instant ms_instant_month_start(struct ms_instant t) {
     return ms_civil_instant((struct ms_civil){.year = c.year, .month = c.month, .day = 1});
 }
 
-/* Decimal digits by hand: printf cannot be told that a year has four, and the bill writes many of these. */
+/* Decimal digits by hand: the compiler does not know that a year has four and would warn. */
 static char *put_digits(char *at, int value, int width) {
     for (int i = width - 1; i >= 0; i--) {
         at[i] = (char)('0' + value % 10);
@@ -191,7 +191,7 @@ static bool unit_ms(const char *unit, int64_t *ret_ms) {
     static const struct {
         const char *name;
         int64_t ms;
-    } units[] = {{"", MS_SECOND_MS},   {"ms", 1},         {"s", MS_SECOND_MS},
+    } units[] = {{"", MS_SECOND_MS},  {"ms", 1},         {"s", MS_SECOND_MS},
                  {"m", MS_MINUTE_MS}, {"h", MS_HOUR_MS}, {"d", MS_DAY_MS}};
 
     for (size_t i = 0; i < MS_ARRAY_LEN(units); i++) {

@@ -1,7 +1,8 @@
 /* test.h — what every unit test includes first: cmocka in the order it needs, and a few helpers.
  *
- * A failed assertion jumps out of the test and skips cleanup handlers, so resources live in fixtures. Assertions
- * are for the main thread only: other threads count what went wrong and the main thread asserts the count.
+ * A failed assertion jumps out of the test and skips cleanup handlers, so resources live in
+ * fixtures. Assertions are for the main thread only: other threads count what went wrong and the
+ * main thread asserts the count.
  */
 #ifndef MS_TESTS_SUPPORT_TEST_H
 #define MS_TESTS_SUPPORT_TEST_H
@@ -16,7 +17,8 @@
 #include "base/error.h"
 #include "base/random.h"
 
-/* Where a call under assert_ok() or assert_code() leaves its error: assert_ok(ms_x(y, &test_err)). */
+/* Where a call under assert_ok() or assert_code() leaves its error: assert_ok(ms_x(y, &test_err)).
+ */
 static MS_UNUSED struct ms_error test_err;
 
 /* The call returns MS_OK, or its code and message are printed. */
@@ -32,7 +34,8 @@ static MS_UNUSED struct ms_error test_err;
 void ms_test_check_code(enum ms_code got, enum ms_code want, const struct ms_error *err,
                         const char *call, const char *file, int line);
 
-/* A new empty folder below $TMPDIR or /tmp; to be given to ms_test_tmpdir_remove(). Fails the test. */
+/* A new empty folder below $TMPDIR or /tmp; to be given to ms_test_tmpdir_remove(). Fails the test.
+ */
 char *ms_test_tmpdir_new(void);
 /* Remove it with everything in it and free the path; NULL is nothing. */
 void ms_test_tmpdir_remove(char *path);
@@ -43,7 +46,8 @@ char *ms_test_path(const char *dir, const char *name);
 void ms_test_write_file(const char *path, const void *bytes, size_t len);
 char *ms_test_read_file(const char *path, size_t *ret_len);
 
-/* MS_TEST_SEED when it is set, else a random seed; printed either way so that a run can be repeated. */
+/* MS_TEST_SEED when it is set, else a random seed; printed either way so that a run can be
+ * repeated. */
 uint64_t ms_test_seed(void);
 
 /* MS_TEST_ROUNDS when set, else usual: for loops whose length is a matter of patience. */
