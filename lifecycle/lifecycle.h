@@ -125,6 +125,9 @@ struct ms_life ms_lc_effective(const struct ms_life *life, const struct ms_lc_fa
                                             const struct ms_lc_verdict *step, enum ms_due_kind kind),
                                void *priv);
 
+/* The end of every life: DELETED, nothing held, binned or due. */
+void ms_lc_end(struct ms_life *life);
+
 /* product.md 3.6: what the owner may do in the shown state. Bits. Reads of a model's MAIN, CUSTOMIZED and
  * auto-renew rules are the caller's extra facts (ms_lc_may). */
 enum ms_right {

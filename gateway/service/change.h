@@ -18,6 +18,7 @@ MS_NODISCARD enum ms_code ms_change_begin(struct ms_txn *txn, struct ms_tenant_i
 
 /* The asset's committed bytes are now `bytes`: ledger event, counters, the asset's own figure. at: the event's
  * instant (commit instant, or the due instant of what time brought about). The record is changed, not stored. */
+#define MS_AUDIT_CREATED 255 /* audit event of a new asset; from is MS_STATE_COUNT */
 enum ms_why { MS_WHY_SEAL, MS_WHY_DELETE, MS_WHY_FAIL, MS_WHY_FILE, MS_WHY_TRANSFER_IN, MS_WHY_TRANSFER_OUT };
 MS_NODISCARD enum ms_code ms_change_bytes(struct ms_txn *txn, struct ms_tenant_id tenant,
                                           struct ms_asset_record *asset, uint64_t bytes, enum ms_why why,
@@ -43,6 +44,37 @@ MS_NODISCARD enum ms_code ms_change_purge(struct ms_txn *txn, struct ms_tenant_i
                                           struct ms_asset_record *asset, enum ms_event event,
                                           struct ms_instant at, const char *why, struct ms_error *reterr);
 
+/* Its committed bytes go (failed by time-out or mismatch); the file rows stay as FAILED. */
+MS_NODISCARD enum ms_code ms_change_free(struct ms_txn *txn, struct ms_tenant_id tenant,
+                                         struct ms_asset_record *asset, enum ms_why why,
+                                         struct ms_instant at, struct ms_error *reterr);
+
+/* ---- names and the bin ----------------------------------------------------------------------------------------- */
+
+struct ms_bin_place {
+    uint64_t parent;
+    const char *name; /* spelling */
+};
+/* Enter the asset in the bin. place NULL: where its first name is now, and all its names go. With a place the
+ * caller has taken the names away already (unlink, rename over it). The life is the caller's: ms_change_life. */
+MS_NODISCARD enum ms_code ms_change_bin(struct ms_txn *txn, struct ms_tenant_id tenant, const char *who,
+                                        struct ms_asset_record *asset, struct ms_instant at,
+                                        const struct ms_bin_place *place, struct ms_error *reterr);
+/* Its bin rows go; the caller gives it a name again. */
+MS_NODISCARD enum ms_code ms_change_unbin(struct ms_txn *txn, struct ms_tenant_id tenant,
+                                          const struct ms_asset_record *asset, struct ms_error *reterr);
+/* The oldest name of a file. Errors: MS_NOT_FOUND it has none. */
+MS_NODISCARD enum ms_code ms_change_first_place(struct ms_txn *txn, struct ms_tenant_id tenant, uint64_t ino,
+                                                uint64_t *ret_parent,
+                                                char ret_name[MS_NAME_BYTES_MAX + 1],
+                                                struct ms_error *reterr);
+/* Every name of a file that is no folder goes, its folders' times and the feed follow. nlink is the caller's. */
+MS_NODISCARD enum ms_code ms_change_remove_names(struct ms_txn *txn, struct ms_tenant_id tenant,
+                                                 uint64_t ino, struct ms_error *reterr);
+/* The inode's own rows go: record, xattrs, link target, orphan mark; usage.inodes counts down. */
+MS_NODISCARD enum ms_code ms_change_inode_drop(struct ms_txn *txn, struct ms_tenant_id tenant,
+                                               uint64_t ino, struct ms_error *reterr);
+
 /* References of objects. release: at 0 the object row becomes a tombstone; hashes go with the tombstone. */
 MS_NODISCARD enum ms_code ms_change_object_take(struct ms_txn *txn, struct ms_object_id object,
                                                 struct ms_error *reterr);
@@ -62,6 +94,9 @@ MS_NODISCARD enum ms_code ms_change_reserve(struct ms_txn *txn, struct ms_tenant
 MS_NODISCARD enum ms_code ms_change_unreserve(struct ms_txn *txn, struct ms_tenant_id tenant,
                                               struct ms_instance_id instance, uint64_t ino,
                                               uint64_t keep_bytes, struct ms_error *reterr);
+
+/* What a tenant may still reserve: allowance - metered - reserved, never below 0. */
+uint64_t ms_usage_left(const struct ms_tenant_record *tenant, const struct ms_usage_record *usage);
 
 /* ---- feed rows: what other processes must forget -------------------------------------------------------------- */
 enum ms_feed_kind {

@@ -1,0 +1,605 @@
+#include "service/change.h"
+
+#include "base/checked.h"
+#include "quota/quota.h"
+#include "service/chain.h"
+
+#include <inttypes.h>
+
+#define MS_TRY(call)                                                                               \
+    do {                                                                                           \
+        enum ms_code try_code_ = (call);                                                           \
+        if (try_code_ != MS_OK)                                                                    \
+            return try_code_;                                                                      \
+    } while (0)
+
+enum ms_code ms_change_begin(struct ms_txn *txn, struct ms_tenant_id tenant,
+                             struct ms_tenant_record *ret_tenant, struct ms_error *reterr)
+{
+    enum ms_code code = ms_row_get_tenant(txn, ms_key_tenant(tenant), ret_tenant, reterr);
+    if (code == MS_NOT_FOUND)
+        return ms_fail(reterr, MS_NO_TENANT, "there is no tenant %s", ms_id_text(tenant.id).s);
+    if (code != MS_OK)
+        return code;
+    ms_txn_not_before(txn, ret_tenant->closed_until);
+    return MS_OK;
+}
+
+static struct ms_mask mask_of(const struct ms_tenant_record *tenant)
+{
+    return (struct ms_mask){.holds = tenant->mask_holds, .lifted_at = tenant->mask_lifted};
+}
+
+/* ---- bytes: counters and ledger move together ---------------------------------------------------------------- */
+
+static uint64_t *counter_of(struct ms_usage_record *usage, enum ms_class class)
+{
+    switch (class) {
+    case MS_CLASS_STANDARD:
+        return &usage->standard;
+    case MS_CLASS_PRODUCED_FREE:
+        return &usage->produced_free;
+    case MS_CLASS_PRODUCED:
+        return &usage->produced;
+    case MS_CLASS_EXCLUDED:
+        return &usage->excluded;
+    case MS_CLASS_COUNT:
+    default:
+        break;
+    }
+    MS_ASSERT(!"a class outside its enum");
+    return NULL;
+}
+
+/* Move the asset's bytes from one counter to another. A counter that would pass its range is drift: it is
+ * reported, never clamped. */
+static enum ms_code move_counters(struct ms_usage_record *usage, const struct ms_asset_record *asset,
+                                  enum ms_class class, uint64_t bytes, struct ms_error *reterr)
+{
+    uint64_t *before = counter_of(usage, asset->counted);
+    if (ms_sub_u64(*before, asset->bytes, before))
+        return ms_fail(reterr, MS_CORRUPT,
+                       "usage would fall below zero by taking %" PRIu64 " bytes of asset %s: run "
+                       "msasset fsck",
+                       asset->bytes, ms_id_text(asset->id).s);
+    uint64_t *after = counter_of(usage, class);
+    if (ms_add_u64(*after, bytes, after))
+        return ms_fail(reterr, MS_RANGE, "usage would pass 2^64 bytes");
+    if (!asset->binned)
+        return MS_OK;
+    uint64_t rest;
+    if (ms_sub_u64(usage->binned_bytes, asset->bytes, &rest))
+        return ms_fail(reterr, MS_CORRUPT, "binned bytes would fall below zero: run msasset fsck");
+    usage->binned_bytes = rest + bytes;
+    return MS_OK;
+}
+
+enum ms_code ms_change_bytes(struct ms_txn *txn, struct ms_tenant_id tenant,
+                             struct ms_asset_record *asset, uint64_t bytes, enum ms_why why,
+                             struct ms_instant at, struct ms_error *reterr)
+{
+    enum ms_class class = ms_class_of(asset->origin, asset->type, asset->created, at);
+    if (asset->bytes == bytes && asset->counted == class)
+        return MS_OK;
+    struct ms_usage_record usage;
+    MS_TRY(ms_row_get_usage(txn, ms_key_usage(tenant), &usage, reterr));
+    MS_TRY(move_counters(&usage, asset, class, bytes, reterr));
+    MS_TRY(ms_row_put_usage(txn, ms_key_usage(tenant), &usage, reterr));
+    struct ms_ledger_record event = {
+        .at = at,
+        .why = (uint8_t)why,
+        .asset = asset->id,
+        .type = asset->type,
+        .origin = asset->origin,
+        .asset_created = asset->created,
+        .class_before = asset->counted,
+        .bytes_before = asset->bytes,
+        .class_after = (uint8_t)class,
+        .bytes_after = bytes,
+    };
+    MS_TRY(ms_chain_ledger(txn, tenant, &event, reterr));
+    asset->bytes = bytes;
+    asset->counted = (uint8_t)class;
+    return MS_OK;
+}
+
+/* ---- life: record, audit row, due row, bin counters, feed ----------------------------------------------------- */
+
+/* The asset's one row in DUE follows its record. The row is keyed by the deadline without the tenant's mask: a mask
+ * is O(1) and touches no asset, so the sweep moves rows whose deadline a mask has put off. */
+static enum ms_code move_due(struct ms_txn *txn, struct ms_tenant_id tenant,
+                             struct ms_asset_record *asset, struct ms_error *reterr)
+{
+    struct ms_life life = ms_asset_life(asset);
+    struct ms_lc_due due =
+        ms_lc_due(&life, (struct ms_mask){0}, (struct ms_instant){0}, asset->origin);
+    struct ms_instant at = due.kind == MS_DUE_NONE ? (struct ms_instant){0} : due.at;
+    if (asset->due_kind == due.kind && asset->due_at.ms == at.ms)
+        return MS_OK;
+    if (asset->due_kind != MS_DUE_NONE)
+        MS_TRY(ms_row_del(txn, ms_key_due(tenant, asset->due_at, asset->due_kind, asset->id), reterr));
+    asset->due_kind = (uint8_t)due.kind;
+    asset->due_at = at;
+    if (due.kind == MS_DUE_NONE)
+        return MS_OK;
+    struct ms_due_record row = {.kind = (uint8_t)due.kind};
+    return ms_row_put_due(txn, ms_key_due(tenant, at, row.kind, asset->id), &row, reterr);
+}
+
+static enum ms_code audit(struct ms_txn *txn, struct ms_tenant_id tenant, const char *who,
+                          const struct ms_asset_record *asset, uint8_t event, enum ms_state from,
+                          enum ms_state to, struct ms_instant at, const char *why,
+                          struct ms_error *reterr)
+{
+    struct ms_audit_record row = {
+        .at = at, .asset = asset->id, .event = event, .from = (uint8_t)from, .to = (uint8_t)to};
+    (void)snprintf(row.who, sizeof row.who, "%s", who);
+    (void)snprintf(row.why, sizeof row.why, "%s", why);
+    return ms_chain_audit(txn, tenant, &row, reterr);
+}
+
+static enum ms_code count_binned(struct ms_txn *txn, struct ms_tenant_id tenant,
+                                 const struct ms_asset_record *asset, bool binned,
+                                 struct ms_error *reterr)
+{
+    struct ms_usage_record usage;
+    MS_TRY(ms_row_get_usage(txn, ms_key_usage(tenant), &usage, reterr));
+    if (binned) {
+        usage.binned_assets++;
+        usage.binned_bytes += asset->bytes;
+    } else {
+        if (usage.binned_assets == 0 || usage.binned_bytes < asset->bytes)
+            return ms_fail(reterr, MS_CORRUPT,
+                           "the recycle bin's counters would fall below zero: run msasset fsck");
+        usage.binned_assets--;
+        usage.binned_bytes -= asset->bytes;
+    }
+    return ms_row_put_usage(txn, ms_key_usage(tenant), &usage, reterr);
+}
+
+enum ms_code ms_change_life(struct ms_txn *txn, struct ms_tenant_id tenant, const char *who,
+                            struct ms_asset_record *asset, const struct ms_life *next,
+                            enum ms_event event, struct ms_instant at, const char *why,
+                            struct ms_error *reterr)
+{
+    struct ms_tenant_record owner;
+    MS_TRY(ms_row_get_tenant(txn, ms_key_tenant(tenant), &owner, reterr));
+    struct ms_life before = ms_asset_life(asset);
+    enum ms_state from = ms_lc_shown(&before, mask_of(&owner));
+    enum ms_state to = ms_lc_shown(next, mask_of(&owner));
+    if (before.binned != next->binned)
+        MS_TRY(count_binned(txn, tenant, asset, next->binned, reterr));
+    ms_asset_set_life(asset, next);
+    asset->updated = ms_txn_instant(txn);
+    MS_TRY(move_due(txn, tenant, asset, reterr));
+    MS_TRY(ms_row_put_asset(txn, ms_key_asset(tenant, (struct ms_asset_id){asset->id}), asset, reterr));
+    MS_TRY(audit(txn, tenant, who, asset, (uint8_t)event, from, to, at, why, reterr));
+    if (asset->ino == 0)
+        return MS_OK;
+    bool shut = to == MS_STATE_BLOCK || to == MS_STATE_DELETED || to == MS_STATE_FAILED;
+    struct ms_feed_row row = {
+        .kind = shut ? MS_FEED_FREEZE : MS_FEED_INODE, .tenant = tenant, .ino = asset->ino};
+    return ms_change_feed(txn, &row, reterr);
+}
+
+enum ms_code ms_change_new_asset(struct ms_txn *txn, struct ms_tenant_id tenant, const char *who,
+                                 struct ms_asset_record *asset, struct ms_error *reterr)
+{
+    MS_ASSERT(asset->bytes == 0);
+    struct ms_usage_record usage;
+    MS_TRY(ms_row_get_usage(txn, ms_key_usage(tenant), &usage, reterr));
+    usage.assets++;
+    MS_TRY(ms_row_put_usage(txn, ms_key_usage(tenant), &usage, reterr));
+    struct ms_instant at = ms_txn_instant(txn);
+    asset->updated = at;
+    asset->counted = (uint8_t)ms_class_of(asset->origin, asset->type, asset->created, at);
+    MS_TRY(move_due(txn, tenant, asset, reterr));
+    struct ms_asset_id id = {asset->id};
+    MS_TRY(ms_row_put_asset(txn, ms_key_asset(tenant, id), asset, reterr));
+    MS_TRY(ms_row_put_id(txn, ms_key_aowner(id), tenant.id, reterr));
+    return audit(txn, tenant, who, asset, MS_AUDIT_CREATED, MS_STATE_COUNT,
+                 (enum ms_state)asset->rest, at, "", reterr);
+}
+
+/* ---- overdue -------------------------------------------------------------------------------------------------- */
+
+struct overdue {
+    struct ms_txn *txn;
+    const struct ms_tenant_record *tenant;
+    struct ms_asset_record *asset;
+    struct ms_error *reterr;
+    enum ms_code code;
+    bool purged;
+};
+
+static enum ms_code apply_due(struct overdue *o, const struct ms_lc_verdict *step,
+                              enum ms_due_kind kind)
+{
+    struct ms_tenant_id tenant = {o->tenant->id};
+    const char *why = kind == MS_DUE_UPLOAD ? "no confirmed MAIN within 24 h" : ms_due_name(kind);
+    if (step->effects & MS_EFFECT_PURGE) {
+        o->purged = true;
+        return ms_change_purge(o->txn, tenant, "msasset", o->asset, MS_EVENT_EXPIRE, step->at, why,
+                               o->reterr);
+    }
+    if (step->effects & MS_EFFECT_FREE_BYTES) {
+        MS_TRY(ms_change_free(o->txn, tenant, o->asset, MS_WHY_FAIL, step->at, o->reterr));
+        (void)snprintf(o->asset->reason, sizeof o->asset->reason, "%s", why);
+    }
+    if (step->effects & MS_EFFECT_BIN)
+        MS_TRY(ms_change_bin(o->txn, tenant, "msasset", o->asset, step->at, NULL, o->reterr));
+    return ms_change_life(o->txn, tenant, "msasset", o->asset, &step->next, MS_EVENT_EXPIRE, step->at,
+                          why, o->reterr);
+}
+
+static void each_due(void *priv, const struct ms_life *before, const struct ms_lc_verdict *step,
+                     enum ms_due_kind kind)
+{
+    (void)before;
+    struct overdue *o = priv;
+    if (o->code == MS_OK && !o->purged)
+        o->code = apply_due(o, step, kind);
+}
+
+enum ms_code ms_change_overdue(struct ms_txn *txn, const struct ms_tenant_record *tenant,
+                               struct ms_asset_record *asset, struct ms_instant now,
+                               struct ms_error *reterr)
+{
+    struct ms_life life = ms_asset_life(asset);
+    struct ms_lc_facts facts = {.mask = mask_of(tenant), .now = now, .origin = asset->origin};
+    struct overdue o = {txn, tenant, asset, reterr, MS_OK, false};
+    (void)ms_lc_effective(&life, &facts, each_due, &o);
+    return o.code;
+}
+
+/* ---- purge ---------------------------------------------------------------------------------------------------- */
+
+/* Delete every row below a prefix. */
+static enum ms_code delete_below(struct ms_txn *txn, struct ms_key prefix, struct ms_error *reterr)
+{
+    struct ms_scan scan;
+    struct ms_view key, value;
+    ms_scan_prefix(&scan, txn, ms_key_view(&prefix));
+    enum ms_code code;
+    while ((code = ms_scan_next(&scan, &key, &value, reterr)) == MS_OK) {
+        struct ms_key copy = {.len = key.n};
+        MS_ASSERT(key.n <= sizeof copy.bytes);
+        memcpy(copy.bytes, key.p, key.n);
+        if ((code = ms_row_del(txn, copy, reterr)) != MS_OK)
+            break;
+    }
+    ms_scan_end(&scan);
+    return code == MS_NOT_FOUND ? MS_OK : code;
+}
+
+/* One name of a file goes; its folder's times follow. */
+static enum ms_code remove_name(struct ms_txn *txn, struct ms_tenant_id tenant, uint64_t ino,
+                                uint64_t parent, uint64_t seq, struct ms_error *reterr)
+{
+    struct ms_entry_record entry;
+    MS_TRY(ms_row_get_entry(txn, ms_key_entry(tenant, parent, seq), &entry, reterr));
+    struct ms_name_record name;
+    MS_TRY(ms_row_get_name(txn, ms_key_name(tenant, parent, entry.nfc), &name, reterr));
+    MS_TRY(ms_row_del(txn, ms_key_name(tenant, parent, entry.nfc), reterr));
+    MS_TRY(ms_row_del(txn, ms_key_entry(tenant, parent, seq), reterr));
+    MS_TRY(ms_row_del(txn, ms_key_link(tenant, ino, parent, seq), reterr));
+    struct ms_inode_record dir;
+    MS_TRY(ms_row_get_inode(txn, ms_key_inode(tenant, parent), &dir, reterr));
+    struct ms_instant at = ms_txn_instant(txn);
+    dir.mtime_s = dir.ctime_s = at.ms / 1000;
+    dir.mtime_ns = dir.ctime_ns = (uint32_t)(at.ms % 1000) * 1000000u;
+    MS_TRY(ms_row_put_inode(txn, ms_key_inode(tenant, parent), &dir, reterr));
+    struct ms_feed_row row = {.kind = MS_FEED_ENTRY, .tenant = tenant, .ino = parent};
+    (void)snprintf(row.name, sizeof row.name, "%s", name.spelling);
+    return ms_change_feed(txn, &row, reterr);
+}
+
+enum ms_code ms_change_remove_names(struct ms_txn *txn, struct ms_tenant_id tenant, uint64_t ino,
+                                    struct ms_error *reterr)
+{
+    struct ms_scan scan;
+    struct ms_key prefix = ms_key_links_of(tenant, ino);
+    ms_scan_prefix(&scan, txn, ms_key_view(&prefix));
+    struct ms_view key, value;
+    enum ms_code code;
+    while ((code = ms_scan_next(&scan, &key, &value, reterr)) == MS_OK) {
+        uint64_t of, parent, seq;
+        code = ms_key_split_link(key, &of, &parent, &seq, reterr);
+        if (code == MS_OK)
+            code = remove_name(txn, tenant, ino, parent, seq, reterr);
+        if (code != MS_OK)
+            break;
+    }
+    ms_scan_end(&scan);
+    return code == MS_NOT_FOUND ? MS_OK : code;
+}
+
+enum ms_code ms_change_inode_drop(struct ms_txn *txn, struct ms_tenant_id tenant, uint64_t ino,
+                                  struct ms_error *reterr)
+{
+    struct ms_usage_record usage;
+    MS_TRY(ms_row_get_usage(txn, ms_key_usage(tenant), &usage, reterr));
+    if (usage.inodes == 0)
+        return ms_fail(reterr, MS_CORRUPT, "the inode counter would fall below zero: run msasset fsck");
+    usage.inodes--;
+    MS_TRY(ms_row_put_usage(txn, ms_key_usage(tenant), &usage, reterr));
+    MS_TRY(delete_below(txn, ms_key_xattrs_of(tenant, ino), reterr));
+    MS_TRY(ms_row_del(txn, ms_key_symlink(tenant, ino), reterr));
+    MS_TRY(ms_row_del(txn, ms_key_orphan(tenant, ino), reterr));
+    MS_TRY(ms_row_del(txn, ms_key_inode(tenant, ino), reterr));
+    struct ms_feed_row row = {.kind = MS_FEED_FREEZE, .tenant = tenant, .ino = ino};
+    return ms_change_feed(txn, &row, reterr);
+}
+
+/* Every file of the asset loses its version; drop_rows takes the file rows too. */
+static enum ms_code drop_files(struct ms_txn *txn, struct ms_tenant_id tenant,
+                               const struct ms_asset_record *asset, bool drop_rows,
+                               struct ms_error *reterr)
+{
+    struct ms_asset_id id = {asset->id};
+    struct ms_scan scan;
+    struct ms_key prefix = ms_key_files_of(tenant, id);
+    ms_scan_prefix(&scan, txn, ms_key_view(&prefix));
+    struct ms_view key;
+    struct ms_file_record file;
+    enum ms_code code;
+    while ((code = ms_row_next_file(&scan, &key, &file, reterr)) == MS_OK) {
+        struct ms_version_id version = {file.version};
+        struct ms_file_id file_id = {file.id};
+        if (!ms_version_id_is_none(version))
+            code = ms_change_version_drop(txn, tenant, version, reterr);
+        if (code == MS_OK && drop_rows) {
+            code = ms_row_del(txn, ms_key_file(tenant, id, file_id), reterr);
+        } else if (code == MS_OK) {
+            memset(&file.version, 0, sizeof file.version);
+            file.state = MS_FILE_FAILED;
+            code = ms_row_put_file(txn, ms_key_file(tenant, id, file_id), &file, reterr);
+        }
+        if (code != MS_OK)
+            break;
+    }
+    ms_scan_end(&scan);
+    return code == MS_NOT_FOUND ? MS_OK : code;
+}
+
+enum ms_code ms_change_free(struct ms_txn *txn, struct ms_tenant_id tenant,
+                            struct ms_asset_record *asset, enum ms_why why, struct ms_instant at,
+                            struct ms_error *reterr)
+{
+    MS_TRY(drop_files(txn, tenant, asset, false, reterr));
+    return ms_change_bytes(txn, tenant, asset, 0, why, at, reterr);
+}
+
+static enum ms_code drop_bin_entry(struct ms_txn *txn, struct ms_tenant_id tenant,
+                                   struct ms_asset_id id, struct ms_error *reterr)
+{
+    struct ms_bin_id bin;
+    enum ms_code code = ms_row_get_id(txn, ms_key_binasset(tenant, id), &bin.id, NULL);
+    if (code == MS_NOT_FOUND)
+        return MS_OK;
+    if (code != MS_OK)
+        return ms_fail(reterr, code, "the bin entry of asset %s cannot be read", ms_id_text(id.id).s);
+    MS_TRY(ms_row_del(txn, ms_key_bin(tenant, bin), reterr));
+    return ms_row_del(txn, ms_key_binasset(tenant, id), reterr);
+}
+
+enum ms_code ms_change_unbin(struct ms_txn *txn, struct ms_tenant_id tenant,
+                             const struct ms_asset_record *asset, struct ms_error *reterr)
+{
+    return drop_bin_entry(txn, tenant, (struct ms_asset_id){asset->id}, reterr);
+}
+
+enum ms_code ms_change_bin(struct ms_txn *txn, struct ms_tenant_id tenant, const char *who,
+                           struct ms_asset_record *asset, struct ms_instant at,
+                           const struct ms_bin_place *place, struct ms_error *reterr)
+{
+    struct ms_bin_record bin = {
+        .id = {{0}}, .asset = asset->id, .ino = asset->ino, .at = at, .bytes = asset->bytes};
+    ms_txn_random(txn, bin.id.b, MS_ID_BYTES);
+    (void)snprintf(bin.who, sizeof bin.who, "%s", who);
+    if (place) {
+        bin.parent = place->parent;
+        (void)snprintf(bin.name, sizeof bin.name, "%s", place->name);
+    } else if (asset->ino != 0) {
+        MS_TRY(ms_change_first_place(txn, tenant, asset->ino, &bin.parent, bin.name, reterr));
+        MS_TRY(ms_change_remove_names(txn, tenant, asset->ino, reterr));
+        struct ms_inode_record inode;
+        MS_TRY(ms_row_get_inode(txn, ms_key_inode(tenant, asset->ino), &inode, reterr));
+        inode.nlink = 0;
+        MS_TRY(ms_row_put_inode(txn, ms_key_inode(tenant, asset->ino), &inode, reterr));
+    }
+    struct ms_asset_id id = {asset->id};
+    MS_TRY(ms_row_put_bin(txn, ms_key_bin(tenant, (struct ms_bin_id){bin.id}), &bin, reterr));
+    return ms_row_put_id(txn, ms_key_binasset(tenant, id), bin.id, reterr);
+}
+
+enum ms_code ms_change_first_place(struct ms_txn *txn, struct ms_tenant_id tenant, uint64_t ino,
+                                   uint64_t *ret_parent, char ret_name[MS_NAME_BYTES_MAX + 1],
+                                   struct ms_error *reterr)
+{
+    struct ms_scan scan;
+    struct ms_key prefix = ms_key_links_of(tenant, ino);
+    ms_scan_prefix(&scan, txn, ms_key_view(&prefix));
+    struct ms_view key, value;
+    uint64_t of, seq, parent = 0;
+    enum ms_code code = ms_scan_next(&scan, &key, &value, reterr);
+    if (code == MS_OK)
+        code = ms_key_split_link(key, &of, &parent, &seq, reterr);
+    ms_scan_end(&scan);
+    if (code != MS_OK)
+        return code;
+    struct ms_entry_record entry;
+    MS_TRY(ms_row_get_entry(txn, ms_key_entry(tenant, parent, seq), &entry, reterr));
+    struct ms_name_record name;
+    MS_TRY(ms_row_get_name(txn, ms_key_name(tenant, parent, entry.nfc), &name, reterr));
+    *ret_parent = parent;
+    memcpy(ret_name, name.spelling, sizeof name.spelling);
+    return MS_OK;
+}
+
+static enum ms_code uncount_asset(struct ms_txn *txn, struct ms_tenant_id tenant,
+                                  struct ms_error *reterr)
+{
+    struct ms_usage_record usage;
+    MS_TRY(ms_row_get_usage(txn, ms_key_usage(tenant), &usage, reterr));
+    if (usage.assets == 0)
+        return ms_fail(reterr, MS_CORRUPT, "the asset counter would fall below zero: run msasset fsck");
+    usage.assets--;
+    return ms_row_put_usage(txn, ms_key_usage(tenant), &usage, reterr);
+}
+
+enum ms_code ms_change_purge(struct ms_txn *txn, struct ms_tenant_id tenant, const char *who,
+                             struct ms_asset_record *asset, enum ms_event event,
+                             struct ms_instant at, const char *why, struct ms_error *reterr)
+{
+    struct ms_asset_id id = {asset->id};
+    MS_TRY(drop_files(txn, tenant, asset, true, reterr));
+    MS_TRY(ms_change_bytes(txn, tenant, asset, 0, MS_WHY_DELETE, at, reterr));
+    MS_TRY(drop_bin_entry(txn, tenant, id, reterr));
+    struct ms_life next = ms_asset_life(asset);
+    ms_lc_end(&next);
+    uint64_t ino = asset->ino;
+    MS_TRY(ms_change_life(txn, tenant, who, asset, &next, event, at, why, reterr));
+    if (ino != 0) {
+        MS_TRY(ms_change_remove_names(txn, tenant, ino, reterr));
+        MS_TRY(ms_change_inode_drop(txn, tenant, ino, reterr));
+    }
+    MS_TRY(uncount_asset(txn, tenant, reterr));
+    MS_TRY(ms_row_del(txn, ms_key_aowner(id), reterr));
+    return ms_row_del(txn, ms_key_asset(tenant, id), reterr);
+}
+
+/* ---- references of objects ------------------------------------------------------------------------------------ */
+
+enum ms_code ms_change_object_take(struct ms_txn *txn, struct ms_object_id object,
+                                   struct ms_error *reterr)
+{
+    struct ms_object_record row;
+    MS_TRY(ms_row_get_object(txn, ms_key_object(object), &row, reterr));
+    if (row.refs == UINT32_MAX)
+        return ms_fail(reterr, MS_LINKS, "object %s has 2^32 - 1 references", row.key);
+    row.refs++;
+    return ms_row_put_object(txn, ms_key_object(object), &row, reterr);
+}
+
+enum ms_code ms_change_object_release(struct ms_txn *txn, struct ms_object_id object,
+                                      struct ms_error *reterr)
+{
+    struct ms_object_record row;
+    MS_TRY(ms_row_get_object(txn, ms_key_object(object), &row, reterr));
+    if (row.refs == 0)
+        return ms_fail(reterr, MS_CORRUPT, "object %s is released once too often", row.key);
+    if (--row.refs > 0)
+        return ms_row_put_object(txn, ms_key_object(object), &row, reterr);
+    struct ms_tombstone_record tomb = {
+        .object = object.id, .size = row.size, .dead_since = ms_txn_instant(txn)};
+    memcpy(tomb.key, row.key, sizeof tomb.key);
+    MS_TRY(ms_row_put_tombstone(txn, ms_key_tomb(object), &tomb, reterr));
+    return ms_row_del(txn, ms_key_object(object), reterr);
+}
+
+enum ms_code ms_change_version_drop(struct ms_txn *txn, struct ms_tenant_id tenant,
+                                    struct ms_version_id version, struct ms_error *reterr)
+{
+    struct ms_version_record row;
+    MS_TRY(ms_row_get_version(txn, ms_key_version(tenant, version), &row, reterr));
+    MS_TRY(ms_row_del(txn, ms_key_version(tenant, version), reterr));
+    struct ms_object_id object = {row.object};
+    return ms_object_id_is_none(object) ? MS_OK : ms_change_object_release(txn, object, reterr);
+}
+
+/* ---- quota ---------------------------------------------------------------------------------------------------- */
+
+enum ms_code ms_change_reserve(struct ms_txn *txn, struct ms_tenant_id tenant,
+                               struct ms_instance_id instance, uint64_t ino, uint64_t want,
+                               uint64_t at_least, uint64_t *ret_granted, struct ms_error *reterr)
+{
+    struct ms_tenant_record owner;
+    struct ms_usage_record usage;
+    MS_TRY(ms_row_get_tenant(txn, ms_key_tenant(tenant), &owner, reterr));
+    MS_TRY(ms_row_get_usage(txn, ms_key_usage(tenant), &usage, reterr));
+    uint64_t left = ms_usage_left(&owner, &usage);
+    uint64_t granted = want < left ? want : left;
+    if (granted < at_least || granted == 0) {
+        *ret_granted = 0;
+        return MS_OK;
+    }
+    struct ms_lease_record lease;
+    struct ms_key key = ms_key_lease(tenant, ino, instance);
+    enum ms_code code = ms_row_get_lease(txn, key, &lease, NULL);
+    if (code == MS_NOT_FOUND)
+        lease = (struct ms_lease_record){.instance = instance.id, .ino = ino};
+    else if (code != MS_OK)
+        return ms_fail(reterr, code, "the quota lease of inode %" PRIu64 " cannot be read", ino);
+    lease.bytes += granted;
+    usage.reserved += granted;
+    MS_TRY(ms_row_put_lease(txn, key, &lease, reterr));
+    MS_TRY(ms_row_put_usage(txn, ms_key_usage(tenant), &usage, reterr));
+    *ret_granted = granted;
+    return MS_OK;
+}
+
+enum ms_code ms_change_unreserve(struct ms_txn *txn, struct ms_tenant_id tenant,
+                                 struct ms_instance_id instance, uint64_t ino, uint64_t keep_bytes,
+                                 struct ms_error *reterr)
+{
+    struct ms_lease_record lease;
+    struct ms_key key = ms_key_lease(tenant, ino, instance);
+    enum ms_code code = ms_row_get_lease(txn, key, &lease, NULL);
+    if (code == MS_NOT_FOUND)
+        return MS_OK;
+    if (code != MS_OK)
+        return ms_fail(reterr, code, "the quota lease of inode %" PRIu64 " cannot be read", ino);
+    if (keep_bytes > 0 && keep_bytes >= lease.bytes)
+        return MS_OK;
+    struct ms_usage_record usage;
+    MS_TRY(ms_row_get_usage(txn, ms_key_usage(tenant), &usage, reterr));
+    uint64_t back = lease.bytes - keep_bytes;
+    if (usage.reserved < back)
+        return ms_fail(reterr, MS_CORRUPT, "reserved bytes would fall below zero: run msasset fsck");
+    usage.reserved -= back;
+    lease.bytes = keep_bytes;
+    MS_TRY(ms_row_put_usage(txn, ms_key_usage(tenant), &usage, reterr));
+    return keep_bytes ? ms_row_put_lease(txn, key, &lease, reterr) : ms_row_del(txn, key, reterr);
+}
+
+uint64_t ms_usage_left(const struct ms_tenant_record *tenant, const struct ms_usage_record *usage)
+{
+    uint64_t allowance, used;
+    if (ms_add_u64(tenant->free_bytes, usage->extra_allowance, &allowance))
+        allowance = UINT64_MAX;
+    if (ms_add_u64(usage->standard, usage->produced, &used) ||
+        ms_add_u64(used, usage->reserved, &used))
+        return 0;
+    return used >= allowance ? 0 : allowance - used;
+}
+
+/* ---- feed ----------------------------------------------------------------------------------------------------- */
+
+enum ms_code ms_change_feed(struct ms_txn *txn, const struct ms_feed_row *row,
+                            struct ms_error *reterr)
+{
+    uint8_t bytes[32 + MS_NAME_BYTES_MAX];
+    struct ms_writer w = ms_writer_on(bytes, sizeof bytes);
+    ms_write_u8(&w, row->kind);
+    ms_write_bytes(&w, row->tenant.id.b, MS_ID_BYTES);
+    ms_write_u64(&w, row->ino);
+    ms_write_str(&w, row->name, MS_NAME_BYTES_MAX);
+    MS_ASSERT(!w.failed);
+    return ms_txn_feed(txn, ms_writer_view(&w), reterr);
+}
+
+enum ms_code ms_feed_decode(struct ms_view change, struct ms_feed_row *ret_row,
+                            struct ms_error *reterr)
+{
+    struct ms_reader r = ms_reader_on(change);
+    struct ms_feed_row row;
+    row.kind = ms_read_u8(&r);
+    ms_read_bytes(&r, row.tenant.id.b, MS_ID_BYTES);
+    row.ino = ms_read_u64(&r);
+    ms_read_str(&r, row.name, MS_NAME_BYTES_MAX);
+    if (!ms_reader_done(&r))
+        return ms_fail(reterr, MS_CORRUPT, "a row of the change feed does not decode");
+    *ret_row = row;
+    return MS_OK;
+}
