@@ -27,7 +27,10 @@ enum ms_code ms_change_begin(struct ms_txn *txn, struct ms_tenant_id tenant,
 
 static struct ms_mask mask_of(const struct ms_tenant_record *tenant)
 {
-    return (struct ms_mask){.holds = tenant->mask_holds, .lifted_at = tenant->mask_lifted};
+    return (struct ms_mask){.holds = tenant->mask_holds,
+                            .since = tenant->mask_since,
+                            .lifted_at = tenant->mask_lifted,
+                            .lifted_before = tenant->mask_lifted_before};
 }
 
 /* ---- bytes: counters and ledger move together ---------------------------------------------------------------- */
@@ -111,8 +114,7 @@ static enum ms_code move_due(struct ms_txn *txn, struct ms_tenant_id tenant,
                              struct ms_asset_record *asset, struct ms_error *reterr)
 {
     struct ms_life life = ms_asset_life(asset);
-    struct ms_lc_due due =
-        ms_lc_due(&life, (struct ms_mask){0}, (struct ms_instant){0}, asset->origin);
+    struct ms_lc_due due = ms_lc_due(&life, (struct ms_mask){0}, (struct ms_instant){0});
     struct ms_instant at = due.kind == MS_DUE_NONE ? (struct ms_instant){0} : due.at;
     if (asset->due_kind == due.kind && asset->due_at.ms == at.ms)
         return MS_OK;
@@ -246,7 +248,10 @@ enum ms_code ms_change_overdue(struct ms_txn *txn, const struct ms_tenant_record
                                struct ms_error *reterr)
 {
     struct ms_life life = ms_asset_life(asset);
-    struct ms_lc_facts facts = {.mask = mask_of(tenant), .now = now, .origin = asset->origin};
+    struct ms_lc_facts facts = {.mask = mask_of(tenant),
+                                .now = now,
+                                .origin = asset->origin,
+                                .retention_ms = tenant->retention_ms};
     struct overdue o = {txn, tenant, asset, reterr, MS_OK, false};
     (void)ms_lc_effective(&life, &facts, each_due, &o);
     return o.code;
