@@ -62,16 +62,23 @@ enum ms_special ms_asset_type_folder(enum ms_asset_type t); /* where an API asse
 uint64_t ms_asset_type_bytes_max(enum ms_asset_type t, bool in_mount);
 bool ms_asset_type_is_model(enum ms_asset_type t); /* MAIN never readable for tenants */
 
-/* The type of a file by its name and the top folder above it. Empty files are COMMON_FILE (asked by size).
- * AUDIO or MUSIC is chosen by the folder; no suffix of section 4: the folder's type when that type takes any
- * suffix, else COMMON_FILE. */
+/* True for types that take any suffix and any content; the others have a list of suffixes, and content must fit. */
+bool ms_asset_type_takes_any(enum ms_asset_type t);
+
+/* The type of a file by its name and the top folder above it.
+ *   empty file                 COMMON_FILE, whatever its name: it is not judged
+ *   suffix of section 4        its type, in any folder; mp3, m4a and wav are MUSIC in music/, else AUDIO
+ *   any other, or none         the folder's type where that type takes any suffix (scenes/: SCENE), else COMMON_FILE:
+ *                              notes.txt in videos/ is no video */
 enum ms_asset_type ms_asset_type_of_name(const char *name, enum ms_special folder, bool empty);
 
-/* Whether content that libmagic calls media_type fits the type with this suffix. When it does not, the message says
- * what was found and what the suffix wants. Types without suffixes take anything. Errors: MS_WRONG_KIND. */
+/* Whether content that libmagic calls media_type fits the type with this suffix (as ms_name_suffix gives it). When
+ * it does not, the message says what was found and what the suffix wants. Types without suffixes take anything.
+ * Errors: MS_WRONG_KIND. */
 MS_NODISCARD enum ms_code ms_asset_type_fits(enum ms_asset_type t, const char *suffix,
                                              const char *media_type, struct ms_error *reterr);
-/* The Content-Type for the store: what libmagic found, the suffix as tie-break when that is only generic. */
+/* The Content-Type for the store: what libmagic found; the suffix as tie-break when that is only generic, or one of
+ * several names for what a suffix of section 4 stands for. Static text, or media_type itself. */
 const char *ms_content_type(const char *media_type, const char *suffix);
 
 #endif

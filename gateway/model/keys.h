@@ -46,6 +46,7 @@ struct ms_key {
 };
 static inline struct ms_view ms_key_view(const struct ms_key *k) { return ms_view_of(k->bytes, k->len); }
 
+/* Texts come checked (names.h). One that is longer than any row's gives a key that finds nothing. */
 struct ms_key ms_key_meta(void);
 struct ms_key ms_key_tenant(struct ms_tenant_id t);
 struct ms_key ms_key_tenants(void);                       /* prefix */
@@ -97,7 +98,7 @@ struct ms_key ms_key_treeops_of(struct ms_tenant_id t);   /* prefix */
 struct ms_key ms_key_orphan(struct ms_tenant_id t, uint64_t ino);
 struct ms_key ms_key_orphans_of(struct ms_tenant_id t);   /* prefix */
 
-/* The parts of a key behind its table byte, for scans. Errors: MS_CORRUPT wrong length. */
+/* The parts of a whole key, table byte included, as a scan gives it. Errors: MS_CORRUPT another table or length. */
 MS_NODISCARD enum ms_code ms_key_split_due(struct ms_view key, struct ms_tenant_id *ret_t,
                                            struct ms_instant *ret_at, uint8_t *ret_kind,
                                            struct ms_id *ret_id, struct ms_error *reterr);

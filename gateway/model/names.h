@@ -16,9 +16,10 @@
 MS_NODISCARD enum ms_code ms_name_check(const char *name, char ret_nfc[MS_NAME_BYTES_MAX + 1],
                                         struct ms_error *reterr);
 bool ms_name_is_ascii(const char *name);
-/* A legal name made from any text: illegal characters become '_', cut at a character; never empty. */
+/* A legal name made from any text: what is illegal becomes '_'. Never empty. Too long: cut before the suffix, at what
+ * a reader sees as one character. */
 void ms_name_from_text(const char *text, char ret_name[MS_NAME_BYTES_MAX + 1]);
-/* "movie.mp4" -> "movie (2).mp4", n >= 2; cut so that it fits. */
+/* "movie.mp4" -> "movie (2).mp4", n >= 2; name is legal, and so is the result: cut as above where needed. */
 void ms_name_numbered(const char *name, unsigned n, char ret_name[MS_NAME_BYTES_MAX + 1]);
 /* The suffix behind the last dot, lower case, "" when there is none or it is longer than 15 bytes. ".mp4" has none. */
 void ms_name_suffix(const char *name, char ret_suffix[16]);
