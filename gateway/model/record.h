@@ -26,6 +26,7 @@
 #define MS_DECL_str(m, max) char m[(max) + 1];
 #define MS_DECL_hashes(m, max) uint64_t m[max];
 #define MS_DECL_schedule(m, max) struct ms_scheduled m[max];
+#define MS_DECL_since(version, max)
 #define MS_DECL_FIELD(kind, m, max) MS_DECL_##kind(m, max)
 
 #define MS_RECORD_DECLARE(name, ver, FIELDS)                                                       \
