@@ -319,6 +319,16 @@ enum ms_code ms_change_remove_names(struct ms_txn *txn, struct ms_tenant_id tena
     return code == MS_NOT_FOUND ? MS_OK : code;
 }
 
+enum ms_code ms_change_inode_new(struct ms_txn *txn, struct ms_tenant_id tenant,
+                                 const struct ms_inode_record *inode, struct ms_error *reterr)
+{
+    struct ms_usage_record usage;
+    MS_TRY(ms_row_get_usage(txn, ms_key_usage(tenant), &usage, reterr));
+    usage.inodes++;
+    MS_TRY(ms_row_put_usage(txn, ms_key_usage(tenant), &usage, reterr));
+    return ms_row_put_inode(txn, ms_key_inode(tenant, inode->ino), inode, reterr);
+}
+
 enum ms_code ms_change_inode_drop(struct ms_txn *txn, struct ms_tenant_id tenant, uint64_t ino,
                                   struct ms_error *reterr)
 {

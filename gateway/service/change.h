@@ -71,6 +71,9 @@ MS_NODISCARD enum ms_code ms_change_first_place(struct ms_txn *txn, struct ms_te
 /* Every name of a file that is no folder goes, its folders' times and the feed follow. nlink is the caller's. */
 MS_NODISCARD enum ms_code ms_change_remove_names(struct ms_txn *txn, struct ms_tenant_id tenant,
                                                  uint64_t ino, struct ms_error *reterr);
+/* A new inode: stored and counted. */
+MS_NODISCARD enum ms_code ms_change_inode_new(struct ms_txn *txn, struct ms_tenant_id tenant,
+                                              const struct ms_inode_record *inode, struct ms_error *reterr);
 /* The inode's own rows go: record, xattrs, link target, orphan mark; usage.inodes counts down. */
 MS_NODISCARD enum ms_code ms_change_inode_drop(struct ms_txn *txn, struct ms_tenant_id tenant,
                                                uint64_t ino, struct ms_error *reterr);

@@ -4,9 +4,12 @@
  * model/names.h; two spellings that are equal under NFC are one name. Permission bits are the kernel's business
  * (default_permissions) and the caller's; what is decided here is the life cycle, special folders and POSIX form.
  *
- * Invariants: T1 a name row, its entry row and (not for folders) its link row exist together; T2 nlink equals link
- * rows, for a folder 2 + subdirs; T3 every inode but the root and orphans has a name; T4 seq counts up per folder
- * and is never used twice; T5 no folder contains itself, depth is at most MS_DEPTH_MAX.
+ * Invariants: T1 a name row, its entry row and its link row exist together; T2 nlink equals link rows, for a folder
+ * 2 + subdirs and one link row; T3 every inode but the root, orphans, what lies in the bin and removed folders that
+ * the bin still remembers has a name; T4 seq counts up per folder and is never used for another name; T5 no folder
+ * contains itself, depth is at most MS_DEPTH_MAX. service/tree_check.h checks them.
+ *
+ * A file renamed over another takes over its entry (and seq), so a listing in progress never misses the name.
  */
 #ifndef MS_SERVICE_TREE_H
 #define MS_SERVICE_TREE_H
@@ -51,14 +54,20 @@ MS_NODISCARD enum ms_code ms_tree_list(struct ms_svc *svc, const struct ms_ctx *
 
 struct ms_make {
     uint64_t parent;
-    const char *name;
+    const char *name;    /* NULL, regular files only (O_TMPFILE): an orphan until ms_tree_link or ms_tree_forget */
     uint32_t mode;       /* S_IFMT bits and permissions; umask applied already */
     uint32_t uid, gid;   /* a set-group-id parent's group wins, as POSIX has it */
     uint64_t rdev;
     const char *target;  /* symbolic links */
     bool any_folder;     /* service principals may write models/ and voices/ */
 };
-/* What a new regular file needs to be written: the intent that protects its bytes. */
+/* Kinds of intent rows. */
+enum ms_intent_kind {
+    MS_INTENT_NEW_FILE = 1,  /* of ms_tree_make: there is no version yet */
+    MS_INTENT_OVERWRITE = 2, /* a further version of a sealed file */
+};
+/* What a new regular file needs to be written: the intent that protects its bytes. A seal goes by the inode's asset
+ * and that asset's main_file as they are then: a rename may have put another asset behind the inode. */
 struct ms_made {
     struct ms_node node;
     struct ms_intent_id intent;
@@ -68,6 +77,9 @@ struct ms_made {
     char key[MS_OBJECT_KEY_MAX + 1];
     uint64_t leased; /* bytes reserved already */
 };
+/* "<asset>/<file>.<n>.<suffix>": the key of the n-th version of a file, at its birth. */
+void ms_tree_object_key(struct ms_asset_id asset, struct ms_file_id file, uint32_t n, const char *name,
+                        char ret_key[MS_OBJECT_KEY_MAX + 1]);
 /* One commit: inode, name, and for a regular file asset (CREATING), file, intent and first lease; it is visible
  * at once with size 0, unsealed, and vanishes with its process unless it was sealed or fsynced.
  * Errors: MS_EXISTS, MS_BAD_NAME, MS_NAME_TOO_LONG, MS_NOT_DIR, MS_NOT_FOUND, MS_NOT_PERMITTED models/ and
@@ -79,23 +91,28 @@ MS_NODISCARD enum ms_code ms_tree_link(struct ms_svc *svc, const struct ms_ctx *
                                        uint64_t new_parent, const char *new_name, struct ms_node *ret_node,
                                        struct ms_error *reterr);
 
-/* What became of the inode that lost a name, for the mount's node table and open handles. */
+/* What became of the inode that lost a name, for the mount's node table and open handles. An orphan has no asset:
+ * that is in the bin, or gone. */
 struct ms_gone {
     uint64_t ino;          /* 0: nothing */
     uint32_t nlink;        /* left */
     bool binned;           /* its asset is in the recycle bin under a new inode */
     bool kept;             /* the inode is an orphan now, kept while open */
+    bool taken_over;       /* its asset lives on in another inode: rename over it, or an editor's backup */
     uint64_t entry_parent; /* of the name that went */
 };
-/* keep_open: somebody of this process has it open, so the inode stays as an orphan until ms_tree_forget.
- * The last name of an asset goes to the recycle bin (product.md section 6); a never-sealed file does not. */
+/* keep_open: somebody of this process has it open, so the inode stays as an orphan until ms_tree_forget. A file
+ * that another process has not sealed yet stays an orphan of that process.
+ * The last name of an asset goes to the recycle bin (product.md section 6), unless the asset is younger than
+ * MS_BIN_BYPASS_AGE_MS or the bin is off; a never-sealed file does not. When the name was `x` until a rename inside
+ * its folder less than 60 s ago and a mount has made and sealed a new `x` since (vim), that takes over the asset. */
 MS_NODISCARD enum ms_code ms_tree_unlink(struct ms_svc *svc, const struct ms_ctx *ctx, uint64_t parent,
                                          const char *name, bool keep_open, struct ms_gone *ret_gone,
                                          struct ms_error *reterr);
 MS_NODISCARD enum ms_code ms_tree_rmdir(struct ms_svc *svc, const struct ms_ctx *ctx, uint64_t parent,
                                         const char *name, bool keep_open, struct ms_gone *ret_gone,
                                         struct ms_error *reterr);
-/* The last handle of an orphan is closed: its rows go. */
+/* The last handle of an orphan is closed: its rows go. What is no orphan (any more) is left alone. */
 MS_NODISCARD enum ms_code ms_tree_forget(struct ms_svc *svc, const struct ms_ctx *ctx, uint64_t ino,
                                          struct ms_error *reterr);
 
