@@ -23,10 +23,13 @@ struct ms_hashes {
     uint64_t count, cap;
 };
 void ms_hashes_fini(struct ms_hashes *h);
+/* New entries are 0. Errors: MS_NO_MEMORY, nothing changed. */
 MS_NODISCARD enum ms_code ms_hashes_resize(struct ms_hashes *h, uint64_t count, struct ms_error *reterr);
 void ms_hashes_root(const struct ms_hashes *h, uint64_t size, uint8_t ret_root[16]);
 
-/* Root of an open file, read from its start in large pieces. progress may be NULL. Errors: MS_IO, MS_CANCELLED. */
+/* Root of an open file, read from its start to its end in large pieces. progress may be NULL; when it says false
+ * the reading stops. ret_hashes: owned by the caller. Errors: what read(2)
+ * gives, MS_CANCELLED, MS_NO_MEMORY. */
 MS_NODISCARD enum ms_code ms_hash_fd(int fd, unsigned block_log2, struct ms_hashes *ret_hashes,
                                      uint64_t *ret_size, uint8_t ret_root[16],
                                      bool (*progress)(void *priv, uint64_t done), void *priv,

@@ -14,8 +14,11 @@ struct ms_part_range {
     uint32_t part_no; /* from 1 */
     uint64_t offset, length; /* length: of the full step */
 };
-struct ms_part_range ms_part_at(uint64_t offset);
-struct ms_part_range ms_part_no(uint32_t part_no);
-uint32_t ms_part_count(uint64_t size); /* 0 for size 0 */
+struct ms_part_range ms_part_at(uint64_t offset);    /* offset < MS_FILE_BYTES_MAX */
+struct ms_part_range ms_part_no(uint32_t part_no);   /* 1..MS_PARTS_MAX */
+uint32_t ms_part_count(uint64_t size);               /* 0 for size 0; size <= MS_FILE_BYTES_MAX */
+
+/* Every boundary is a multiple of this, in every version. */
+#define MS_PART_GRAIN (8 * MS_MB)
 
 #endif
