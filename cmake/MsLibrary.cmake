@@ -31,13 +31,20 @@ endfunction()
 
 # ms_script_test(<name> <script> [ARGS ...] [LABELS ...] [TIMEOUT s]): a shell script; 77 = skipped.
 # It gets MSASSET, the built program, and MS_SOURCE_DIR, MS_BINARY_DIR in its environment.
-function(ms_script_test name script)
+# ms_python_test: the same for a Python script.
+function(ms_interpreted_test interpreter name script)
   cmake_parse_arguments(ARG "" "TIMEOUT" "LABELS;ARGS" ${ARGN})
-  add_test(NAME ${name} COMMAND bash ${CMAKE_CURRENT_SOURCE_DIR}/${script} ${ARG_ARGS})
+  add_test(NAME ${name} COMMAND ${interpreter} ${CMAKE_CURRENT_SOURCE_DIR}/${script} ${ARG_ARGS})
   set(environment MS_SOURCE_DIR=${CMAKE_SOURCE_DIR} MS_BINARY_DIR=${CMAKE_BINARY_DIR})
   if(TARGET msasset)
     list(APPEND environment MSASSET=$<TARGET_FILE:msasset>)
   endif()
   set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77 ENVIRONMENT "${environment}")
   ms_test_properties(${name} TIMEOUT "${ARG_TIMEOUT}" LABELS ${ARG_LABELS})
+endfunction()
+function(ms_script_test)
+  ms_interpreted_test(bash ${ARGN})
+endfunction()
+function(ms_python_test)
+  ms_interpreted_test(python3 ${ARGN})
 endfunction()

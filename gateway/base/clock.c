@@ -126,6 +126,8 @@ const struct ms_clock *ms_clock_system(void) {
 
 #endif
 
+struct ms_instant ms_clock_kernel_now(void) { return ms_instant_of(real_ms()); }
+
 static struct ms_instant fake_now(const struct ms_clock *clock) {
     struct ms_clock_fake *fake = clock->priv;
 

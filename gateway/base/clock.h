@@ -40,6 +40,9 @@ void ms_clock_fake_advance(struct ms_clock_fake *fake, int64_t ms);
 
 /* Sleep on the real machine; for the engine's timer and the writer's pause only. */
 void ms_clock_sleep_ns(int64_t ns);
+/* The kernel's own time, whatever the tests say: only for comparing with times that the kernel
+ * gave, such as a file's st_mtim. */
+struct ms_instant ms_clock_kernel_now(void);
 /* The instant of CLOCK_MONOTONIC that lies ns (>= 0) ahead: what pthread_cond_clockwait wants. */
 struct timespec ms_clock_mono_deadline(int64_t ns);
 /* CLOCK_REALTIME as timespec for file times (st_atim …) of the injected clock. */

@@ -28,89 +28,69 @@ int ms_code_errno(enum ms_code code) { return row_of(code)->err; }
 int ms_code_http(enum ms_code code) { return row_of(code)->http; }
 int ms_code_exit(enum ms_code code) { return row_of(code)->exit_code; }
 
-/* Not the table turned round: several rows share an errno, and what the machine means is not always
+/* Not MS_CODES turned round: several rows share an errno, and what the machine means is not always
  * what the row that owns the number means. EDQUOT of the journal's disk is our lack of space, not
  * the tenant's quota. */
+static const struct {
+    int err;
+    enum ms_code code;
+} system_errors[] = {
+    {ENOENT, MS_NOT_FOUND},
+    {EEXIST, MS_EXISTS},
+    {ENOTEMPTY, MS_NOT_EMPTY},
+    {ENOTDIR, MS_NOT_DIR},
+    {EISDIR, MS_IS_DIR},
+    {EXDEV, MS_CROSS},
+    {EMLINK, MS_LINKS},
+    {EINVAL, MS_INVALID},
+    {ELOOP, MS_INVALID},
+    {EDOM, MS_INVALID},
+    {EILSEQ, MS_BAD_NAME},
+    {ENAMETOOLONG, MS_NAME_TOO_LONG},
+    {ERANGE, MS_RANGE},
+    {EOVERFLOW, MS_RANGE},
+    {EMEDIUMTYPE, MS_WRONG_KIND},
+    {EFBIG, MS_TOO_LARGE},
+    {E2BIG, MS_TOO_LARGE},
+    {EMSGSIZE, MS_TOO_LARGE},
+    {ENODATA, MS_NO_ATTR},
+    {EACCES, MS_DENIED},
+    {EPERM, MS_NOT_PERMITTED},
+    {EROFS, MS_READ_ONLY},
+    {EBUSY, MS_BUSY},
+    {ETXTBSY, MS_BUSY},
+    {EADDRINUSE, MS_BUSY},
+    {ENOSPC, MS_NO_SPACE},
+    {EDQUOT, MS_NO_SPACE},
+    {ENOMEM, MS_NO_MEMORY},
+    {EMFILE, MS_NO_MEMORY},
+    {ENFILE, MS_NO_MEMORY},
+    {ENOBUFS, MS_NO_MEMORY},
+    {ENOLCK, MS_NO_MEMORY},
+    {EAGAIN, MS_THROTTLED},
+    {ETIMEDOUT, MS_TIMEOUT},
+    {ECONNREFUSED, MS_UNAVAILABLE},
+    {ECONNRESET, MS_UNAVAILABLE},
+    {ECONNABORTED, MS_UNAVAILABLE},
+    {EHOSTUNREACH, MS_UNAVAILABLE},
+    {ENETUNREACH, MS_UNAVAILABLE},
+    {ENETDOWN, MS_UNAVAILABLE},
+    {EHOSTDOWN, MS_UNAVAILABLE},
+    {ENOTCONN, MS_UNAVAILABLE},
+    {EINTR, MS_CANCELLED},
+    {ECANCELED, MS_CANCELLED},
+    {ESTALE, MS_STALE},
+    {EOPNOTSUPP, MS_UNSUPPORTED},
+    {ENOSYS, MS_UNSUPPORTED},
+    {EPROTO, MS_PROTOCOL},
+};
+
 enum ms_code ms_code_from_errno(int err) {
-    switch (err) {
-    case ENOENT:
-        return MS_NOT_FOUND;
-    case EEXIST:
-        return MS_EXISTS;
-    case ENOTEMPTY:
-        return MS_NOT_EMPTY;
-    case ENOTDIR:
-        return MS_NOT_DIR;
-    case EISDIR:
-        return MS_IS_DIR;
-    case EXDEV:
-        return MS_CROSS;
-    case EMLINK:
-        return MS_LINKS;
-    case EINVAL:
-    case ELOOP:
-    case EDOM:
-        return MS_INVALID;
-    case EILSEQ:
-        return MS_BAD_NAME;
-    case ENAMETOOLONG:
-        return MS_NAME_TOO_LONG;
-    case ERANGE:
-    case EOVERFLOW:
-        return MS_RANGE;
-    case EMEDIUMTYPE:
-        return MS_WRONG_KIND;
-    case EFBIG:
-    case E2BIG:
-    case EMSGSIZE:
-        return MS_TOO_LARGE;
-    case ENODATA:
-        return MS_NO_ATTR;
-    case EACCES:
-        return MS_DENIED;
-    case EPERM:
-        return MS_NOT_PERMITTED;
-    case EROFS:
-        return MS_READ_ONLY;
-    case EBUSY:
-    case ETXTBSY:
-    case EADDRINUSE:
-        return MS_BUSY;
-    case ENOSPC:
-    case EDQUOT:
-        return MS_NO_SPACE;
-    case ENOMEM:
-    case EMFILE:
-    case ENFILE:
-    case ENOBUFS:
-    case ENOLCK:
-        return MS_NO_MEMORY;
-    case EAGAIN:
-        return MS_THROTTLED;
-    case ETIMEDOUT:
-        return MS_TIMEOUT;
-    case ECONNREFUSED:
-    case ECONNRESET:
-    case ECONNABORTED:
-    case EHOSTUNREACH:
-    case ENETUNREACH:
-    case ENETDOWN:
-    case EHOSTDOWN:
-    case ENOTCONN:
-        return MS_UNAVAILABLE;
-    case EINTR:
-    case ECANCELED:
-        return MS_CANCELLED;
-    case ESTALE:
-        return MS_STALE;
-    case EOPNOTSUPP:
-    case ENOSYS:
-        return MS_UNSUPPORTED;
-    case EPROTO:
-        return MS_PROTOCOL;
-    default:
-        return MS_IO;
+    for (size_t i = 0; i < MS_ARRAY_LEN(system_errors); i++) {
+        if (system_errors[i].err == err)
+            return system_errors[i].code;
     }
+    return MS_IO;
 }
 
 /* Cut text of at least max bytes to fewer than max without leaving half a character. */

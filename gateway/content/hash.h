@@ -10,6 +10,7 @@
 #include "model/limits.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 uint64_t ms_block_hash(const void *p, size_t n);

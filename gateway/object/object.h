@@ -22,6 +22,7 @@
 #define MS_OBJECT_OBJECT_H
 
 #include "base/buf.h"
+#include "base/id.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "model/limits.h"
