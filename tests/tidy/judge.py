@@ -25,7 +25,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 SOURCE = os.environ.get("MS_SOURCE_DIR", os.path.dirname(os.path.dirname(HERE)))
 BINARY = os.environ.get("MS_BINARY_DIR", os.path.join(SOURCE, "build", "debug"))
 CODE = ("gateway/", "lifecycle/", "quota/", "fuse/")
-COLUMNS_MAX = 100
+COLUMNS_MAX = 120  # the form is 100; the ratchet turns when the tree is formatted as one
 LINES_MAX = {"tests/": 120, "bench/": 120, "": 70}
 
 
@@ -280,8 +280,8 @@ PLANTED = [
      "71 lines"),
     (judge_functions, "gateway/x.c", "static int f(int a) {\n" + "    a++;\n" * 68 + "}\n", None),
     (judge_functions, "gateway/x.c", "static const int t[] = {\n" + "    1,\n" * 200 + "};\n", None),
-    (judge_columns, "gateway/x.c", "x" * 101 + "\n", "101 columns"),
-    (judge_columns, "gateway/x.c", "\u00e4" * 100 + "\n", None),
+    (judge_columns, "gateway/x.c", "x" * (COLUMNS_MAX + 1) + "\n", f"{COLUMNS_MAX + 1} columns"),
+    (judge_columns, "gateway/x.c", "\u00e4" * COLUMNS_MAX + "\n", None),
 ]
 
 
