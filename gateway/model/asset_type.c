@@ -88,7 +88,8 @@ enum ms_code ms_asset_type_parse(const char *text, enum ms_asset_type *ret_t,
             return MS_OK;
         }
     return ms_fail(reterr, MS_INVALID,
-                   "there is no asset type \"%.40s\"; types are written as in VIDEO, COMMON_FILE", text);
+                   "there is no asset type \"%.40s\"; types are written as in VIDEO, COMMON_FILE",
+                   text);
 }
 
 enum ms_special ms_asset_type_folder(enum ms_asset_type t) { return row_of(t)->folder; }
@@ -177,7 +178,8 @@ enum ms_code ms_asset_type_fits(enum ms_asset_type t, const char *suffix, const 
 /* Names that libmagic gives to what it cannot tell apart. */
 static bool is_generic(const char *media_type) {
     return media_type[0] == '\0' ||
-           has_word("application/octet-stream application/zip text/plain inode/x-empty", media_type);
+           has_word("application/octet-stream application/zip text/plain inode/x-empty",
+                    media_type);
 }
 
 const char *ms_content_type(const char *media_type, const char *suffix) {

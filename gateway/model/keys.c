@@ -31,7 +31,8 @@ static void add_be(struct ms_key *k, uint64_t v, size_t n) {
 
 static void add_u64(struct ms_key *k, uint64_t v) { add_be(k, v, 8); }
 
-/* A longer text than any row has is cut behind max: the key then finds nothing, and nothing is confused. */
+/* A longer text than any row has is cut behind max: the key then finds nothing, and nothing is
+ * confused. */
 static void add_text(struct ms_key *k, const char *text, size_t max) {
     add_bytes(k, text, strnlen(text, max + 1));
 }
@@ -136,7 +137,9 @@ struct ms_key ms_key_version(struct ms_tenant_id t, struct ms_version_id v) {
 }
 struct ms_key ms_key_versions_of(struct ms_tenant_id t) { return key_of_id('V', t.id); }
 
-struct ms_key ms_key_inode(struct ms_tenant_id t, uint64_t ino) { return key_of_number('I', t, ino); }
+struct ms_key ms_key_inode(struct ms_tenant_id t, uint64_t ino) {
+    return key_of_number('I', t, ino);
+}
 struct ms_key ms_key_inodes_of(struct ms_tenant_id t) { return key_of_id('I', t.id); }
 
 struct ms_key ms_key_name(struct ms_tenant_id t, uint64_t parent, const char *nfc) {
@@ -162,9 +165,13 @@ struct ms_key ms_key_link(struct ms_tenant_id t, uint64_t ino, uint64_t parent, 
     add_u64(&k, seq);
     return k;
 }
-struct ms_key ms_key_links_of(struct ms_tenant_id t, uint64_t ino) { return key_of_number('p', t, ino); }
+struct ms_key ms_key_links_of(struct ms_tenant_id t, uint64_t ino) {
+    return key_of_number('p', t, ino);
+}
 
-struct ms_key ms_key_symlink(struct ms_tenant_id t, uint64_t ino) { return key_of_number('y', t, ino); }
+struct ms_key ms_key_symlink(struct ms_tenant_id t, uint64_t ino) {
+    return key_of_number('y', t, ino);
+}
 
 struct ms_key ms_key_xattr(struct ms_tenant_id t, uint64_t ino, const char *name) {
     struct ms_key k = key_of_number('X', t, ino);
@@ -172,7 +179,9 @@ struct ms_key ms_key_xattr(struct ms_tenant_id t, uint64_t ino, const char *name
     add_text(&k, name, MS_XATTR_NAME_MAX);
     return k;
 }
-struct ms_key ms_key_xattrs_of(struct ms_tenant_id t, uint64_t ino) { return key_of_number('X', t, ino); }
+struct ms_key ms_key_xattrs_of(struct ms_tenant_id t, uint64_t ino) {
+    return key_of_number('X', t, ino);
+}
 
 struct ms_key ms_key_bin(struct ms_tenant_id t, struct ms_bin_id b) {
     return key_of_ids('B', t.id, b.id);
@@ -183,7 +192,8 @@ struct ms_key ms_key_binasset(struct ms_tenant_id t, struct ms_asset_id a) {
     return key_of_ids('b', t.id, a.id);
 }
 
-struct ms_key ms_key_due(struct ms_tenant_id t, struct ms_instant at, uint8_t kind, struct ms_id id) {
+struct ms_key ms_key_due(struct ms_tenant_id t, struct ms_instant at, uint8_t kind,
+                         struct ms_id id) {
     struct ms_key k = key_of_number('D', t, (uint64_t)at.ms ^ (UINT64_C(1) << 63));
 
     add_be(&k, kind, 1);
@@ -192,10 +202,14 @@ struct ms_key ms_key_due(struct ms_tenant_id t, struct ms_instant at, uint8_t ki
 }
 struct ms_key ms_key_dues_of(struct ms_tenant_id t) { return key_of_id('D', t.id); }
 
-struct ms_key ms_key_ledger(struct ms_tenant_id t, uint64_t seq) { return key_of_number('L', t, seq); }
+struct ms_key ms_key_ledger(struct ms_tenant_id t, uint64_t seq) {
+    return key_of_number('L', t, seq);
+}
 struct ms_key ms_key_ledgers_of(struct ms_tenant_id t) { return key_of_id('L', t.id); }
 
-struct ms_key ms_key_audit(struct ms_tenant_id t, uint64_t seq) { return key_of_number('E', t, seq); }
+struct ms_key ms_key_audit(struct ms_tenant_id t, uint64_t seq) {
+    return key_of_number('E', t, seq);
+}
 struct ms_key ms_key_audits_of(struct ms_tenant_id t) { return key_of_id('E', t.id); }
 
 struct ms_key ms_key_chain(struct ms_tenant_id t, char which) {
@@ -211,7 +225,9 @@ struct ms_key ms_key_treeop(struct ms_tenant_id t, struct ms_treeop_id r) {
 }
 struct ms_key ms_key_treeops_of(struct ms_tenant_id t) { return key_of_id('R', t.id); }
 
-struct ms_key ms_key_orphan(struct ms_tenant_id t, uint64_t ino) { return key_of_number('o', t, ino); }
+struct ms_key ms_key_orphan(struct ms_tenant_id t, uint64_t ino) {
+    return key_of_number('o', t, ino);
+}
 struct ms_key ms_key_orphans_of(struct ms_tenant_id t) { return key_of_id('o', t.id); }
 
 static enum ms_code split_end(const struct ms_reader *r, bool right_table, const char *table,

@@ -1,7 +1,7 @@
 /* keys.h — the key layout of every table: one function per table, one byte of table first.
  *
- * Integers big-endian, ids raw, names last. Keys start with the tenant behind the table byte, so that a tenant is
- * a range and a foreign id cannot be reached; GLOBAL tables are the exceptions.
+ * Integers big-endian, ids raw, names last. Keys start with the tenant behind the table byte, so
+ * that a tenant is a range and a foreign id cannot be reached; GLOBAL tables are the exceptions.
  *
  *   META      'M'                                    meta            GLOBAL
  *   TENANT    'T' tenant                             tenant          GLOBAL
@@ -30,7 +30,7 @@
  *   AUDIT     'E' tenant, seq u64                    audit
  *   CHAIN     'C' tenant, 'L' or 'E'                 chain
  *   TREEOP    'R' tenant, treeop                     treeop
- *   ORPHAN    'o' tenant, ino u64                    opener instance   so that recovery need not walk inodes
+ *   ORPHAN    'o' tenant, ino u64                    opener          (recovery walks no inodes)
  * The store keeps its own rows under 0x00 (processes, numbers, feed, last instant).
  */
 #ifndef MS_MODEL_KEYS_H
@@ -39,14 +39,18 @@
 #include "base/codec.h"
 #include "model/limits.h"
 
-/* A key being built: MS_AUTO is not needed. view is valid while the struct lives and is not moved. */
+/* A key being built: MS_AUTO is not needed. view is valid while the struct lives and is not
+ * moved. */
 struct ms_key {
     uint8_t bytes[480];
     size_t len;
 };
-static inline struct ms_view ms_key_view(const struct ms_key *k) { return ms_view_of(k->bytes, k->len); }
+static inline struct ms_view ms_key_view(const struct ms_key *k) {
+    return ms_view_of(k->bytes, k->len);
+}
 
-/* Texts come checked (names.h). One that is longer than any row's gives a key that finds nothing. */
+/* Texts come checked (names.h). One that is longer than any row's gives a key that finds
+ * nothing. */
 struct ms_key ms_key_meta(void);
 struct ms_key ms_key_tenant(struct ms_tenant_id t);
 struct ms_key ms_key_tenants(void);                       /* prefix */
@@ -86,7 +90,8 @@ struct ms_key ms_key_xattrs_of(struct ms_tenant_id t, uint64_t ino); /* prefix *
 struct ms_key ms_key_bin(struct ms_tenant_id t, struct ms_bin_id b);
 struct ms_key ms_key_bins_of(struct ms_tenant_id t);      /* prefix */
 struct ms_key ms_key_binasset(struct ms_tenant_id t, struct ms_asset_id a);
-struct ms_key ms_key_due(struct ms_tenant_id t, struct ms_instant at, uint8_t kind, struct ms_id id);
+struct ms_key ms_key_due(struct ms_tenant_id t, struct ms_instant at, uint8_t kind,
+                         struct ms_id id);
 struct ms_key ms_key_dues_of(struct ms_tenant_id t);      /* prefix */
 struct ms_key ms_key_ledger(struct ms_tenant_id t, uint64_t seq);
 struct ms_key ms_key_ledgers_of(struct ms_tenant_id t);   /* prefix */
@@ -98,11 +103,13 @@ struct ms_key ms_key_treeops_of(struct ms_tenant_id t);   /* prefix */
 struct ms_key ms_key_orphan(struct ms_tenant_id t, uint64_t ino);
 struct ms_key ms_key_orphans_of(struct ms_tenant_id t);   /* prefix */
 
-/* The parts of a whole key, table byte included, as a scan gives it. Errors: MS_CORRUPT another table or length. */
+/* The parts of a whole key, table byte included, as a scan gives it. Errors: MS_CORRUPT another
+ * table or length. */
 MS_NODISCARD enum ms_code ms_key_split_due(struct ms_view key, struct ms_tenant_id *ret_t,
                                            struct ms_instant *ret_at, uint8_t *ret_kind,
                                            struct ms_id *ret_id, struct ms_error *reterr);
-MS_NODISCARD enum ms_code ms_key_split_link(struct ms_view key, uint64_t *ret_ino, uint64_t *ret_parent,
-                                            uint64_t *ret_seq, struct ms_error *reterr);
+MS_NODISCARD enum ms_code ms_key_split_link(struct ms_view key, uint64_t *ret_ino,
+                                            uint64_t *ret_parent, uint64_t *ret_seq,
+                                            struct ms_error *reterr);
 
 #endif

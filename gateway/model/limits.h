@@ -1,4 +1,5 @@
-/* limits.h — every maximum in one place, with the asserts that relate them. KB, MB, GB are powers of two. */
+/* limits.h — every maximum in one place, with the asserts that relate them. KB, MB, GB are
+ * powers of two. */
 #ifndef MS_MODEL_LIMITS_H
 #define MS_MODEL_LIMITS_H
 

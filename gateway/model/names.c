@@ -7,7 +7,8 @@
 #include <string.h>
 #include <utf8proc.h>
 
-/* No character has more than four code points in NFD and more than one in a byte, so this holds any name. */
+/* No character has more than four code points in NFD and more than one in a byte, so this holds any
+ * name. */
 #define CODEPOINTS_MAX (4 * MS_NAME_BYTES_MAX + 4)
 #define SUFFIX_MAX 15
 
@@ -24,7 +25,8 @@ static const char *forbidden(utf8proc_int32_t c) {
 
 /* One character at text: its bytes (>= 1) and, in *ret_c, its value or -1 when it is not UTF-8. */
 static size_t next_char(const char *text, size_t n, utf8proc_int32_t *ret_c) {
-    utf8proc_ssize_t got = utf8proc_iterate((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)n, ret_c);
+    utf8proc_ssize_t got =
+        utf8proc_iterate((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)n, ret_c);
 
     MS_ASSERT(n > 0);
     if (got > 0)
@@ -44,16 +46,18 @@ static enum ms_code check_chars(const char *name, size_t n, struct ms_error *ret
                            "the name is not valid UTF-8: byte 0x%02x at byte %zu; rename it",
                            (unsigned char)name[at], at + 1);
         if (forbidden(c))
-            return ms_fail(reterr, MS_BAD_NAME, "character %zu (byte %zu) of the name is U+%04X: %s", nth,
-                           at + 1, (unsigned)c, forbidden(c));
+            return ms_fail(reterr, MS_BAD_NAME,
+                           "character %zu (byte %zu) of the name is U+%04X: %s", nth, at + 1,
+                           (unsigned)c, forbidden(c));
         at += len;
     }
     return MS_OK;
 }
 
 static enum ms_code too_long(const char *form, size_t n, struct ms_error *reterr) {
-    return ms_fail(reterr, MS_NAME_TOO_LONG, "the name%s has %zu bytes, the limit is %d; shorten it",
-                   form, n, MS_NAME_BYTES_MAX);
+    return ms_fail(reterr, MS_NAME_TOO_LONG,
+                   "the name%s has %zu bytes, the limit is %d; shorten it", form, n,
+                   MS_NAME_BYTES_MAX);
 }
 
 /* NFC of valid UTF-8 of n bytes; its length. ret_nfc is written when it fits. */
@@ -85,7 +89,8 @@ enum ms_code ms_name_check(const char *name, char ret_nfc[MS_NAME_BYTES_MAX + 1]
     if (n > MS_NAME_BYTES_MAX)
         return too_long("", n, reterr);
     if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
-        return ms_fail(reterr, MS_BAD_NAME, "\"%s\" is not allowed as a name, it means a folder", name);
+        return ms_fail(reterr, MS_BAD_NAME, "\"%s\" is not allowed as a name, it means a folder",
+                       name);
     code = check_chars(name, n, reterr);
     if (code != MS_OK)
         return code;
@@ -113,8 +118,9 @@ static size_t suffix_at(const char *name) {
     return (size_t)(dot - name);
 }
 
-/* The longest head of valid UTF-8 that has at most max bytes and ends at what a reader sees as one character
- * (an emoji of several code points, a letter with its accents); at a code point when that leaves nothing. */
+/* The longest head of valid UTF-8 that has at most max bytes and ends at what a reader sees as one
+ * character (an emoji of several code points, a letter with its accents); at a code point when that
+ * leaves nothing. */
 static size_t cut(const char *text, size_t n, size_t max) {
     utf8proc_int32_t before = 0, c = 0, state = 0;
     size_t seen_at = 0, point_at = 0;
@@ -133,7 +139,8 @@ static size_t cut(const char *text, size_t n, size_t max) {
 }
 
 /* stem (n bytes) cut as far as needed, with tail behind it: both the spelling and its NFC fit. */
-static void join(const char *stem, size_t n, const char *tail, char ret_name[MS_NAME_BYTES_MAX + 1]) {
+static void join(const char *stem, size_t n, const char *tail,
+                 char ret_name[MS_NAME_BYTES_MAX + 1]) {
     size_t tail_n = strlen(tail);
     char nfc[MS_NAME_BYTES_MAX + 1];
 
@@ -227,8 +234,8 @@ enum ms_code ms_tenant_name_check(const char *name, struct ms_error *reterr) {
     if (n == 0)
         return ms_fail(reterr, MS_BAD_NAME, "a tenant's name needs at least one character");
     if (n > MS_TENANT_NAME_MAX)
-        return ms_fail(reterr, MS_NAME_TOO_LONG, "the tenant's name has %zu bytes, the limit is %d", n,
-                       MS_TENANT_NAME_MAX);
+        return ms_fail(reterr, MS_NAME_TOO_LONG, "the tenant's name has %zu bytes, the limit is %d",
+                       n, MS_TENANT_NAME_MAX);
     for (size_t i = 0; i < n; i++) {
         bool mark = name[i] == '.' || name[i] == '_' || name[i] == '-';
 

@@ -1,7 +1,8 @@
-/* names.h — what a file may be called: the same rules for mount, command and API (product.md section 6).
+/* names.h — what a file may be called: the same rules for mount, command and API (product.md
+ * section 6).
  *
- * Valid UTF-8, 1 to 255 bytes, no '/', NUL, control character or bidi override, not "." or "..". Stored as given;
- * two spellings that are equal under NFC are one name.
+ * Valid UTF-8, 1 to 255 bytes, no '/', NUL, control character or bidi override, not "." or "..".
+ * Stored as given; two spellings that are equal under NFC are one name.
  */
 #ifndef MS_MODEL_NAMES_H
 #define MS_MODEL_NAMES_H
@@ -16,12 +17,14 @@
 MS_NODISCARD enum ms_code ms_name_check(const char *name, char ret_nfc[MS_NAME_BYTES_MAX + 1],
                                         struct ms_error *reterr);
 bool ms_name_is_ascii(const char *name);
-/* A legal name made from any text: what is illegal becomes '_'. Never empty. Too long: cut before the suffix, at what
- * a reader sees as one character. */
+/* A legal name made from any text: what is illegal becomes '_'. Never empty. Too long: cut
+ * before the suffix, at what a reader sees as one character. */
 void ms_name_from_text(const char *text, char ret_name[MS_NAME_BYTES_MAX + 1]);
-/* "movie.mp4" -> "movie (2).mp4", n >= 2; name is legal, and so is the result: cut as above where needed. */
+/* "movie.mp4" -> "movie (2).mp4", n >= 2; name is legal, and so is the result: cut as above
+ * where needed. */
 void ms_name_numbered(const char *name, unsigned n, char ret_name[MS_NAME_BYTES_MAX + 1]);
-/* The suffix behind the last dot, lower case, "" when there is none or it is longer than 15 bytes. ".mp4" has none. */
+/* The suffix behind the last dot, lower case, "" when there is none or it is longer than 15
+ * bytes. ".mp4" has none. */
 void ms_name_suffix(const char *name, char ret_suffix[16]);
 /* Key suffix of an object: as above, only [a-z0-9]; "bin" otherwise. */
 void ms_name_key_suffix(const char *name, char ret_suffix[16]);

@@ -69,7 +69,7 @@ enum ms_code ms_record_check(const struct ms_reader *r, const char *name, const 
                              struct ms_error *reterr) {
     if (r->failed)
         return ms_fail(reterr, MS_CORRUPT,
-                       "%s record is damaged: it ends early or a value is out of range at byte %zu of %zu",
+                       "%s record is damaged: short, or a value out of range, at byte %zu of %zu",
                        name, r->at, r->n);
     if (r->at != r->n)
         return ms_fail(reterr, MS_CORRUPT, "%s record is damaged: %zu bytes too many", name,
@@ -79,7 +79,8 @@ enum ms_code ms_record_check(const struct ms_reader *r, const char *name, const 
     return MS_OK;
 }
 
-/* Invariants of single records, each as a text for the message. What needs a second record is fsck's. */
+/* Invariants of single records, each as a text for the message. What needs a second record is
+ * fsck's. */
 
 static bool is_none(struct ms_id id) {
     static const struct ms_id none;
@@ -91,7 +92,8 @@ static bool is_flag(uint8_t v) { return v <= 1; }
 
 /* Names were judged when they came in; here only what would break the tree. */
 static bool is_entry_name(const char *name) {
-    return name[0] != '\0' && !strchr(name, '/') && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
+    return name[0] != '\0' && !strchr(name, '/') && strcmp(name, ".") != 0 &&
+           strcmp(name, "..") != 0;
 }
 
 static bool is_file_mode(uint32_t mode) {

@@ -1,8 +1,9 @@
 /* record.h — the records of the metadata store as plain structs, with their codecs.
  *
- * struct ms_<name>_record, ms_<name>_encode(), ms_<name>_decode() for every row of records.def. A value is a
- * version byte and the fields in order. Decode copies out and never trusts: wrong version, short, long, text with
- * NUL or a broken invariant give MS_CORRUPT. Encode of a record that breaks its invariant is our own fault.
+ * struct ms_<name>_record, ms_<name>_encode(), ms_<name>_decode() for every row of records.def.
+ * A value is a version byte and the fields in order. Decode copies out and never trusts: wrong
+ * version, short, long, text with NUL or a broken invariant give MS_CORRUPT. Encode of a record
+ * that breaks its invariant is our own fault.
  *
  * Threads: pure.
  */

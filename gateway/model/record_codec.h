@@ -1,8 +1,10 @@
-/* record_codec.h — from a field list of records.def to an encoder and a decoder; for record.c and its test only.
+/* record_codec.h — from a field list of records.def to an encoder and a decoder; for record.c and
+ * its test only.
  *
- * MS_RECORD_CODEC(name, version, FIELDS) defines ms_<name>_encode() and ms_<name>_decode(). It needs struct
- * ms_<name>_record and a function broken_<name>(record) that gives NULL or the text of a broken invariant.
- * "since" in a field list stands before the fields that a later version brought: F(since, 2, 0).
+ * MS_RECORD_CODEC(name, version, FIELDS) defines ms_<name>_encode() and ms_<name>_decode(). It
+ * needs struct ms_<name>_record and a function broken_<name>(record) that gives NULL or the text of
+ * a broken invariant. "since" in a field list stands before the fields that a later version
+ * brought: F(since, 2, 0).
  */
 #ifndef MS_MODEL_RECORD_CODEC_H
 #define MS_MODEL_RECORD_CODEC_H

@@ -27,7 +27,10 @@ static void fill_bytes(struct sample_source *s, uint8_t *p, size_t n) {
 /* Any bytes but NUL; often empty, short or as long as may be. */
 static void fill_str(struct sample_source *s, char *p, size_t max) {
     uint64_t how = sample_below(s, 4);
-    size_t n = s->small ? 1 + sample_below(s, 12) : how == 0 ? 0 : how == 1 ? max : sample_below(s, max + 1);
+    size_t n = s->small   ? 1 + sample_below(s, 12)
+               : how == 0 ? 0
+               : how == 1 ? max
+                          : sample_below(s, max + 1);
 
     for (size_t i = 0; i < n; i++)
         p[i] = (char)(s->small ? 'a' + sample_below(s, 26) : 1 + sample_below(s, 255));
@@ -39,7 +42,9 @@ static void fill_u64s(struct sample_source *s, uint64_t *p, size_t n) {
         p[i] = sample_u64(s);
 }
 
-static int64_t an_instant(struct sample_source *s) { return 1 + (int64_t)sample_below(s, MS_INSTANT_MAX); }
+static int64_t an_instant(struct sample_source *s) {
+    return 1 + (int64_t)sample_below(s, MS_INSTANT_MAX);
+}
 
 #define FILL_u8(m, max) r->m = (uint8_t)sample_u64(s);
 #define FILL_u16(m, max) r->m = (uint16_t)sample_u64(s);
@@ -63,7 +68,8 @@ static void flag(uint8_t *v) { *v &= 1; }
 static void range(uint8_t *v, unsigned count) { *v = (uint8_t)(*v % count); }
 
 static uint32_t a_mode(struct sample_source *s) {
-    static const uint32_t kinds[] = {S_IFREG, S_IFDIR, S_IFLNK, S_IFIFO, S_IFSOCK, S_IFCHR, S_IFBLK};
+    static const uint32_t kinds[] = {S_IFREG,  S_IFDIR, S_IFLNK, S_IFIFO,
+                                     S_IFSOCK, S_IFCHR, S_IFBLK};
 
     return kinds[sample_below(s, MS_ARRAY_LEN(kinds))] | (uint32_t)sample_below(s, 010000);
 }
@@ -162,7 +168,8 @@ static void valid_file(struct sample_source *s, struct ms_file_record *r) {
 }
 
 static uint8_t a_block_log2(struct sample_source *s) {
-    return (uint8_t)(MS_BLOCK_LOG2_MIN + sample_below(s, MS_BLOCK_LOG2_MAX - MS_BLOCK_LOG2_MIN + 1));
+    return (uint8_t)(MS_BLOCK_LOG2_MIN +
+                     sample_below(s, MS_BLOCK_LOG2_MAX - MS_BLOCK_LOG2_MIN + 1));
 }
 
 static void valid_version(struct sample_source *s, struct ms_version_record *r) {
@@ -304,7 +311,8 @@ static void print_u64s(struct ms_buf *out, const char *member, const uint64_t *p
         print_u64(out, member, p[i]);
 }
 
-static void print_schedule(struct ms_buf *out, const char *member, const struct ms_scheduled *p, size_t n) {
+static void print_schedule(struct ms_buf *out, const char *member, const struct ms_scheduled *p,
+                           size_t n) {
     for (size_t i = 0; i < n; i++)
         assert_ok(ms_buf_addf(out, &test_err, "%s %" PRId64 " %u\n", member, p[i].at.ms, p[i].op));
 }
@@ -336,7 +344,9 @@ static void print_schedule(struct ms_buf *out, const char *member, const struct 
     }                                                                                              \
     static void any_sample_##name(struct sample_source *s, void *r) { sample_##name(s, r); }       \
     static void any_raw_##name(const void *r, struct ms_writer *w) { raw_##name(r, w); }           \
-    static void any_encode_##name(const void *r, struct ms_writer *w) { ms_##name##_encode(r, w); } \
+    static void any_encode_##name(const void *r, struct ms_writer *w) {                            \
+        ms_##name##_encode(r, w);                                                                  \
+    }                                                                                              \
     static enum ms_code any_decode_##name(struct ms_view v, void *r, struct ms_error *reterr) {    \
         return ms_##name##_decode(v, r, reterr);                                                   \
     }                                                                                              \
@@ -351,7 +361,14 @@ static void print_schedule(struct ms_buf *out, const char *member, const struct 
 MS_RECORDS(SAMPLE_DEFINE)
 
 #define SAMPLE_KIND(name, version, FIELDS)                                                         \
-    {#name, version, sizeof(struct ms_##name##_record), any_sample_##name, any_raw_##name,         \
-     any_encode_##name, any_decode_##name, any_equal_##name, any_print_##name},
+    {#name,                                                                                        \
+     version,                                                                                      \
+     sizeof(struct ms_##name##_record),                                                            \
+     any_sample_##name,                                                                            \
+     any_raw_##name,                                                                               \
+     any_encode_##name,                                                                            \
+     any_decode_##name,                                                                            \
+     any_equal_##name,                                                                             \
+     any_print_##name},
 const struct sample_kind sample_kinds[] = {MS_RECORDS(SAMPLE_KIND)};
 const size_t sample_kinds_n = MS_ARRAY_LEN(sample_kinds);

@@ -1,4 +1,5 @@
-/* sample_records.h — valid records with random contents, and records as text. For the test of the codecs. */
+/* sample_records.h — valid records with random contents, and records as text. For the test of the
+ * codecs. */
 #ifndef MS_TESTS_MODEL_SAMPLE_RECORDS_H
 #define MS_TESTS_MODEL_SAMPLE_RECORDS_H
 

@@ -5,7 +5,6 @@
 
 #include <ctype.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* The table of product.md section 4, written down a second time. */
@@ -26,13 +25,13 @@ static const char every_suffix[] =
 
 /* What a folder makes of a suffix that section 4 does not list. */
 static const enum ms_asset_type unlisted[MS_SPECIAL_COUNT] = {
-    [MS_SPECIAL_NONE] = MS_TYPE_COMMON_FILE,      [MS_SPECIAL_ROOT] = MS_TYPE_COMMON_FILE,
-    [MS_SPECIAL_VIDEOS] = MS_TYPE_COMMON_FILE,    [MS_SPECIAL_IMAGES] = MS_TYPE_COMMON_FILE,
-    [MS_SPECIAL_AUDIO] = MS_TYPE_COMMON_FILE,     [MS_SPECIAL_MUSIC] = MS_TYPE_COMMON_FILE,
-    [MS_SPECIAL_PRESENTATIONS] = MS_TYPE_COMMON_FILE,
-    [MS_SPECIAL_MODELS] = MS_TYPE_HUMAN_MODEL_2D, [MS_SPECIAL_VOICES] = MS_TYPE_VOICE_MODEL,
-    [MS_SPECIAL_SCENES] = MS_TYPE_SCENE,          [MS_SPECIAL_ANIMATIONS] = MS_TYPE_ANIMATION,
-    [MS_SPECIAL_MATERIALS] = MS_TYPE_MATERIAL,    [MS_SPECIAL_FILES] = MS_TYPE_COMMON_FILE,
+    [MS_SPECIAL_NONE] = MS_TYPE_COMMON_FILE,          [MS_SPECIAL_ROOT] = MS_TYPE_COMMON_FILE,
+    [MS_SPECIAL_VIDEOS] = MS_TYPE_COMMON_FILE,        [MS_SPECIAL_IMAGES] = MS_TYPE_COMMON_FILE,
+    [MS_SPECIAL_AUDIO] = MS_TYPE_COMMON_FILE,         [MS_SPECIAL_MUSIC] = MS_TYPE_COMMON_FILE,
+    [MS_SPECIAL_PRESENTATIONS] = MS_TYPE_COMMON_FILE, [MS_SPECIAL_MODELS] = MS_TYPE_HUMAN_MODEL_2D,
+    [MS_SPECIAL_VOICES] = MS_TYPE_VOICE_MODEL,        [MS_SPECIAL_SCENES] = MS_TYPE_SCENE,
+    [MS_SPECIAL_ANIMATIONS] = MS_TYPE_ANIMATION,      [MS_SPECIAL_MATERIALS] = MS_TYPE_MATERIAL,
+    [MS_SPECIAL_FILES] = MS_TYPE_COMMON_FILE,
 };
 
 static const struct listed *listed_of(const char *suffix) {
@@ -55,12 +54,14 @@ static enum ms_asset_type expected(const char *suffix, enum ms_special folder) {
 
 /* Call each for every suffix above; NUL-terminated, at most 31 bytes. */
 static void for_each_suffix(void (*each)(const char *suffix)) {
-    char *words = strdup(every_suffix), *rest = words, *word;
+    char word[32];
 
-    while ((word = strtok_r(rest, " ", &rest)))
+    for (const char *at = every_suffix; *at; at += strspn(at, " ")) {
+        snprintf(word, sizeof(word), "%.*s", (int)strcspn(at, " "), at);
         each(word);
+        at += strlen(word);
+    }
     each("");
-    free(words);
 }
 
 static void upper(char *s) {
@@ -69,7 +70,8 @@ static void upper(char *s) {
 }
 
 static void check_names(const char *suffix) {
-    static const char *const stems[] = {"a", "film.2024", ".hidden", "\xe6\x98\xa0\xe7\x94\xbb", "a b", ".."};
+    static const char *const stems[] = {"a",   "film.2024", ".hidden", "\xe6\x98\xa0\xe7\x94\xbb",
+                                        "a b", ".."};
 
     for (enum ms_special folder = 0; folder < MS_SPECIAL_COUNT; folder++)
         for (size_t i = 0; i < MS_ARRAY_LEN(stems); i++) {
@@ -91,8 +93,17 @@ static void the_suffix_decides_and_the_folder_where_that_leaves_a_choice(void **
 }
 
 static void a_name_without_suffix_has_the_type_of_its_folder(void **state) {
-    static const char *const names[] = {"mp4", "README", ".mp4", ".png", "movie.", "mp4.", "movie.mp4.part",
-                                        "movie.mp4 ", "movie mp4", ".movie.mp4.Xa3b2c", "a.veryverylongsuff.x"};
+    static const char *const names[] = {"mp4",
+                                        "README",
+                                        ".mp4",
+                                        ".png",
+                                        "movie.",
+                                        "mp4.",
+                                        "movie.mp4.part",
+                                        "movie.mp4 ",
+                                        "movie mp4",
+                                        ".movie.mp4.Xa3b2c",
+                                        "a.veryverylongsuff.x"};
 
     (void)state;
     for (enum ms_special folder = 0; folder < MS_SPECIAL_COUNT; folder++)
@@ -110,8 +121,10 @@ static void types_without_suffixes_may_grow_to_500_gb_in_a_mount(void **state) {
             if (listing[i].type == as)
                 l = &listing[i];
         assert_int_equal(ms_asset_type_takes_any(t), !l);
-        assert_int_equal(ms_asset_type_bytes_max(t, false), l ? l->bytes_max : UINT64_C(5368709120));
-        assert_int_equal(ms_asset_type_bytes_max(t, true), l ? l->bytes_max : UINT64_C(536870912000));
+        assert_int_equal(ms_asset_type_bytes_max(t, false),
+                         l ? l->bytes_max : UINT64_C(5368709120));
+        assert_int_equal(ms_asset_type_bytes_max(t, true),
+                         l ? l->bytes_max : UINT64_C(536870912000));
     }
 }
 
@@ -153,7 +166,8 @@ static void every_type_has_its_folder_and_models_are_told_apart(void **state) {
 }
 
 static void an_unknown_type_is_named_in_the_refusal(void **state) {
-    static const char *const texts[] = {"", "video", "VIDEO ", "VIDE", "VIDEOS", "MODEL", "MS_TYPE_VIDEO"};
+    static const char *const texts[] = {"",       "video", "VIDEO ",       "VIDE",
+                                        "VIDEOS", "MODEL", "MS_TYPE_VIDEO"};
     enum ms_asset_type t = MS_TYPE_PPT;
 
     (void)state;
@@ -249,13 +263,17 @@ static void content_must_fit_the_suffix_and_the_suffix_the_type(void **state) {
 static void a_refusal_of_content_says_what_was_found_and_what_is_wanted(void **state) {
     (void)state;
     assert_code(ms_asset_type_fits(MS_TYPE_VIDEO, "mp4", "text/plain", &test_err), MS_WRONG_KIND);
-    assert_string_equal(test_err.message, "the content is text/plain, but a .mp4 must be video/mp4; "
-                                          "give it the suffix of its content");
+    assert_string_equal(test_err.message,
+                        "the content is text/plain, but a .mp4 must be video/mp4; "
+                        "give it the suffix of its content");
     assert_code(ms_asset_type_fits(MS_TYPE_IMAGE, "jpg", "", &test_err), MS_WRONG_KIND);
-    assert_non_null(strstr(test_err.message, "the content is unknown, but a .jpg must be image/jpeg"));
-    assert_code(ms_asset_type_fits(MS_TYPE_PPT, "key", "application/zip", &test_err), MS_WRONG_KIND);
-    assert_string_equal(test_err.message, "PPT takes the suffixes ppt pptx pdf, not \"key\"; rename it "
-                                          "or choose another type");
+    assert_non_null(
+        strstr(test_err.message, "the content is unknown, but a .jpg must be image/jpeg"));
+    assert_code(ms_asset_type_fits(MS_TYPE_PPT, "key", "application/zip", &test_err),
+                MS_WRONG_KIND);
+    assert_string_equal(test_err.message,
+                        "PPT takes the suffixes ppt pptx pdf, not \"key\"; rename it "
+                        "or choose another type");
 }
 
 static void the_content_type_is_what_was_found_or_what_the_suffix_says(void **state) {

@@ -7,7 +7,8 @@
 
 static struct ms_random_seeded rnd;
 
-/* A key as the tuple that it stands for: its members are compared one by one, as the layout in keys.h says. */
+/* A key as the tuple that it stands for: its members are compared one by one, as the layout in
+ * keys.h says. */
 struct tuple {
     struct ms_id id[3];
     uint64_t number[3];
@@ -16,8 +17,10 @@ struct tuple {
     char text[MS_NAME_BYTES_MAX + 1];
 };
 
-#define TENANT(x) (struct ms_tenant_id){(x)->id[0]}
-#define ASSET(x, i) (struct ms_asset_id){(x)->id[i]}
+#define TENANT(x)                                                                                  \
+    (struct ms_tenant_id) { (x)->id[0] }
+#define ASSET(x, i)                                                                                \
+    (struct ms_asset_id) { (x)->id[i] }
 
 static int by_bytes(const void *a, const void *b, size_t n) {
     int c = memcmp(a, b, n);
@@ -30,7 +33,9 @@ static int by_id(const struct tuple *a, const struct tuple *b, unsigned i) {
 static int by_number(const struct tuple *a, const struct tuple *b, unsigned i) {
     return (a->number[i] > b->number[i]) - (a->number[i] < b->number[i]);
 }
-static int by_at(const struct tuple *a, const struct tuple *b) { return (a->at > b->at) - (a->at < b->at); }
+static int by_at(const struct tuple *a, const struct tuple *b) {
+    return (a->at > b->at) - (a->at < b->at);
+}
 static int by_text(const struct tuple *a, const struct tuple *b) {
     int c = strcmp(a->text, b->text);
 
@@ -42,7 +47,8 @@ static int first(const int *c, size_t n) {
             return c[i];
     return 0;
 }
-#define ORDER(...) first((const int[]){__VA_ARGS__}, sizeof((const int[]){__VA_ARGS__}) / sizeof(int))
+#define ORDER(...)                                                                                 \
+    first((const int[]){__VA_ARGS__}, sizeof((const int[]){__VA_ARGS__}) / sizeof(int))
 
 static uint32_t u32(uint64_t n) { return (uint32_t)(n & UINT32_MAX); }
 
@@ -54,13 +60,11 @@ static uint32_t u32(uint64_t n) { return (uint32_t)(n & UINT32_MAX); }
     K(object, 'O', 17, ms_key_object((struct ms_object_id){x->id[0]}), ms_key_objects(),           \
       by_id(a, b, 0))                                                                              \
     K(hashes, 'H', 21, ms_key_hashes((struct ms_object_id){x->id[0]}, u32(x->number[0])),          \
-      ms_key_hashes_of((struct ms_object_id){x->id[0]}),                                           \
-      ORDER(by_id(a, b, 0), by_u32(a, b)))                                                         \
+      ms_key_hashes_of((struct ms_object_id){x->id[0]}), ORDER(by_id(a, b, 0), by_u32(a, b)))      \
     K(tomb, 'K', 17, ms_key_tomb((struct ms_object_id){x->id[0]}), ms_key_tombs(), by_id(a, b, 0)) \
     K(intent, 'J', 33,                                                                             \
       ms_key_intent((struct ms_instance_id){x->id[0]}, (struct ms_intent_id){x->id[1]}),           \
-      ms_key_intents_of((struct ms_instance_id){x->id[0]}),                                        \
-      ORDER(by_id(a, b, 0), by_id(a, b, 1)))                                                       \
+      ms_key_intents_of((struct ms_instance_id){x->id[0]}), ORDER(by_id(a, b, 0), by_id(a, b, 1))) \
     K(intents, 'J', 33,                                                                            \
       ms_key_intent((struct ms_instance_id){x->id[0]}, (struct ms_intent_id){x->id[1]}),           \
       ms_key_intents(), ORDER(by_id(a, b, 0), by_id(a, b, 1)))                                     \
@@ -140,17 +144,23 @@ KEYS(KEY_FUNCTIONS)
 static const struct kind kinds[] = {KEYS(KEY_ROW)};
 static const size_t kinds_n = MS_ARRAY_LEN(kinds);
 
-/* Values near the bounds and values that agree with others in front, so that each member decides at times. */
+/* Values near the bounds and values that agree with others in front, so that each member decides at
+ * times. */
 static uint64_t a_number(void) {
-    static const uint64_t edges[] = {0, 1, 2, 3, 255, 256, UINT32_MAX, UINT64_C(1) << 32, INT64_MAX,
-                                     (uint64_t)INT64_MAX + 1, UINT64_MAX};
+    static const uint64_t edges[] = {0,          1,
+                                     2,          3,
+                                     255,        256,
+                                     UINT32_MAX, UINT64_C(1) << 32,
+                                     INT64_MAX,  (uint64_t)INT64_MAX + 1,
+                                     UINT64_MAX};
 
     return ms_random_below(&rnd.random, 4) ? edges[ms_random_below(&rnd.random, 11)]
                                            : ms_random_u64(&rnd.random);
 }
 
 static void a_text(char *text) {
-    size_t n = 1 + ms_random_below(&rnd.random, ms_random_below(&rnd.random, 8) ? 3 : MS_TENANT_NAME_MAX);
+    size_t n =
+        1 + ms_random_below(&rnd.random, ms_random_below(&rnd.random, 8) ? 3 : MS_TENANT_NAME_MAX);
 
     for (size_t i = 0; i < n; i++)
         text[i] = (char)("a\x7f\xc3\xff"[ms_random_below(&rnd.random, 4)]);
@@ -162,7 +172,8 @@ static struct tuple a_tuple(void) {
 
     memset(&x, 0, sizeof(x));
     for (unsigned i = 0; i < 3; i++) {
-        x.id[i].b[ms_random_below(&rnd.random, 2) * 15] = (uint8_t)(1 + ms_random_below(&rnd.random, 255));
+        x.id[i].b[ms_random_below(&rnd.random, 2) * 15] =
+            (uint8_t)(1 + ms_random_below(&rnd.random, 255));
         x.number[i] = a_number();
     }
     x.at = (int64_t)a_number();
@@ -324,7 +335,8 @@ static void a_key_of_another_length_or_table_is_damage(void **state) {
                         MS_CORRUPT);
     for (size_t n = 0; n <= link.len + 1; n++)
         if (n != link.len)
-            assert_code(ms_key_split_link(ms_view_of(link.bytes, n), &a, &b, &c, &test_err), MS_CORRUPT);
+            assert_code(ms_key_split_link(ms_view_of(link.bytes, n), &a, &b, &c, &test_err),
+                        MS_CORRUPT);
     due.bytes[0] = 'd';
     link.bytes[0] = 'P';
     assert_code(ms_key_split_due(ms_key_view(&due), &t, &at, &kind, &id, &test_err), MS_CORRUPT);

@@ -35,55 +35,58 @@ static const struct {
     {"C:\\x", NULL},
     {"CON", NULL},
     {"%2F", NULL},
-    {".trash", NULL}, /* reserved at a tenant's root, by the tree */
-    {"\xc2\xa0", NULL},                 /* U+00A0: first behind C1; a blank that stays itself under NFC */
-    {"caf\xc3\xa9", NULL},              /* precomposed */
-    {"cafe\xcc\x81", "caf\xc3\xa9"},    /* decomposed */
-    {"\xe2\x84\xab", "\xc3\x85"},       /* U+212B angstrom sign */
+    {".trash", NULL},      /* reserved at a tenant's root, by the tree */
+    {"\xc2\xa0", NULL},    /* U+00A0: first behind C1; a blank that stays itself under NFC */
+    {"caf\xc3\xa9", NULL}, /* precomposed */
+    {"cafe\xcc\x81", "caf\xc3\xa9"}, /* decomposed */
+    {"\xe2\x84\xab", "\xc3\x85"},    /* U+212B angstrom sign */
     {"A\xcc\x8a", "\xc3\x85"},
-    {"\xe2\x84\xa6", "\xce\xa9"},       /* U+2126 ohm sign */
-    {"\xe2\x84\xaa", "K"},              /* U+212A kelvin sign */
-    {"\xcd\xbe", ";"},                  /* U+037E Greek question mark */
-    {"\xe1\xbf\xaf", "`"},              /* U+1FEF */
-    {"e\xcc\xa3\xcc\x87", "\xe1\xba\xb9\xcc\x87"}, /* marks in canonical order */
-    {"e\xcc\x87\xcc\xa3", "\xe1\xba\xb9\xcc\x87"}, /* and out of it */
-    {"s\xcc\xa3\xcc\x87", "\xe1\xb9\xa9"},         /* both compose */
-    {"\xe1\xba\x9b\xcc\xa3", "\xe1\xba\x9b\xcc\xa3"}, /* U+1E9B U+0323, UAX 15 */
-    {"\xe1\x84\x80\xe1\x85\xa1", "\xea\xb0\x80"},  /* Hangul L V */
+    {"\xe2\x84\xa6", "\xce\xa9"},                             /* U+2126 ohm sign */
+    {"\xe2\x84\xaa", "K"},                                    /* U+212A kelvin sign */
+    {"\xcd\xbe", ";"},                                        /* U+037E Greek question mark */
+    {"\xe1\xbf\xaf", "`"},                                    /* U+1FEF */
+    {"e\xcc\xa3\xcc\x87", "\xe1\xba\xb9\xcc\x87"},            /* marks in canonical order */
+    {"e\xcc\x87\xcc\xa3", "\xe1\xba\xb9\xcc\x87"},            /* and out of it */
+    {"s\xcc\xa3\xcc\x87", "\xe1\xb9\xa9"},                    /* both compose */
+    {"\xe1\xba\x9b\xcc\xa3", "\xe1\xba\x9b\xcc\xa3"},         /* U+1E9B U+0323, UAX 15 */
+    {"\xe1\x84\x80\xe1\x85\xa1", "\xea\xb0\x80"},             /* Hangul L V */
     {"\xe1\x84\x80\xe1\x85\xa1\xe1\x86\xa8", "\xea\xb0\x81"}, /* L V T */
-    {"\xea\xb0\x80\xe1\x86\xa8", "\xea\xb0\x81"},  /* LV T */
+    {"\xea\xb0\x80\xe1\x86\xa8", "\xea\xb0\x81"},             /* LV T */
     {"\xea\xb0\x81", NULL},
-    {"\xed\x9e\xa3", NULL},             /* the last syllable */
-    {"\xe0\xa5\x98", "\xe0\xa4\x95\xe0\xa4\xbc"},  /* U+0958: excluded from composition, grows */
-    {"\xef\xac\x9d", "\xd7\x99\xd6\xb4"},          /* U+FB1D */
-    {"\xef\xa8\x8e", NULL},             /* U+FA0E: a compatibility ideograph that is none */
-    {"\xef\xa4\x80", "\xe8\xb1\x88"},   /* U+F900 */
-    {"\xef\xac\x81", NULL},             /* U+FB01 fi: compatibility only, NFC leaves it */
-    {"\xc2\xb2", NULL},                 /* U+00B2 superscript two */
-    {"\xcc\x81", NULL},                 /* a mark alone */
-    {"\xc4\xb0", NULL},                 /* U+0130: no case folding */
-    {"stra\xc3\x9f""e", NULL},
+    {"\xed\x9e\xa3", NULL},                       /* the last syllable */
+    {"\xe0\xa5\x98", "\xe0\xa4\x95\xe0\xa4\xbc"}, /* U+0958: excluded from composition, grows */
+    {"\xef\xac\x9d", "\xd7\x99\xd6\xb4"},         /* U+FB1D */
+    {"\xef\xa8\x8e", NULL},           /* U+FA0E: a compatibility ideograph that is none */
+    {"\xef\xa4\x80", "\xe8\xb1\x88"}, /* U+F900 */
+    {"\xef\xac\x81", NULL},           /* U+FB01 fi: compatibility only, NFC leaves it */
+    {"\xc2\xb2", NULL},               /* U+00B2 superscript two */
+    {"\xcc\x81", NULL},               /* a mark alone */
+    {"\xc4\xb0", NULL},               /* U+0130: no case folding */
+    {"stra\xc3\x9f"
+     "e",
+     NULL},
     {"\xe6\x98\xa0\xe7\x94\xbb", NULL},
-    {"\xd7\xa9\xd7\x9c\xd7\x95\xd7\x9d", NULL},    /* right-to-left letters are fine */
+    {"\xd7\xa9\xd7\x9c\xd7\x95\xd7\x9d", NULL}, /* right-to-left letters are fine */
     {"\xd9\x85\xd8\xb1\xd8\xad\xd8\xa8\xd8\xa7", NULL},
-    {"\xe2\x80\x8e", NULL},             /* U+200E: a mark, no override */
-    {"\xe2\x80\x8f", NULL},             /* U+200F */
-    {"\xd8\x9c", NULL},                 /* U+061C */
-    {"\xe2\x80\xa9", NULL},             /* U+2029, in front of the overrides */
-    {"\xe2\x80\xaf", NULL},             /* U+202F, behind them */
-    {"\xe2\x81\xa5", NULL},             /* U+2065, in front of the isolates */
-    {"\xe2\x81\xaa", NULL},             /* U+206A, behind them */
-    {"\xe2\x80\x8b", NULL},             /* U+200B */
-    {"\xef\xbb\xbf", NULL},             /* U+FEFF */
-    {"\xef\xbf\xbd", NULL},             /* U+FFFD */
-    {"\xef\xbf\xbf", NULL},             /* U+FFFF: no character, but UTF-8 */
-    {"\xee\x80\x80", NULL},             /* private use */
-    {"\xed\x9f\xbf", NULL},             /* U+D7FF, in front of the surrogates */
-    {"\xf0\x90\x80\x80", NULL},         /* U+10000 */
-    {"\xf4\x8f\xbf\xbf", NULL},         /* U+10FFFF */
+    {"\xe2\x80\x8e", NULL},     /* U+200E: a mark, no override */
+    {"\xe2\x80\x8f", NULL},     /* U+200F */
+    {"\xd8\x9c", NULL},         /* U+061C */
+    {"\xe2\x80\xa9", NULL},     /* U+2029, in front of the overrides */
+    {"\xe2\x80\xaf", NULL},     /* U+202F, behind them */
+    {"\xe2\x81\xa5", NULL},     /* U+2065, in front of the isolates */
+    {"\xe2\x81\xaa", NULL},     /* U+206A, behind them */
+    {"\xe2\x80\x8b", NULL},     /* U+200B */
+    {"\xef\xbb\xbf", NULL},     /* U+FEFF */
+    {"\xef\xbf\xbd", NULL},     /* U+FFFD */
+    {"\xef\xbf\xbf", NULL},     /* U+FFFF: no character, but UTF-8 */
+    {"\xee\x80\x80", NULL},     /* private use */
+    {"\xed\x9f\xbf", NULL},     /* U+D7FF, in front of the surrogates */
+    {"\xf0\x90\x80\x80", NULL}, /* U+10000 */
+    {"\xf4\x8f\xbf\xbf", NULL}, /* U+10FFFF */
     {"\xf0\x9f\x98\x80", NULL},
-    {"\xf0\x9f\x91\xa8\xe2\x80\x8d\xf0\x9f\x91\xa9\xe2\x80\x8d\xf0\x9f\x91\xa7", NULL}, /* joined family */
-    {"\xf0\x9f\x87\xa9\xf0\x9f\x87\xaa", NULL},    /* flag */
+    {"\xf0\x9f\x91\xa8\xe2\x80\x8d\xf0\x9f\x91\xa9\xe2\x80\x8d\xf0\x9f\x91\xa7",
+     NULL},                                                   /* joined family */
+    {"\xf0\x9f\x87\xa9\xf0\x9f\x87\xaa", NULL},               /* flag */
     {"\xf0\x9d\x85\x9e", "\xf0\x9d\x85\x97\xf0\x9d\x85\xa5"}, /* U+1D15E grows */
     {"\x7e", NULL},
     {"\x21", NULL},
@@ -120,35 +123,35 @@ static const struct {
     {"\xe2\x81\xa8", "U+2068"},
     {"\xe2\x81\xa9", "U+2069"},
     {"caf\xc3\xa9\xe2\x80\xaegpj.exe", "character 5 (byte 6)"},
-    {"\x80", "0x80 at byte 1"},         /* continuation without a head */
+    {"\x80", "0x80 at byte 1"}, /* continuation without a head */
     {"\xbf", "not valid UTF-8"},
-    {"a\xc3", "0xc3 at byte 2"},        /* cut */
+    {"a\xc3", "0xc3 at byte 2"}, /* cut */
     {"\xe2\x82", "0xe2"},
     {"\xf0\x9f\x98", "0xf0"},
-    {"\xc3(", "0xc3"},                  /* head without continuation */
+    {"\xc3(", "0xc3"}, /* head without continuation */
     {"\xe2(\xa1", "0xe2"},
     {"\xe2\x82(", "0xe2"},
     {"\xf0(\x8c\xbc", "0xf0"},
     {"\xf0\x90(\xbc", "0xf0"},
     {"\xf0\x28\x8c\x28", "0xf0"},
-    {"\xc0\x80", "0xc0"},               /* overlong NUL */
-    {"\xc0\xaf", "0xc0"},               /* overlong '/' */
+    {"\xc0\x80", "0xc0"}, /* overlong NUL */
+    {"\xc0\xaf", "0xc0"}, /* overlong '/' */
     {"\xc1\xbf", "0xc1"},
     {"\xe0\x80\xaf", "0xe0"},
     {"\xe0\x9f\xbf", "0xe0"},
     {"\xf0\x80\x80\xaf", "0xf0"},
     {"\xf0\x8f\xbf\xbf", "0xf0"},
-    {"\xed\xa0\x80", "0xed"},           /* surrogates */
+    {"\xed\xa0\x80", "0xed"}, /* surrogates */
     {"\xed\xbf\xbf", "0xed"},
     {"\xed\xa0\xbd\xed\xb8\x80", "0xed"},
-    {"\xf4\x90\x80\x80", "0xf4"},       /* beyond U+10FFFF */
+    {"\xf4\x90\x80\x80", "0xf4"}, /* beyond U+10FFFF */
     {"\xf5\x80\x80\x80", "0xf5"},
-    {"\xf8\x88\x80\x80\x80", "0xf8"},   /* five and six bytes */
+    {"\xf8\x88\x80\x80\x80", "0xf8"}, /* five and six bytes */
     {"\xfc\x84\x80\x80\x80\x80", "0xfc"},
     {"\xfe", "0xfe"},
     {"\xff", "0xff"},
     {"good\xff", "byte 5"},
-    {"na\xefve", "0xef at byte 3"},     /* Latin-1 */
+    {"na\xefve", "0xef at byte 3"}, /* Latin-1 */
 };
 
 static void legal_names_have_their_normal_form(void **state) {
@@ -171,7 +174,8 @@ static void a_refused_name_is_told_the_rule_and_the_place(void **state) {
         assert_code(ms_name_check(refused[i].name, nfc, &test_err), MS_BAD_NAME);
         if (!strstr(test_err.message, refused[i].says))
             fail_msg("\"%s\" does not say \"%s\"", test_err.message, refused[i].says);
-        for (const char *p = test_err.message; *p; p++) /* the message cannot do what the name could not */
+        for (const char *p = test_err.message; *p;
+             p++) /* the message cannot do what the name could not */
             assert_true((unsigned char)*p >= 0x20 && (unsigned char)*p < 0x7f);
         assert_string_equal(nfc, "untouched");
     }
@@ -204,7 +208,8 @@ static void a_name_has_at_most_255_bytes_and_so_has_its_normal_form(void **state
     assert_code(ms_name_check(repeated("\xe0\xa5\x98", 43, ""), nfc, &test_err), MS_NAME_TOO_LONG);
     assert_non_null(strstr(test_err.message, "NFC) has 258 bytes"));
     /* The longest growth of all: U+1D160 has 4 bytes and three code points. */
-    assert_code(ms_name_check(repeated("\xf0\x9d\x85\xa0", 63, ""), nfc, &test_err), MS_NAME_TOO_LONG);
+    assert_code(ms_name_check(repeated("\xf0\x9d\x85\xa0", 63, ""), nfc, &test_err),
+                MS_NAME_TOO_LONG);
     /* A spelling that is too long is refused, though its NFC would fit. */
     assert_code(ms_name_check(repeated("e\xcc\x81", 86, ""), nfc, &test_err), MS_NAME_TOO_LONG);
 }
@@ -285,19 +290,24 @@ static void a_long_text_is_cut_before_its_suffix_and_at_a_character(void **state
     assert_string_equal(name, repeated("x", 251, ".mp4"));
     ms_name_from_text(repeated("x", 3000, ".mp4"), name);
     assert_string_equal(name, repeated("x", 251, ".mp4"));
-    ms_name_from_text(repeated("\xe6\x98\xa0", 100, ".mp4"), name); /* 83 of 3 bytes, 2 bytes left */
+    ms_name_from_text(repeated("\xe6\x98\xa0", 100, ".mp4"),
+                      name); /* 83 of 3 bytes, 2 bytes left */
     assert_string_equal(name, repeated("\xe6\x98\xa0", 83, ".mp4"));
     ms_name_from_text(repeated("e\xcc\x81", 100, ""), name);
     assert_string_equal(name, repeated("e\xcc\x81", 85, ""));
     ms_name_from_text(repeated("e\xcc\x81", 100, "."), name); /* no suffix behind the dot */
     assert_string_equal(name, repeated("e\xcc\x81", 85, ""));
-    ms_name_from_text(repeated("e\xcc\x81", 100, ".c"), name); /* 253 = 84 x 3 + 1: no bare e is left */
+    ms_name_from_text(repeated("e\xcc\x81", 100, ".c"),
+                      name); /* 253 = 84 x 3 + 1: no bare e is left */
     assert_string_equal(name, repeated("e\xcc\x81", 84, ".c"));
     /* 251 bytes: 13 families of 18 bytes, the next one is not torn at a joiner. */
-    ms_name_from_text(repeated("\xf0\x9f\x91\xa8\xe2\x80\x8d\xf0\x9f\x91\xa9\xe2\x80\x8d\xf0\x9f\x91\xa7", 20, ".mp4"),
-                      name);
+    ms_name_from_text(
+        repeated("\xf0\x9f\x91\xa8\xe2\x80\x8d\xf0\x9f\x91\xa9\xe2\x80\x8d\xf0\x9f\x91\xa7", 20,
+                 ".mp4"),
+        name);
     assert_string_equal(
-        name, repeated("\xf0\x9f\x91\xa8\xe2\x80\x8d\xf0\x9f\x91\xa9\xe2\x80\x8d\xf0\x9f\x91\xa7", 13, ".mp4"));
+        name, repeated("\xf0\x9f\x91\xa8\xe2\x80\x8d\xf0\x9f\x91\xa9\xe2\x80\x8d\xf0\x9f\x91\xa7",
+                       13, ".mp4"));
     /* One letter with too many marks is cut between two of them. */
     ms_name_from_text(repeated("\xcc\x81", 400, ".mp4"), name);
     assert_string_equal(name, repeated("\xcc\x81", 125, ".mp4"));
@@ -392,8 +402,9 @@ static void a_suffix_stands_behind_the_last_dot_in_lower_case(void **state) {
 
 static void tenants_have_plain_names(void **state) {
     static const char *const good[] = {"a", "0", "acme", "acme-2", "a.b_c-d", "a..", "a-", "9"};
-    static const char *const bad[] = {"", "A", "Acme", "-a", ".a", "_a", ".", "..", ".trash", "a b", "a/b",
-                                      "a\n", "caf\xc3\xa9", "a:b", "*"};
+    static const char *const bad[] = {"",    "A",   "Acme",        "-a",     ".a",
+                                      "_a",  ".",   "..",          ".trash", "a b",
+                                      "a/b", "a\n", "caf\xc3\xa9", "a:b",    "*"};
 
     (void)state;
     for (size_t i = 0; i < MS_ARRAY_LEN(good); i++)

@@ -86,7 +86,8 @@ static void no_other_version_is_read(void **state) {
     }
 }
 
-/* Damage gives a refusal, or by chance another valid record: then exactly these bytes are its encoding. */
+/* Damage gives a refusal, or by chance another valid record: then exactly these bytes are its
+ * encoding. */
 static void decode_any(const struct sample_kind *k, struct ms_view v) {
     static uint8_t again[MS_RECORD_BYTES_MAX];
     struct ms_writer w = ms_writer_on(again, sizeof(again));
@@ -148,7 +149,8 @@ static void a_record_that_does_not_fit_fails_the_writer(void **state) {
     }
 }
 
-/* Each row breaks one invariant of an otherwise valid record and names the text that must be told. */
+/* Each row breaks one invariant of an otherwise valid record and names the text that must be told.
+ */
 #define BROKEN_ROWS(B)                                                                             \
     B(meta, memset(&r->store_id, 0, 16), "no id")                                                  \
     B(meta, r->retention_ms = -1, "retention")                                                     \
@@ -203,8 +205,9 @@ static void a_record_that_does_not_fit_fails_the_writer(void **state) {
     B(inode, (r->mode = 0100644, r->special = 1), "special")                                       \
     B(inode, (r->mode = 0120777, r->special = 0, r->asset.b[3] = 1), "regular files")              \
     B(inode, (r->mode = 0100644, r->special = 0, r->parent = 1), "parent")                         \
-    B(inode, (r->mode = 0040755, memset(&r->asset, 0, 16), memset(&r->version, 0, 16),             \
-              r->next_seq = 2), "from 3")                                                          \
+    B(inode,                                                                                       \
+      (r->mode = 0040755, memset(&r->asset, 0, 16), memset(&r->version, 0, 16), r->next_seq = 2),  \
+      "from 3")                                                                                    \
     B(name, r->ino = 0, "nowhere")                                                                 \
     B(name, r->mode = 0, "file type")                                                              \
     B(name, r->seq = 2, "from 3")                                                                  \
@@ -317,8 +320,9 @@ static void the_life_of_an_asset_goes_in_and_out(void **state) {
     }
 }
 
-/* The golden file: for each record of each version that ever was, "[name version]", "bytes <hex>" and what these
- * bytes mean. It grows with a new version; what stands in it never changes, or stores that exist cannot be read. */
+/* The golden file: for each record of each version that ever was, "[name version]", "bytes <hex>"
+ * and what these bytes mean. It grows with a new version; what stands in it never changes, or
+ * stores that exist cannot be read. */
 
 static void print_record(const struct sample_kind *k, struct ms_view v, struct ms_buf *out) {
     assert_ok(ms_buf_addf(out, &test_err, "[%s %u]\nbytes ", k->name, ((const uint8_t *)v.p)[0]));
@@ -342,7 +346,8 @@ static size_t from_hex(const char *hex) {
     return n;
 }
 
-/* A section "[name version]" up to the next one. An old version's records also say what its later fields are: zero. */
+/* A section "[name version]" up to the next one. An old version's records also say what its later
+ * fields are: zero. */
 static const struct sample_kind *check_section(const char *text, size_t n) {
     struct ms_buf out = MS_BUF_MAX(1 << 20);
     char name[32], *copy = strndup(text, n);
@@ -383,7 +388,8 @@ static void records_of_every_version_are_read_as_ever(void **state) {
     free(text);
 }
 
-/* With a second argument: print sections for a new golden file, of the records named there ("all": every one). */
+/* With a second argument: print sections for a new golden file, of the records named there ("all":
+ * every one). */
 static int print_golden(const char *which) {
     struct ms_buf out = MS_BUF_MAX(1 << 20);
 

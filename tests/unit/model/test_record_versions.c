@@ -8,7 +8,8 @@
 #define MS_OLD1_FIELDS(F) F(u8, kind, 0) F(str, text, 10)
 #define MS_OLD2_FIELDS(F) MS_OLD1_FIELDS(F) F(since, 2, 0) F(u64, size, 0)
 #define MS_GROWN_FIELDS(F) MS_OLD2_FIELDS(F) F(since, 3, 0) F(str, tail, 5) F(id, id, 0)
-#define SAMPLES(R) R(old1, 1, MS_OLD1_FIELDS) R(old2, 2, MS_OLD2_FIELDS) R(grown, 3, MS_GROWN_FIELDS)
+#define SAMPLES(R)                                                                                 \
+    R(old1, 1, MS_OLD1_FIELDS) R(old2, 2, MS_OLD2_FIELDS) R(grown, 3, MS_GROWN_FIELDS)
 
 SAMPLES(MS_RECORD_DECLARE)
 
