@@ -1,0 +1,200 @@
+#include "fuse/inval.h"
+
+#include "fuse/node.h"
+
+#include <stdlib.h>
+
+#define THREADS 4u /* one that waits behind a slow read must not hold the others up */
+
+struct item {
+    struct item *next;
+    struct ms_feed_row row;
+};
+
+struct ms_inval {
+    struct ms_mount *mount;
+    pthread_t thread[THREADS];
+    unsigned threads;
+    struct {
+        pthread_mutex_t mutex;
+        pthread_cond_t cond;
+        struct item *first, **end;
+        bool stop;
+    } locked;
+};
+
+static void forget_name(void *priv, uint64_t parent_nodeid, const char *name)
+{
+    struct ms_mount *mount = priv;
+    (void)fuse_lowlevel_notify_inval_entry(mount->session, parent_nodeid, name, strlen(name));
+}
+
+/* New bytes: old handles keep the old node and its pages, the next lookup gets a fresh one. */
+static void content_changed(struct ms_mount *mount, uint64_t ino)
+{
+    uint64_t nodeid = ms_nodes_retire(mount->nodes, ino, forget_name, mount);
+    if (nodeid != 0)
+        (void)fuse_lowlevel_notify_inval_inode(mount->session, nodeid, -1, 0);
+}
+
+static void attributes_changed(struct ms_mount *mount, uint64_t ino)
+{
+    uint64_t nodeid = ms_nodes_current(mount->nodes, ino);
+    if (nodeid != 0)
+        (void)fuse_lowlevel_notify_inval_inode(mount->session, nodeid, -1, 0);
+}
+
+static void entry_changed(struct ms_mount *mount, uint64_t parent, const char *name)
+{
+    uint64_t nodeid = ms_nodes_current(mount->nodes, parent);
+    if (nodeid == 0)
+        return;
+    (void)fuse_lowlevel_notify_inval_entry(mount->session, nodeid, name, strlen(name));
+    (void)fuse_lowlevel_notify_inval_inode(mount->session, nodeid, 0, 0);
+}
+
+/* May no longer be read: handles first, so that no page comes back after the kernel dropped them. */
+static void cut_off(struct ms_mount *mount, uint64_t ino)
+{
+    ms_file_revalidate(mount->svc, mount->ctx.tenant, ino);
+    uint64_t nodeid = ms_nodes_current(mount->nodes, ino);
+    if (nodeid != 0)
+        (void)fuse_lowlevel_notify_inval_inode(mount->session, nodeid, 0, 0);
+}
+
+static void everything_changed(struct ms_mount *mount)
+{
+    ms_file_revalidate(mount->svc, mount->ctx.tenant, 0);
+    struct ms_node_ref *refs = NULL;
+    size_t n = ms_nodes_all(mount->nodes, &refs);
+    for (size_t i = 0; i < n; i++) {
+        (void)ms_nodes_retire(mount->nodes, refs[i].ino, forget_name, mount);
+        (void)fuse_lowlevel_notify_inval_inode(mount->session, refs[i].nodeid, 0, 0);
+    }
+    free(refs);
+}
+
+static void apply(struct ms_mount *mount, const struct ms_feed_row *row)
+{
+    switch ((enum ms_feed_kind)row->kind) {
+    case MS_FEED_INODE:
+        attributes_changed(mount, row->ino);
+        break;
+    case MS_FEED_CONTENT:
+        content_changed(mount, row->ino);
+        break;
+    case MS_FEED_ENTRY:
+        entry_changed(mount, row->ino, row->name);
+        break;
+    case MS_FEED_TENANT:
+        everything_changed(mount);
+        break;
+    case MS_FEED_FREEZE:
+        cut_off(mount, row->ino);
+        break;
+    case MS_FEED_RECALL:
+        ms_file_recall(mount->svc, row->tenant);
+        break;
+    default: /* a newer msasset's row: what it means is unknown, so nothing cached can be trusted */
+        everything_changed(mount);
+        break;
+    }
+}
+
+static struct item *take(struct ms_inval *inval)
+{
+    pthread_mutex_lock(&inval->locked.mutex);
+    while (!inval->locked.first && !inval->locked.stop)
+        pthread_cond_wait(&inval->locked.cond, &inval->locked.mutex);
+    struct item *item = inval->locked.stop ? NULL : inval->locked.first;
+    if (item) {
+        inval->locked.first = item->next;
+        if (!item->next)
+            inval->locked.end = &inval->locked.first;
+    }
+    pthread_mutex_unlock(&inval->locked.mutex);
+    return item;
+}
+
+static void *run(void *priv)
+{
+    struct ms_inval *inval = priv;
+    struct item *item;
+    while ((item = take(inval)) != NULL) {
+        apply(inval->mount, &item->row);
+        free(item);
+    }
+    return NULL;
+}
+
+static void queue(struct ms_inval *inval, const struct ms_feed_row *row)
+{
+    struct item *item = malloc(sizeof *item);
+    if (!item)
+        return ms_log_event(inval->mount->svc->log, MS_LOG_ERROR, "invalidation_lost", "reason",
+                            "no memory", NULL);
+    *item = (struct item){.row = *row};
+    pthread_mutex_lock(&inval->locked.mutex);
+    *inval->locked.end = item;
+    inval->locked.end = &item->next;
+    pthread_cond_signal(&inval->locked.cond);
+    pthread_mutex_unlock(&inval->locked.mutex);
+}
+
+void ms_inval_each(void *priv, struct ms_view change)
+{
+    struct ms_inval *inval = priv;
+    struct ms_feed_row row;
+    struct ms_error err = {0};
+    if (ms_feed_decode(change, &row, &err) != MS_OK)
+        ms_inval_lost(inval);
+    else if (ms_tenant_id_equal(row.tenant, inval->mount->ctx.tenant))
+        queue(inval, &row);
+}
+
+void ms_inval_lost(void *priv)
+{
+    struct ms_inval *inval = priv;
+    struct ms_feed_row row = {.kind = MS_FEED_TENANT, .tenant = inval->mount->ctx.tenant};
+    queue(inval, &row);
+}
+
+enum ms_code ms_inval_new(struct ms_mount *mount, struct ms_inval **ret_inval, struct ms_error *reterr)
+{
+    struct ms_inval *inval = calloc(1, sizeof *inval);
+    if (!inval)
+        return ms_fail(reterr, MS_NO_MEMORY, "no memory for the invalidation threads");
+    inval->mount = mount;
+    inval->locked.end = &inval->locked.first;
+    pthread_mutex_init(&inval->locked.mutex, NULL);
+    pthread_cond_init(&inval->locked.cond, NULL);
+    for (; inval->threads < THREADS; inval->threads++) {
+        int err = pthread_create(&inval->thread[inval->threads], NULL, run, inval);
+        if (err != 0) {
+            ms_inval_free(inval);
+            return ms_fail_errno(reterr, err, "an invalidation thread cannot be started");
+        }
+    }
+    *ret_inval = inval;
+    return MS_OK;
+}
+
+void ms_inval_free(struct ms_inval *inval)
+{
+    if (!inval)
+        return;
+    pthread_mutex_lock(&inval->locked.mutex);
+    inval->locked.stop = true;
+    pthread_cond_broadcast(&inval->locked.cond);
+    pthread_mutex_unlock(&inval->locked.mutex);
+    for (unsigned i = 0; i < inval->threads; i++)
+        pthread_join(inval->thread[i], NULL);
+    while (inval->locked.first) {
+        struct item *item = inval->locked.first;
+        inval->locked.first = item->next;
+        free(item);
+    }
+    pthread_cond_destroy(&inval->locked.cond);
+    pthread_mutex_destroy(&inval->locked.mutex);
+    free(inval);
+}

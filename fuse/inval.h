@@ -1,0 +1,22 @@
+/* inval.h — telling the kernel what others changed.
+ *
+ * The feed hands rows over; threads of their own turn them into notifications, because notify_inval_inode blocks
+ * behind a read in flight (2.7 s measured, design.md section 5), and so it must hold no lock and stand in no other
+ * request's way.
+ */
+#ifndef MS_FUSE_INVAL_H
+#define MS_FUSE_INVAL_H
+
+#include "fuse/mount.h"
+#include "service/change.h"
+
+MS_NODISCARD enum ms_code ms_inval_new(struct ms_mount *mount, struct ms_inval **ret_inval,
+                                       struct ms_error *reterr);
+/* Drops what is queued and joins. NULL is fine. */
+void ms_inval_free(struct ms_inval *inval);
+
+/* Callbacks for ms_store_follow; priv is the struct ms_inval. */
+void ms_inval_each(void *inval, struct ms_view change);
+void ms_inval_lost(void *inval);
+
+#endif

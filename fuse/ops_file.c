@@ -1,0 +1,331 @@
+/* ops_file.c — open files. Reads, fsync, flush and release are answered from the service's callbacks, so no thread
+ * of libfuse waits for the store. */
+#include "fuse/attr.h"
+#include "fuse/node.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+static struct ms_open_file *file_of(struct fuse_file_info *fi)
+{
+    return (struct ms_open_file *)(uintptr_t)fi->fh;
+}
+
+static struct ms_open_file *open_file_new(struct ms_mount *mount)
+{
+    struct ms_open_file *file = calloc(1, sizeof *file);
+    if (file)
+        file->mount = mount;
+    return file;
+}
+
+static void list_add(struct ms_open_file *file)
+{
+    struct ms_mount *mount = file->mount;
+    pthread_mutex_lock(&mount->locked.mutex);
+    file->next = mount->locked.first;
+    if (file->next)
+        file->next->prev = file;
+    mount->locked.first = file;
+    pthread_mutex_unlock(&mount->locked.mutex);
+}
+
+static void list_remove(struct ms_open_file *file)
+{
+    struct ms_mount *mount = file->mount;
+    pthread_mutex_lock(&mount->locked.mutex);
+    if (file->prev)
+        file->prev->next = file->next;
+    else
+        mount->locked.first = file->next;
+    if (file->next)
+        file->next->prev = file->prev;
+    pthread_mutex_unlock(&mount->locked.mutex);
+}
+
+static struct ms_open open_of(uint64_t ino, int flags)
+{
+    int how = flags & O_ACCMODE;
+    return (struct ms_open){
+        .ino = ino,
+        .read = how != O_WRONLY,
+        .write = how != O_RDONLY,
+        .append = flags & O_APPEND,
+        .truncate = flags & O_TRUNC,
+    };
+}
+
+/* Pages stay: a change of bytes by others comes with a fresh nodeid. */
+static void give(struct ms_open_file *file, uint64_t ino, struct fuse_file_info *fi)
+{
+    file->ino = ino;
+    fi->fh = (uintptr_t)file;
+    fi->keep_cache = 1;
+    list_add(file);
+}
+
+void ms_op_open(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi)
+{
+    struct ms_mount *mount = ms_mount_of(req);
+    struct ms_ctx ctx = ms_mount_ctx(mount, req);
+    struct ms_error err = {0};
+    struct ms_open how = open_of(ms_nodes_ino(mount->nodes, nodeid), fi->flags);
+    struct ms_open_file *file = open_file_new(mount);
+    if (!file || how.ino == 0) {
+        (void)fuse_reply_err(req, file ? ESTALE : ENOMEM);
+        free(file);
+        return;
+    }
+    enum ms_code code = ms_file_open(mount->svc, &ctx, &how, &file->handle, &err);
+    if (code != MS_OK) {
+        free(file);
+        ms_reply_failure(req, "open", code, &err);
+        return;
+    }
+    give(file, how.ino, fi);
+    if (fuse_reply_open(req, fi) == -ENOENT)
+        ms_op_release(NULL, nodeid, fi); /* interrupted: the kernel will not release it */
+}
+
+/* The name was made by another mount between the kernel's lookup and now. */
+static enum ms_code open_existing(struct ms_mount *mount, const struct ms_ctx *ctx, const struct ms_make *make,
+                                  struct ms_open *how, struct ms_node *ret_node,
+                                  struct ms_handle **ret_handle, struct ms_error *reterr)
+{
+    enum ms_code code = ms_tree_lookup(mount->svc, ctx, make->parent, make->name, ret_node, reterr);
+    if (code != MS_OK)
+        return code;
+    how->ino = ret_node->inode.ino;
+    return ms_file_open(mount->svc, ctx, how, ret_handle, reterr);
+}
+
+static enum ms_code create(struct ms_mount *mount, const struct ms_ctx *ctx, struct ms_make *make,
+                           int flags, struct ms_node *ret_node, struct ms_handle **ret_handle,
+                           struct ms_error *reterr)
+{
+    struct ms_open how = open_of(0, flags);
+    enum ms_code code = ms_file_create(mount->svc, ctx, make, &how, ret_node, ret_handle, reterr);
+    if (code == MS_EXISTS && !(flags & O_EXCL))
+        code = open_existing(mount, ctx, make, &how, ret_node, ret_handle, reterr);
+    return code;
+}
+
+void ms_op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
+                  struct fuse_file_info *fi)
+{
+    struct ms_mount *mount = ms_mount_of(req);
+    struct ms_ctx ctx = ms_mount_ctx(mount, req);
+    struct ms_error err = {0};
+    struct ms_node node;
+    struct fuse_entry_param entry;
+    struct ms_make how = {.parent = ms_nodes_ino(mount->nodes, parent),
+                          .name = name,
+                          .mode = (mode & 07777u) | S_IFREG,
+                          .uid = ctx.uid,
+                          .gid = ctx.gid};
+    struct ms_open_file *file = open_file_new(mount);
+    if (!file || how.parent == 0) {
+        (void)fuse_reply_err(req, file ? ESTALE : ENOMEM);
+        free(file);
+        return;
+    }
+    enum ms_code code = create(mount, &ctx, &how, fi->flags, &node, &file->handle, &err);
+    if (code != MS_OK) {
+        free(file);
+        ms_reply_failure(req, "create", code, &err);
+        return;
+    }
+    give(file, node.inode.ino, fi);
+    (void)ms_file_overlay(mount->svc, &ctx, &node);
+    code = ms_entry_fill(mount, parent, name, &node, &entry, &err);
+    if (code == MS_OK && fuse_reply_create(req, &entry, fi) != -ENOENT)
+        return;
+    if (code == MS_OK)
+        ms_nodes_forget(mount->nodes, entry.ino, 1);
+    else
+        ms_reply_failure(req, "create", code, &err);
+    ms_op_release(NULL, parent, fi);
+}
+
+/* ---- calls that end later ------------------------------------------------------------------------------------- */
+
+struct call {
+    struct ms_file_io io;
+    fuse_req_t req; /* NULL: nobody waits (release of a handle that the kernel never got) */
+    struct ms_mount *mount;
+    struct ms_open_file *file;
+    const char *op;
+    struct ms_latch *latch; /* unmounting waits on it */
+    char *data;             /* read */
+};
+
+static struct call *call_new(fuse_req_t req, struct fuse_file_info *fi, const char *op,
+                             void (*done)(struct ms_file_io *), size_t data_bytes)
+{
+    struct call *call = calloc(1, sizeof *call);
+    if (call && data_bytes && !(call->data = malloc(data_bytes))) {
+        free(call);
+        call = NULL;
+    }
+    if (!call) {
+        if (req)
+            (void)fuse_reply_err(req, ENOMEM);
+        return NULL;
+    }
+    call->io.done = done;
+    call->req = req;
+    call->file = file_of(fi);
+    call->op = op;
+    call->mount = call->file->mount;
+    ms_calls_add(call->mount, 1);
+    return call;
+}
+
+static void call_free(struct call *call)
+{
+    struct ms_mount *mount = call->mount;
+    free(call->data);
+    free(call);
+    ms_calls_add(mount, -1);
+}
+
+static void read_done(struct ms_file_io *io)
+{
+    struct call *call = MS_CONTAINER_OF(io, struct call, io);
+    if (io->code != MS_OK)
+        ms_reply_failure(call->req, call->op, io->code, &io->error);
+    else
+        (void)fuse_reply_buf(call->req, call->data, io->n);
+    call_free(call);
+}
+
+void ms_op_read(fuse_req_t req, fuse_ino_t nodeid, size_t size, off_t offset, struct fuse_file_info *fi)
+{
+    (void)nodeid;
+    struct call *call = call_new(req, fi, "read", read_done, size ? size : 1);
+    if (call)
+        ms_file_read(call->file->handle, (uint64_t)offset, size, call->data, &call->io);
+}
+
+void ms_op_write(fuse_req_t req, fuse_ino_t nodeid, const char *data, size_t size, off_t offset,
+                 struct fuse_file_info *fi)
+{
+    (void)nodeid;
+    struct ms_error err = {0};
+    size_t n = 0;
+    enum ms_code code =
+        ms_file_write(file_of(fi)->handle, (uint64_t)offset, data, size, &n, &err);
+    if (code != MS_OK)
+        ms_reply_failure(req, "write", code, &err);
+    else
+        (void)fuse_reply_write(req, n);
+}
+
+/* After a seal of our own the kernel's pages are the new version's already. */
+static void note_sealed(struct ms_mount *mount, uint64_t ino)
+{
+    struct ms_node node;
+    if (ms_tree_node(mount->svc, &mount->ctx, ino, &node, NULL) == MS_OK)
+        ms_nodes_sealed(mount->nodes, ino, node.inode.generation);
+}
+
+/* A refused overwrite leaves pages that nobody sealed: the kernel must ask again. */
+static void note_refused(struct ms_mount *mount, uint64_t ino)
+{
+    uint64_t nodeid = ms_nodes_current(mount->nodes, ino);
+    if (nodeid != 0)
+        (void)fuse_lowlevel_notify_inval_inode(mount->session, nodeid, -1, 0);
+}
+
+static void simple_done(struct ms_file_io *io)
+{
+    struct call *call = MS_CONTAINER_OF(io, struct call, io);
+    struct ms_mount *mount = call->file->mount;
+    uint64_t ino = call->file->ino;
+    note_sealed(mount, ino);
+    if (io->code != MS_OK)
+        ms_reply_failure(call->req, call->op, io->code, &io->error);
+    else
+        (void)fuse_reply_err(call->req, 0);
+    if (io->code != MS_OK)
+        note_refused(mount, ino);
+    call_free(call);
+}
+
+void ms_op_flush(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi)
+{
+    (void)nodeid;
+    struct call *call = call_new(req, fi, "flush", simple_done, 0);
+    if (call)
+        ms_file_flush(call->file->handle, &call->io);
+}
+
+void ms_op_fsync(fuse_req_t req, fuse_ino_t nodeid, int datasync, struct fuse_file_info *fi)
+{
+    (void)nodeid;
+    (void)datasync;
+    struct call *call = call_new(req, fi, "fsync", simple_done, 0);
+    if (call)
+        ms_file_sync(call->file->handle, &call->io);
+}
+
+static void release_done(struct ms_file_io *io)
+{
+    struct call *call = MS_CONTAINER_OF(io, struct call, io);
+    struct ms_open_file *file = call->file;
+    struct ms_mount *mount = file->mount;
+    note_sealed(mount, file->ino);
+    if (io->code != MS_OK) {
+        /* The kernel drops what release returns: whoever closed last has had the error from flush. */
+        ms_log_failure(mount->svc->log, MS_LOG_WARN, "release", &io->error, NULL);
+        note_refused(mount, file->ino);
+    }
+    if (call->req)
+        (void)fuse_reply_err(call->req, 0);
+    struct ms_latch *latch = call->latch;
+    free(file);
+    call_free(call);
+    if (latch)
+        ms_latch_open(latch);
+}
+
+void ms_op_release(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi)
+{
+    (void)nodeid;
+    struct call *call = call_new(req, fi, "release", release_done, 0);
+    if (!call)
+        return; /* the handle stays in the list: unmounting releases it */
+    list_remove(call->file);
+    ms_file_release(call->file->handle, &call->io);
+}
+
+void ms_open_files_release_all(struct ms_mount *mount)
+{
+    struct ms_open_file *file;
+    while ((file = mount->locked.first) != NULL) {
+        struct fuse_file_info fi = {.fh = (uintptr_t)file};
+        struct ms_latch latch;
+        struct call *call = call_new(NULL, &fi, "release", release_done, 0);
+        if (!call)
+            return;
+        ms_latch_init(&latch);
+        call->latch = &latch;
+        list_remove(file);
+        ms_file_release(file->handle, &call->io);
+        ms_latch_wait(&latch);
+    }
+}
+
+void ms_op_fallocate(fuse_req_t req, fuse_ino_t nodeid, int mode, off_t offset, off_t length,
+                     struct fuse_file_info *fi)
+{
+    (void)nodeid;
+    struct ms_error err = {0};
+    enum ms_code code = ms_file_allocate(file_of(fi)->handle, mode, (uint64_t)offset,
+                                         (uint64_t)length, &err);
+    if (code != MS_OK)
+        ms_reply_failure(req, "fallocate", code, &err);
+    else
+        (void)fuse_reply_err(req, 0);
+}
