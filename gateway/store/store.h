@@ -42,6 +42,8 @@ struct ms_store_options {
     bool create;              /* make it when the folder is empty or missing */
     bool read_only;           /* fsck of a copy, statistics: no writer thread */
     const char *label;        /* for the process registry: "mount /srv/x", "msasset put" */
+    unsigned feed_rows_max;   /* 0: 16384; the feed keeps up to a quarter more */
+    int64_t feed_age_ms;      /* 0: 10 min; older rows go when somebody commits */
 };
 
 /* Open or make a store. On failure nothing is left behind.
@@ -71,7 +73,7 @@ struct ms_scan {
     struct ms_txn *txn;
     uint8_t from[MS_KEY_MAX], to[MS_KEY_MAX], last[MS_KEY_MAX];
     size_t from_len, to_len, last_len;
-    bool backwards, started;
+    bool backwards, started, ended;
     void *cursor;
     uint64_t cursor_generation;
 };
@@ -127,6 +129,7 @@ struct ms_write {
     void *out;       /* zeroed before each run; may be NULL */
     size_t out_size;
     uint64_t fence;  /* not 0: fail with MS_FENCED unless this process's fencing number is still this one */
+    bool frees;      /* deletes, metering, settling: may go on when the map is so full that others are refused */
 };
 
 /* Run in the next group commit and wait until it is durable. */
@@ -141,7 +144,9 @@ struct ms_write_request {
     void *priv;
     enum ms_code code;     /* result */
     struct ms_error error; /* result */
-    struct ms_write_request *next; /* the store's */
+    struct ms_write_request *next; /* the store's, from here on; 0 at first */
+    bool seeded;
+    uint32_t seed[8];
 };
 void ms_store_submit(struct ms_store *store, struct ms_write_request *request);
 

@@ -1,0 +1,113 @@
+/* page.c — one page of memory that all processes of a store share: wake-ups and politeness.
+ *
+ * LMDB has no wake-up and its write lock is not fair. Nothing here is true, only likely: a lost wake-up costs a
+ * follower half a second, a stale waiter costs writers a pause until the next sweep. */
+#include "store/internal.h"
+
+#include "base/assert.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+void ms_futex_wait(const _Atomic uint32_t *word, uint32_t value, int64_t ns, bool shared) {
+    struct timespec ts = {ns / 1000000000, ns % 1000000000};
+
+    syscall(SYS_futex, word, shared ? FUTEX_WAIT : FUTEX_WAIT_PRIVATE, value, ns < 0 ? NULL : &ts, NULL, 0);
+}
+
+void ms_futex_wake(_Atomic uint32_t *word, bool shared) {
+    syscall(SYS_futex, word, shared ? FUTEX_WAKE : FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+}
+
+enum ms_code ms_page_open(struct ms_store *store, struct ms_error *reterr) {
+    int fd = openat(store->dir_fd, "meta/feed.page", O_RDWR | O_CREAT | O_CLOEXEC, 0660);
+    struct stat st;
+    void *p = MAP_FAILED;
+    int err;
+
+    if (fd >= 0 && fstat(fd, &st) == 0 &&
+        (st.st_size >= (off_t)sizeof *store->page || ftruncate(fd, sizeof *store->page) == 0))
+        p = mmap(NULL, sizeof *store->page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    err = errno;
+    if (fd >= 0)
+        close(fd);
+    if (p == MAP_FAILED)
+        return ms_fail_errno(reterr, err, "cannot share %s/meta/feed.page", store->dir);
+    store->page = p;
+    return MS_OK;
+}
+
+void ms_page_close(struct ms_store *store) {
+    if (store->waiter)
+        atomic_store(&store->waiter->tag, 0);
+    if (store->page)
+        munmap(store->page, sizeof *store->page);
+    store->page = NULL;
+    store->waiter = NULL;
+}
+
+static uint64_t tag_of(const uint8_t id[MS_ID_BYTES]) {
+    uint64_t tag;
+
+    memcpy(&tag, id, sizeof tag);
+    return tag ? tag : 1;
+}
+
+void ms_page_claim(struct ms_store *store) {
+    for (unsigned i = 0; i < MS_STORE_WAITERS && !store->waiter; i++) {
+        struct ms_store_waiter *w = &store->page->waiters[i];
+        uint64_t none = 0;
+
+        if (atomic_compare_exchange_strong(&w->tag, &none, tag_of(store->instance.id.b))) {
+            atomic_store(&w->waiting, 0);
+            store->waiter = w;
+        }
+    }
+}
+
+bool ms_page_others_wait(struct ms_store *store) {
+    for (unsigned i = 0; i < MS_STORE_WAITERS; i++) {
+        struct ms_store_waiter *w = &store->page->waiters[i];
+
+        if (atomic_load_explicit(&w->waiting, memory_order_relaxed) && w != store->waiter &&
+            atomic_load_explicit(&w->tag, memory_order_relaxed))
+            return true;
+    }
+    return false;
+}
+
+/* The slots whose owner has no locked run file. Slots first: who comes meanwhile is not in the copy. */
+void ms_page_sweep(struct ms_store *store) {
+    uint64_t tags[MS_STORE_WAITERS];
+    int fd = openat(store->run_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+    struct dirent *e;
+
+    if (!d) {
+        if (fd >= 0)
+            close(fd);
+        return;
+    }
+    for (unsigned i = 0; i < MS_STORE_WAITERS; i++)
+        tags[i] = atomic_load(&store->page->waiters[i].tag);
+    while ((e = readdir(d))) {
+        struct ms_instance_id id;
+
+        if (strlen(e->d_name) != MS_ID_TEXT_LEN || ms_id_parse(e->d_name, &id.id, NULL) != MS_OK)
+            continue;
+        for (unsigned i = 0; i < MS_STORE_WAITERS; i++)
+            if (tags[i] == tag_of(id.id.b) && ms_store_instance_alive(store, id))
+                tags[i] = 0;
+    }
+    closedir(d);
+    for (unsigned i = 0; i < MS_STORE_WAITERS; i++)
+        if (tags[i])
+            atomic_compare_exchange_strong(&store->page->waiters[i].tag, &tags[i], 0);
+}

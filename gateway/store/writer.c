@@ -1,0 +1,627 @@
+/* writer.c — group commit: one thread per process writes what all its threads ask for.
+ *
+ * A durable commit costs a disk flush; two hundred operations share one. Each runs in a nested transaction, so that
+ * it rolls back alone. A batch takes what is queued and what comes meanwhile, and never waits for more. When LMDB
+ * runs out of room inside one, nobody can say which operation it was: the batch is dropped and its operations run
+ * one by one, growing the map where that helps. */
+#include "store/internal.h"
+
+#include "base/assert.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/statvfs.h>
+
+#define ALONE_TRIES 64
+#define MEASURE_NS INT64_C(1000000000)
+#define MEASURE_BATCHES 16
+#define FULL_DISK_BYTES ((uint64_t)16 << 20)
+
+enum run {
+    RUN_DONE,  /* request->code says how */
+    RUN_APART, /* no room in this batch */
+};
+
+/* ---- the queue ------------------------------------------------------------------------------------------------- */
+
+static void wake_writer(struct ms_store *store) {
+    if (atomic_exchange(&store->queue.asleep, 0))
+        ms_futex_wake(&store->queue.asleep, false);
+}
+
+void ms_store_submit(struct ms_store *store, struct ms_write_request *request) {
+    struct ms_write_request *head = atomic_load_explicit(&store->queue.pushed, memory_order_relaxed);
+
+    MS_ASSERT(store->queue.started); /* not on a store that was opened read-only */
+    MS_ASSERT(*store->same_process); /* a child must exec */
+    MS_ASSERT(request->write.fn);
+    request->error.code = MS_OK;
+    request->seeded = false;
+    do
+        request->next = head;
+    while (!atomic_compare_exchange_weak(&store->queue.pushed, &head, request));
+    wake_writer(store);
+}
+
+/* The oldest waiting request, or NULL. */
+static struct ms_write_request *take(struct ms_store *store) {
+    struct ms_write_request *r = store->w.ready, *pushed;
+
+    if (!r) {
+        pushed = atomic_load_explicit(&store->queue.pushed, memory_order_relaxed)
+                     ? atomic_exchange(&store->queue.pushed, NULL)
+                     : NULL;
+        while (pushed) {
+            struct ms_write_request *next = pushed->next;
+
+            pushed->next = r;
+            r = pushed;
+            pushed = next;
+        }
+    }
+    if (r)
+        store->w.ready = r->next;
+    return r;
+}
+
+static void complete(struct ms_write_request *request, enum ms_code code) {
+    request->code = code;
+    if (code == MS_OK)
+        request->error.code = MS_OK;
+    request->done(request);
+}
+
+struct waiting_write {
+    struct ms_write_request request;
+    _Atomic uint32_t done;
+};
+
+static void wake_caller(struct ms_write_request *request) {
+    struct waiting_write *w = (struct waiting_write *)(void *)request;
+
+    atomic_store(&w->done, 1);
+    ms_futex_wake(&w->done, false); /* the caller may be gone; then this wakes nobody */
+}
+
+enum ms_code ms_store_write(struct ms_store *store, const struct ms_write *write, struct ms_error *reterr) {
+    struct waiting_write w;
+
+    if (store->options.read_only)
+        return ms_fail(reterr, MS_READ_ONLY, "%s was opened read-only", store->dir);
+    MS_ASSERT(!ms_store_in_read(store)); /* map growth would wait for that read for ever */
+    MS_ASSERT(!pthread_equal(pthread_self(), store->queue.thread));
+    w.request.write = *write;
+    w.request.done = wake_caller;
+    atomic_init(&w.done, 0);
+    ms_store_submit(store, &w.request);
+    while (!atomic_load(&w.done))
+        ms_futex_wait(&w.done, 0, -1, false);
+    if (w.request.code != MS_OK && reterr)
+        *reterr = w.request.error;
+    return w.request.code;
+}
+
+/* ---- one batch ------------------------------------------------------------------------------------------------- */
+
+static int begin_top(struct ms_store *store, MDB_txn **ret_top) {
+    int rc;
+
+    if (store->waiter)
+        atomic_store_explicit(&store->waiter->waiting, 1, memory_order_relaxed);
+    rc = mdb_txn_begin(store->env, NULL, 0, ret_top);
+    if (store->waiter)
+        atomic_store_explicit(&store->waiter->waiting, 0, memory_order_relaxed);
+    return rc;
+}
+
+static enum ms_code load_batch(struct ms_store *store, struct ms_store_batch *b, struct ms_error *reterr) {
+    enum ms_code code;
+
+    b->registering = !store->w.registered;
+    if (b->registering)
+        code = ms_process_register(store, b->top, &b->fence, reterr);
+    else
+        code = ms_process_check(store, b->top, reterr);
+    if (code == MS_OK)
+        code = ms_store_row_state_get(store, b->top, &b->state, reterr);
+    b->begun = b->state;
+    b->dirty = b->registering;
+    return code;
+}
+
+static void batch_abort(struct ms_store *store, struct ms_store_batch *b) {
+    mdb_txn_abort(b->top);
+    b->top = NULL;
+    pthread_mutex_unlock(&store->map_mutex);
+    for (unsigned i = 0; i < MS_STORE_NUMBERS; i++) {
+        struct ms_store_number *n = &store->w.numbers[i];
+
+        if (n->fresh)
+            n->next = n->end = 0; /* the lease is gone; its numbers may be leased again, nobody has seen them */
+        n->fresh = false;
+    }
+}
+
+static enum ms_code batch_begin(struct ms_store *store, struct ms_store_batch *b, struct ms_error *reterr) {
+    enum ms_code code;
+    int rc;
+
+    if (atomic_load(&store->panic))
+        return ms_fail(reterr, MS_PANIC, "nothing is written to %s any more because a write failed; restart this "
+                                         "program", store->dir);
+    if (atomic_load(&store->fenced))
+        return ms_fail(reterr, MS_FENCED, "another process took over from this one; restart it");
+    b->n = 0;
+    b->bytes = 0;
+    store->w.no_room = 0;
+    for (unsigned tries = 0;; tries++) {
+        pthread_mutex_lock(&store->map_mutex);
+        rc = begin_top(store, &b->top);
+        if (rc == 0)
+            break;
+        pthread_mutex_unlock(&store->map_mutex);
+        if (rc != MDB_MAP_RESIZED || tries == 16)
+            return ms_store_fail(store, reterr, rc, "beginning a write");
+        code = ms_map_follow(store, reterr);
+        if (code != MS_OK)
+            return code;
+    }
+    b->begun_ns = ms_store_mono(store);
+    code = load_batch(store, b, reterr);
+    if (code != MS_OK)
+        batch_abort(store, b);
+    return code;
+}
+
+static bool disk_is_full(struct ms_store *store) {
+    struct statvfs fs;
+
+    return fstatvfs(store->dir_fd, &fs) == 0 && (uint64_t)fs.f_bavail * fs.f_frsize < FULL_DISK_BYTES;
+}
+
+/* After a commit that failed: whether the environment may be used on. LMDB itself goes on after a failed flush,
+ * but a kernel that reported one may have dropped the pages and call the next flush good. */
+static enum ms_code commit_failed(struct ms_store *store, int rc, struct ms_error *reterr) {
+    if (rc < 0 || rc == ENOSPC || rc == EDQUOT || rc == EFBIG || rc == ENOMEM)
+        return ms_store_fail(store, reterr, rc, "committing");
+    if (rc == EIO && disk_is_full(store)) /* LMDB's word for a write that was cut short */
+        return ms_store_fail(store, reterr, ENOSPC, "committing");
+    atomic_store(&store->panic, 1);
+    ms_fail(reterr, MS_PANIC, "writing %s/meta/data.mdb failed (%s); whether the last changes are on disk is not "
+                              "known, and nothing more is read or written: check the disk, then restart this "
+                              "program", store->dir, mdb_strerror(rc));
+    ms_log_failure(store->options.log, MS_LOG_ERROR, "store.panic", reterr, (char *)NULL);
+    return MS_PANIC;
+}
+
+static enum ms_code batch_commit(struct ms_store *store, struct ms_store_batch *b, struct ms_error *reterr) {
+    bool fed = b->state.feed_next != b->begun.feed_next;
+    enum ms_code code = MS_OK;
+    int rc;
+
+    if (!b->dirty) {
+        batch_abort(store, b); /* nothing was changed, so nothing needs the disk */
+        return MS_OK;
+    }
+    if (fed || store->w.trim_age)
+        code = ms_feed_trim(store, b, reterr);
+    if (code == MS_OK && (fed || b->state.last.ms != b->begun.last.ms || b->state.feed_first != b->begun.feed_first))
+        code = ms_store_row_state_put(store, b->top, &b->state, reterr);
+    if (code != MS_OK) {
+        batch_abort(store, b);
+        return code;
+    }
+    rc = mdb_txn_commit(b->top);
+    if (rc != 0) {
+        code = commit_failed(store, rc, reterr);
+        b->top = NULL; /* mdb_txn_abort(NULL) is fine */
+        batch_abort(store, b);
+        return code;
+    }
+    pthread_mutex_unlock(&store->map_mutex);
+    for (unsigned i = 0; i < MS_STORE_NUMBERS; i++)
+        store->w.numbers[i].fresh = false;
+    if (b->registering) {
+        atomic_store(&store->fence, b->fence);
+        store->w.registered = true;
+    }
+    atomic_fetch_add_explicit(&store->commits, 1, memory_order_relaxed);
+    if (fed) {
+        atomic_fetch_add(&store->page->changes, 1);
+        ms_futex_wake(&store->page->changes, true);
+    }
+    return MS_OK;
+}
+
+/* ---- one operation --------------------------------------------------------------------------------------------- */
+
+static void op_prepare(struct ms_store *store, struct ms_write_request *request, struct ms_instant instant) {
+    struct ms_store_batch *b = &store->w.batch;
+
+    store->w.op = (struct ms_store_op){.request = request, .state = b->state, .instant = instant};
+    store->w.txn = (struct ms_txn){.store = store, .op = &store->w.op};
+    if (request->write.out)
+        memset(request->write.out, 0, request->write.out_size);
+}
+
+/* Run the function in a nested transaction, which stays open when this returns true. */
+static bool op_call(struct ms_store *store, enum ms_code *ret_code) {
+    struct ms_txn *txn = &store->w.txn;
+    struct ms_write_request *request = store->w.op.request;
+    const struct ms_write *w = &request->write;
+    int rc = mdb_txn_begin(store->env, store->w.batch.top, 0, &txn->mdb);
+
+    if (rc != 0) {
+        *ret_code = ms_store_fail(store, &request->error, rc, "beginning an operation");
+        return false;
+    }
+    request->error.code = MS_OK;
+    if (w->fence != 0 && w->fence != atomic_load(&store->fence))
+        *ret_code = ms_fail(&request->error, MS_FENCED,
+                            "this was begun under number %" PRIu64 ", this process now has %" PRIu64, w->fence,
+                            atomic_load(&store->fence));
+    else
+        *ret_code = w->fn(txn, w->in, w->out, &request->error);
+    MS_ASSERT(txn->scans == 0);
+    if (*ret_code == MS_OK && txn->failure.code != MS_OK) {
+        request->error = txn->failure;
+        *ret_code = txn->failure.code;
+    }
+    if (*ret_code != MS_OK && request->error.code != *ret_code)
+        ms_fail(&request->error, *ret_code, "%s", ms_code_text(*ret_code));
+    return true;
+}
+
+/* The run that found its numbers used up is thrown away, and with it what it took of others. */
+static void give_back(struct ms_store *store) {
+    for (unsigned i = 0; i < MS_STORE_NUMBERS; i++)
+        if (&store->w.numbers[i] != store->w.op.lease)
+            store->w.numbers[i].next -= store->w.op.taken[i];
+}
+
+static enum ms_code lease(struct ms_store *store, struct ms_store_number *number, struct ms_error *reterr) {
+    struct ms_store_batch *b = &store->w.batch;
+    uint64_t first;
+    enum ms_code code = ms_store_row_count_up(store, b->top, number->name, number->want, &first, reterr);
+
+    if (code != MS_OK)
+        return code;
+    number->next = first;
+    number->end = first + number->want;
+    number->fresh = true;
+    b->dirty = true;
+    return MS_OK;
+}
+
+#ifndef NDEBUG
+/* Run it once for nothing, so that an operation that cannot run twice is found by whoever writes it. */
+static void op_rehearse(struct ms_store *store, struct ms_write_request *request, struct ms_instant instant) {
+    struct ms_store_number numbers[MS_STORE_NUMBERS];
+    enum ms_code code;
+
+    memcpy(numbers, store->w.numbers, sizeof numbers);
+    op_prepare(store, request, instant);
+    if (op_call(store, &code))
+        mdb_txn_abort(store->w.txn.mdb);
+    store->w.no_room = 0;
+    for (unsigned i = 0; i < MS_STORE_NUMBERS; i++) {
+        store->w.numbers[i].next = numbers[i].next;
+        store->w.numbers[i].end = numbers[i].end;
+    }
+}
+#endif
+
+static void op_accept(struct ms_store *store) {
+    struct ms_store_batch *b = &store->w.batch;
+    struct ms_store_op *op = &store->w.op;
+
+    b->dirty |= op->writes > 0;
+    b->bytes += op->bytes;
+    b->state = op->state;
+    if (op->writes > 0)
+        b->state.last = ms_instant_max(b->state.last, op->instant);
+}
+
+static bool refused_for_room(struct ms_store *store, struct ms_write_request *request) {
+    unsigned percent = atomic_load_explicit(&store->room, memory_order_relaxed);
+    unsigned limit = request->write.frees ? MS_STORE_FULL_PERCENT : MS_STORE_REFUSE_PERCENT;
+
+    if (percent < limit)
+        return false;
+    request->code = ms_fail(&request->error, MS_NO_SPACE,
+                            "the metadata of %s uses %u %% of its limit of %" PRIu64 " bytes; above %u %% nothing new "
+                            "is taken in: delete something or raise the limit", store->dir, percent,
+                            store->options.map_bytes_max, limit);
+    return true;
+}
+
+static enum run op_run(struct ms_store *store, struct ms_write_request *request) {
+    struct ms_store_batch *b = &store->w.batch;
+    struct ms_instant instant = ms_instant_max(ms_clock_now(store->options.clock), b->state.last);
+
+    if (refused_for_room(store, request))
+        return RUN_DONE;
+#ifndef NDEBUG
+    op_rehearse(store, request, instant);
+#endif
+    for (;;) {
+        struct ms_store_op *op = &store->w.op;
+        bool open;
+        int rc;
+
+        op_prepare(store, request, instant);
+        open = op_call(store, &request->code);
+        if (open && request->code == MS_OK && !op->lease && !store->w.no_room) {
+            rc = mdb_txn_commit(store->w.txn.mdb);
+            if (rc == 0) {
+                op_accept(store);
+                return RUN_DONE;
+            }
+            request->code = ms_store_fail(store, &request->error, rc, "ending an operation");
+            return RUN_APART; /* LMDB may have spoilt the whole batch */
+        }
+        if (open)
+            mdb_txn_abort(store->w.txn.mdb);
+        if (store->w.no_room)
+            return RUN_APART;
+        if (!op->lease)
+            return RUN_DONE;
+        give_back(store);
+        request->code = lease(store, op->lease, &request->error);
+        if (request->code != MS_OK)
+            return RUN_APART;
+    }
+}
+
+/* ---- batches apart --------------------------------------------------------------------------------------------- */
+
+/* Find room for one operation that had none: pages of dead readers first, then a larger map. */
+static enum ms_code make_room(struct ms_store *store, struct ms_error *reterr) {
+    int dead = 0;
+
+    if (mdb_reader_check(store->env, &dead) == 0 && dead > 0)
+        return MS_OK;
+    return ms_map_grow(store, reterr);
+}
+
+static enum ms_code try_alone(struct ms_store *store, struct ms_write_request *request) {
+    struct ms_store_batch *b = &store->w.batch;
+    enum ms_code code = batch_begin(store, b, &request->error);
+
+    if (code != MS_OK)
+        return code;
+    if (op_run(store, request) == RUN_APART && request->code == MS_OK)
+        request->code = ms_fail(&request->error, MS_NO_SPACE, "no room for this operation");
+    if (request->code != MS_OK) {
+        batch_abort(store, b);
+        return request->code;
+    }
+    return batch_commit(store, b, &request->error);
+}
+
+static void run_alone(struct ms_store *store, struct ms_write_request *request) {
+    enum ms_code code = MS_OK;
+
+    for (unsigned tries = 0; tries < ALONE_TRIES; tries++) {
+        code = try_alone(store, request);
+        if (code == MS_OK || store->w.no_room != MDB_MAP_FULL)
+            break;
+        code = make_room(store, &request->error);
+        if (code != MS_OK)
+            break;
+        code = ms_fail(&request->error, MS_NO_SPACE, "no room for this operation in a map of %" PRIu64 " bytes",
+                       atomic_load(&store->map_bytes));
+    }
+    complete(request, code);
+}
+
+static void run_apart(struct ms_store *store) {
+    struct ms_store_batch *b = &store->w.batch;
+    unsigned n = b->n;
+    struct ms_write_request *requests[MS_STORE_BATCH_OPS];
+
+    memcpy(requests, b->requests, n * sizeof requests[0]);
+    if (n > 1)
+        atomic_fetch_add(&store->taken_apart, 1);
+    for (unsigned i = 0; i < n; i++)
+        run_alone(store, requests[i]);
+}
+
+/* ---- the thread ------------------------------------------------------------------------------------------------ */
+
+static bool is_full(struct ms_store *store) {
+    struct ms_store_batch *b = &store->w.batch;
+
+    return b->n == MS_STORE_BATCH_OPS || b->bytes >= MS_STORE_BATCH_BYTES ||
+           ms_store_mono(store) - b->begun_ns >= MS_STORE_BATCH_NS;
+}
+
+static void fail_all(struct ms_store *store, struct ms_write_request *first, const struct ms_error *err) {
+    for (struct ms_write_request *r = first; r; r = take(store)) {
+        r->error = *err;
+        complete(r, err->code);
+    }
+}
+
+/* Each operation that failed alone keeps its own result. */
+static void publish(struct ms_store *store, enum ms_code code, const struct ms_error *err) {
+    struct ms_store_batch *b = &store->w.batch;
+
+    atomic_fetch_add_explicit(&store->operations, b->n, memory_order_relaxed);
+    for (unsigned i = 0; i < b->n; i++) {
+        struct ms_write_request *r = b->requests[i];
+
+        if (code != MS_OK && r->code == MS_OK) {
+            r->error = *err;
+            r->code = code;
+        }
+        complete(r, r->code);
+    }
+}
+
+static enum ms_code begin_with_room(struct ms_store *store, struct ms_error *reterr) {
+    enum ms_code code = batch_begin(store, &store->w.batch, reterr);
+
+    if (code == MS_NO_SPACE && store->w.no_room == MDB_MAP_FULL) {
+        code = make_room(store, reterr);
+        if (code == MS_OK)
+            code = batch_begin(store, &store->w.batch, reterr);
+    }
+    return code;
+}
+
+static void run_batch(struct ms_store *store, struct ms_write_request *request) {
+    struct ms_store_batch *b = &store->w.batch;
+    struct ms_error err = {0};
+    enum ms_code code = begin_with_room(store, &err);
+
+    if (code != MS_OK) {
+        fail_all(store, request, &err);
+        return;
+    }
+    for (; request; request = is_full(store) ? NULL : take(store)) {
+        b->requests[b->n++] = request;
+        if (op_run(store, request) == RUN_APART) {
+            batch_abort(store, b);
+            run_apart(store);
+            return;
+        }
+    }
+    code = batch_commit(store, b, &err);
+    if (store->w.no_room || (b->n > 1 && (code == MS_NO_SPACE || code == MS_NO_MEMORY)))
+        run_apart(store);
+    else
+        publish(store, code, &err);
+}
+
+/* How full the map is, without the pages that LMDB has on its free list: only they tell a full map from one that
+ * was full once. Counting them walks the list, so it is done only when the file is large and now and then. */
+static uint64_t count_free(struct ms_txn *txn) {
+    uint64_t pages = 0;
+    MDB_cursor *c = NULL;
+    MDB_val k, v;
+
+    if (mdb_cursor_open(txn->mdb, 0, &c) != 0)
+        return 0;
+    while (mdb_cursor_get(c, &k, &v, MDB_NEXT) == 0) {
+        size_t n;
+
+        if (v.mv_size < sizeof n)
+            continue;
+        memcpy(&n, v.mv_data, sizeof n);
+        pages += n;
+    }
+    mdb_cursor_close(c);
+    return pages * txn->store->page_bytes;
+}
+
+static void alarm_room(struct ms_store *store, unsigned percent) {
+    char text[24];
+
+    if (percent >= MS_STORE_ALARM_PERCENT && !store->w.alarmed) {
+        snprintf(text, sizeof text, "%u", percent);
+        ms_log_event(store->options.log, MS_LOG_WARN, "store.room", "dir", store->dir, "percent", text, (char *)NULL);
+    }
+    store->w.alarmed = percent >= MS_STORE_ALARM_PERCENT;
+}
+
+static void measure(struct ms_store *store) {
+    uint64_t max = store->options.map_bytes_max, used, limit = max / 100 * MS_STORE_ALARM_PERCENT;
+    int64_t now = ms_store_mono(store);
+    struct ms_txn *txn;
+    MDB_envinfo info;
+    unsigned percent;
+
+    if (mdb_env_info(store->env, &info) != 0)
+        return;
+    used = ((uint64_t)info.me_last_pgno + 1) * store->page_bytes;
+    if (used < limit)
+        return;
+    if (atomic_load(&store->room) != 0 && now - store->w.measured_ns < MEASURE_NS &&
+        ++store->w.batches_since_measure < MEASURE_BATCHES)
+        return;
+    store->w.measured_ns = now;
+    store->w.batches_since_measure = 0;
+    if (ms_read_begin(store, &txn, NULL) != MS_OK)
+        return;
+    atomic_store(&store->free_bytes, count_free(txn));
+    ms_read_end(txn);
+    used -= atomic_load(&store->free_bytes) < used ? atomic_load(&store->free_bytes) : used;
+    percent = (unsigned)(used / (max / 100));
+    atomic_store(&store->room, percent > 0 ? percent : 1);
+    alarm_room(store, percent);
+}
+
+static void tick(struct ms_store *store) {
+    int64_t now = ms_store_mono(store);
+    unsigned long_reads;
+    char text[24];
+    int dead = 0;
+
+    if (!atomic_exchange(&store->queue.tick, 0) && now - store->w.ticked_ns < MS_STORE_TICK_NS)
+        return;
+    store->w.ticked_ns = now;
+    mdb_reader_check(store->env, &dead);
+    ms_page_sweep(store);
+    store->w.trim_age = true;
+    long_reads = ms_store_long_reads(store);
+    if (long_reads > 0) {
+        snprintf(text, sizeof text, "%u", long_reads);
+        ms_log_event(store->options.log, MS_LOG_WARN, "store.long_reads", "dir", store->dir, "open", text,
+                     (char *)NULL);
+    }
+}
+
+/* Sleep until something is queued, or a tick is due. */
+static void rest(struct ms_store *store) {
+    atomic_store(&store->queue.asleep, 1);
+    if (!atomic_load(&store->queue.pushed) && !atomic_load(&store->queue.closing) && !atomic_load(&store->queue.tick))
+        ms_futex_wait(&store->queue.asleep, 1, MS_STORE_TICK_NS, false);
+    atomic_store(&store->queue.asleep, 0);
+}
+
+static void *writer_main(void *arg) {
+    struct ms_store *store = arg;
+
+    for (;;) {
+        bool closing = atomic_load(&store->queue.closing);
+        struct ms_write_request *request = take(store);
+
+        if (request) {
+            measure(store);
+            run_batch(store, request);
+            if (ms_page_others_wait(store))
+                ms_clock_sleep_ns(MS_STORE_PAUSE_NS); /* LMDB's lock is not fair: let the others have it */
+        } else if (closing) {
+            return NULL;
+        } else {
+            rest(store);
+        }
+        tick(store);
+    }
+}
+
+enum ms_code ms_writer_start(struct ms_store *store, struct ms_error *reterr) {
+    store->w.ticked_ns = ms_store_mono(store);
+    store->queue.started = true;
+    if (pthread_create(&store->queue.thread, NULL, writer_main, store) != 0) {
+        store->queue.started = false;
+        return ms_fail(reterr, MS_NO_MEMORY, "no thread for writing to %s", store->dir);
+    }
+    return MS_OK;
+}
+
+void ms_writer_stop(struct ms_store *store) {
+    if (!store->queue.started)
+        return;
+    atomic_store(&store->queue.closing, 1);
+    wake_writer(store);
+    pthread_join(store->queue.thread, NULL);
+    store->queue.started = false;
+}
+
+void ms_writer_tick(struct ms_store *store) {
+    atomic_store(&store->queue.tick, 1);
+    wake_writer(store);
+}
