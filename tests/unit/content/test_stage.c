@@ -139,7 +139,7 @@ static void change(struct ms_stage *stage, struct model *m, struct ms_random *ra
     uint64_t from = ms_random_below(random, LINE), n = 1 + ms_random_below(random, LINE - from);
 
     if (ms_random_below(random, 3) > 0)
-        n = 1 + n % 64;
+        n = 1 + (n - 1) % 64; /* still inside LINE */
     if (ms_random_below(random, 4) == 0) {
         from = from / PAGE * PAGE;
         n = (n + PAGE - 1) / PAGE * PAGE;
