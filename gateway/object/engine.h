@@ -4,6 +4,9 @@
  * section 4: with blocking callbacks 12 files in close() stalled an unrelated stat for 3.5 s). A driver with an
  * event loop of its own (curl) uses the timer only.
  *
+ * Timers run on a free pool thread, or on a thread of their own when all are busy: a deadline passes even while
+ * every pool thread waits for a disk. So fire() must not wait; long work goes to ms_engine_post().
+ *
  * Threads: every function may be called by any thread, callbacks included, except _free.
  */
 #ifndef MS_OBJECT_ENGINE_H
@@ -11,6 +14,9 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+
+#include <pthread.h>
+#include <stdbool.h>
 
 struct ms_engine;
 
@@ -26,16 +32,20 @@ struct ms_task {
     struct ms_task *next; /* the engine's */
 };
 void ms_engine_post(struct ms_engine *engine, struct ms_task *task);
+/* True when it was still queued: it will not run and belongs to the caller again. Only compares the address, so
+ * a task that is gone may be named. Cost: O(queue). */
+bool ms_engine_withdraw(struct ms_engine *engine, const struct ms_task *task);
 
 struct ms_timer {
-    void (*fire)(struct ms_timer *timer); /* on a pool thread */
+    void (*fire)(struct ms_timer *timer); /* on a thread of the engine */
     int64_t due_mono_ns;                  /* the engine's */
     struct ms_timer *prev, *next;         /* the engine's */
     bool armed;                           /* the engine's */
 };
-/* Fires once, delay_ns from now on the machine's monotonic clock. */
+/* Fires once, delay_ns from now on the machine's monotonic clock. The timer is not armed. Timers with the same
+ * instant fire in the order in which they were set. */
 void ms_engine_after(struct ms_engine *engine, struct ms_timer *timer, int64_t delay_ns);
-/* True when it will not fire any more. */
+/* True when it was armed and will not fire. False: it fires now, has fired, or was never set. */
 bool ms_engine_cancel(struct ms_engine *engine, struct ms_timer *timer);
 
 /* Wait for something that a callback will set: the blocking form for commands and tests. */

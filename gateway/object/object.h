@@ -15,8 +15,15 @@
  *  O7 MP_COMPLETE names each part's ETag; a part replaced since then is MS_CONFLICT and nothing is completed.
  *  O8 after MP_COMPLETE or MP_ABORT every further MP_PUT of that upload is MS_NOT_FOUND.
  *  O9 every operation ends: by its deadline at the latest, with MS_TIMEOUT.
+ * O10 a key is 1..MS_OBJECT_KEY_MAX bytes of UTF-8 in components of 1..255 bytes between '/'; none is "." or "..",
+ *     none has a control character, the first is not one of the names that drivers keep for themselves (it does
+ *     not begin with ".uploads" or ".sidecar"). Anything else is MS_INVALID in every driver. No key is a folder
+ *     of another one ("a" beside "a/b"): a driver may refuse that with MS_EXISTS.
+ * O11 a failed operation changes nothing, but for MP_PUT over a part that is there where part_in_place is
+ *     declared: the part keeps its size and may hold bytes of both, and its ETag is a new one.
  *
- * Threads: a struct ms_obj may be used by all threads. Request memory is the caller's from submit to done.
+ * Threads: a struct ms_obj may be used by all threads. Request memory is the caller's from submit to done, and is
+ * touched by nobody else then; it stays until a ms_obj_cancel() for it has returned.
  */
 #ifndef MS_OBJECT_OBJECT_H
 #define MS_OBJECT_OBJECT_H
@@ -30,18 +37,18 @@
 
 #define MS_OBJ_OPS(X)                                                                              \
     X(PUT)        /* key, body, meta -> etag */                                                    \
-    X(GET)        /* key, offset, length -> into */                                                \
+    X(GET)        /* key, offset, length -> into, n, size, etag */                                               \
     X(HEAD)       /* key -> size, etag, meta */                                                    \
     X(DELETE)     /* key */                                                                        \
-    X(LIST)       /* prefix in key, after, list_max -> entries in list, more */                    \
+    X(LIST)       /* prefix in key (NULL: all), after, list_max -> entries, more */                \
     X(MP_CREATE)  /* key, meta -> upload_id */                                                     \
     X(MP_PUT)     /* key, upload_id, part_no, part_offset, body -> etag */                         \
     X(MP_COMPLETE) /* key, upload_id, parts -> etag */                                             \
     X(MP_ABORT)   /* key, upload_id */                                                             \
-    X(MP_LIST)    /* prefix in key -> uploads in list (key, upload_id) */                          \
-    X(MP_PARTS)   /* key, upload_id -> parts in list (part_no, size, etag) */                      \
+    X(MP_LIST)    /* prefix in key, after and upload_id, list_max -> entries, more */              \
+    X(MP_PARTS)   /* key, upload_id -> all parts (part_no, size, etag), ascending */               \
     X(COPY)       /* source_key -> key */                                                          \
-    X(MP_COPY)    /* source_key, offset, length -> part of an upload */                            \
+    X(MP_COPY)    /* as MP_PUT, the bytes from source_key, offset, length -> etag */               \
     X(DELETE_MANY) /* keys */
 enum ms_obj_op {
 #define MS_OBJ_OP_ENUM(n) MS_OBJ_##n,
@@ -109,7 +116,8 @@ struct ms_obj_request {
     const struct ms_obj_part *parts; /* MP_COMPLETE: ascending part_no */
     const char *const *keys;         /* DELETE_MANY */
     size_t parts_n, keys_n;
-    const char *after;     /* LIST, MP_LIST: keys behind this one; NULL: from the start */
+    const char *after;     /* LIST, MP_LIST: keys behind this one; NULL: from the start. MP_LIST with upload_id:
+                              also the uploads of that very key whose id is behind upload_id */
     size_t list_max;       /* LIST, MP_LIST: 1..1000 */
     int64_t timeout_ms;    /* 0: the driver's default, by operation and size */
     void (*done)(struct ms_obj_request *request);
@@ -120,18 +128,19 @@ struct ms_obj_request {
     struct ms_error error;
     char ret_etag[MS_ETAG_MAX + 1];
     char ret_upload_id[MS_UPLOAD_ID_MAX + 1];
-    uint64_t ret_size;
+    uint64_t ret_size;        /* HEAD, GET: of the whole object */
     struct ms_buf ret_meta;   /* HEAD: lines "key=value\n"; content-type first. ms_buf_fini by the caller */
     struct ms_obj_entry *ret_entries; /* LIST, MP_LIST: free() by the caller */
     struct ms_obj_part *ret_parts;    /* MP_PARTS: free() by the caller */
-    size_t ret_n;
+    size_t ret_n;             /* of the above; GET: bytes in into */
     bool ret_more;
 
     /* of the driver or wrapper that holds it now */
     struct ms_task task;
     struct ms_timer timer;
     void *drv;
-    int cancelled; /* atomic */
+    int turn;      /* atomic */
+    int cancelled; /* atomic; zero before the first submit, and never cleared by anyone but the caller */
 };
 
 struct ms_obj;
@@ -152,24 +161,29 @@ static inline void ms_obj_submit(struct ms_obj *obj, struct ms_obj_request *r) {
 static inline void ms_obj_cancel(struct ms_obj *obj, struct ms_obj_request *r) { obj->ops->cancel(obj, r); }
 void ms_obj_close(struct ms_obj *obj); /* NULL is fine */
 
-/* The blocking form: submit and wait. For commands, tests and background workers. */
+/* The blocking form: submit and wait; done and priv of the request are used. For commands, tests and background
+ * workers, never on a thread of the engine. */
 MS_NODISCARD enum ms_code ms_obj_run(struct ms_obj *obj, struct ms_obj_request *request,
                                      struct ms_error *reterr);
 
 /* ---- opening ------------------------------------------------------------------------------------------------ */
 
+/* The object that says whose store this is; LIST shows it where it exists. */
+#define MS_OBJ_MARKER_KEY ".msasset-store"
+
 struct ms_obj_options {
-    const char *url;  /* "dir:/abs/path", "mem:"; s3: and libs3: later */
+    const char *url;  /* "dir:/abs/path"; "mem:" or, without multipart and copies, "mem:plain" */
     struct ms_engine *engine;
     struct ms_random *random;
     struct ms_log *log;
-    bool create;      /* dir: make the folder */
+    bool create;      /* make the folder, and the marker when nothing is there yet */
     unsigned tries_max;  /* retry wrapper; 0: 5 */
     bool trace;          /* one log line a call */
     const char *faults;  /* tests: script of the fault wrapper, or NULL (wrap_fault.h) */
-    struct ms_id store_id; /* marker object: another store's prefix is refused with MS_FOREIGN */
+    struct ms_id store_id; /* another store's prefix is refused with MS_FOREIGN; none: no marker, no check */
 };
-/* URL -> driver -> wrappers, on one screen (open.c). Errors: MS_CONFIG url; MS_FOREIGN; MS_UNAVAILABLE; MS_IO. */
+/* URL -> driver -> wrappers, on one screen (open.c). Blocks.
+ * Errors: MS_CONFIG url; MS_FOREIGN other owner, or without create no marker; MS_UNAVAILABLE; MS_IO. */
 MS_NODISCARD enum ms_code ms_obj_open(const struct ms_obj_options *options, struct ms_obj **ret_obj,
                                       struct ms_error *reterr);
 
