@@ -111,7 +111,7 @@ enum ms_code ms_hash_fd(int fd, unsigned block_log2, struct ms_hashes *ret_hashe
     MS_AUTO(ms_hashes_fini) struct ms_hashes h = {0};
     MS_AUTO(free_bytes) uint8_t *p = malloc(piece);
     uint64_t size = 0;
-    size_t n;
+    size_t n = 0;
 
     MS_ASSERT(block_log2 >= MS_BLOCK_LOG2_MIN && block_log2 <= MS_BLOCK_LOG2_MAX);
     if (!p)

@@ -50,7 +50,8 @@ char *ms_test_read_file(const char *path, size_t *ret_len);
  * repeated. */
 uint64_t ms_test_seed(void);
 
-/* MS_TEST_ROUNDS when set, else usual: for loops whose length is a matter of patience. */
+/* MS_TEST_ROUNDS when set, else usual, or a few of it where a sanitizer makes each round dear: for
+ * loops whose length is a matter of patience. At least 1. */
 unsigned ms_test_rounds(unsigned usual);
 
 #endif
