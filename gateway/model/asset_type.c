@@ -175,11 +175,10 @@ enum ms_code ms_asset_type_fits(enum ms_asset_type t, const char *suffix, const 
                    media_type[0] ? media_type : "unknown", suffix, want->media_type);
 }
 
-/* Names that libmagic gives to what it cannot tell apart. */
+/* Names that libmagic gives to what it cannot tell apart; what it says of texts are guesses. */
 static bool is_generic(const char *media_type) {
-    return media_type[0] == '\0' ||
-           has_word("application/octet-stream application/zip text/plain inode/x-empty",
-                    media_type);
+    return media_type[0] == '\0' || strncmp(media_type, "text/", 5) == 0 ||
+           has_word("application/octet-stream application/zip inode/x-empty", media_type);
 }
 
 const char *ms_content_type(const char *media_type, const char *suffix) {
