@@ -3,15 +3,10 @@
 #include "base/checked.h"
 #include "quota/quota.h"
 #include "service/chain.h"
+#include "service/tree_rows.h"
 
 #include <inttypes.h>
-
-#define MS_TRY(call)                                                                               \
-    do {                                                                                           \
-        enum ms_code try_code_ = (call);                                                           \
-        if (try_code_ != MS_OK)                                                                    \
-            return try_code_;                                                                      \
-    } while (0)
+#include <stdio.h>
 
 enum ms_code ms_change_begin(struct ms_txn *txn, struct ms_tenant_id tenant,
                              struct ms_tenant_record *ret_tenant, struct ms_error *reterr)
@@ -394,8 +389,11 @@ static enum ms_code drop_bin_entry(struct ms_txn *txn, struct ms_tenant_id tenan
         return MS_OK;
     if (code != MS_OK)
         return ms_fail(reterr, code, "the bin entry of asset %s cannot be read", ms_id_text(id.id).s);
+    struct ms_bin_record row;
+    MS_TRY(ms_row_get_bin(txn, ms_key_bin(tenant, bin), &row, reterr));
     MS_TRY(ms_row_del(txn, ms_key_bin(tenant, bin), reterr));
-    return ms_row_del(txn, ms_key_binasset(tenant, id), reterr);
+    MS_TRY(ms_row_del(txn, ms_key_binasset(tenant, id), reterr));
+    return ms_tree_bin_count(txn, tenant, row.parent, false, reterr);
 }
 
 enum ms_code ms_change_unbin(struct ms_txn *txn, struct ms_tenant_id tenant,
@@ -424,6 +422,7 @@ enum ms_code ms_change_bin(struct ms_txn *txn, struct ms_tenant_id tenant, const
         MS_TRY(ms_row_put_inode(txn, ms_key_inode(tenant, asset->ino), &inode, reterr));
     }
     struct ms_asset_id id = {asset->id};
+    MS_TRY(ms_tree_bin_count(txn, tenant, bin.parent, true, reterr));
     MS_TRY(ms_row_put_bin(txn, ms_key_bin(tenant, (struct ms_bin_id){bin.id}), &bin, reterr));
     return ms_row_put_id(txn, ms_key_binasset(tenant, id), bin.id, reterr);
 }

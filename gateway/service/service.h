@@ -1,7 +1,8 @@
 /* service.h — the gateway as a library: everything a front end needs hangs off struct ms_svc.
  *
- * Use cases follow plan (read transaction) -> act (object store, no transaction) -> commit (write operation, version
- * checked again). Front ends hold no rules: mount, command and daemon call the same functions.
+ * Use cases follow plan (read transaction) -> act (object store, no transaction) -> commit (write
+ * operation, version checked again). Front ends hold no rules: mount, command and daemon call the
+ * same functions.
  *
  * A store's folder:
  *   <dir>/msasset.store   marker: whose folder this is, format, store id
@@ -20,21 +21,21 @@
 #include "store/store.h"
 
 struct ms_svc_options {
-    const char *dir;               /* absolute */
-    const struct ms_clock *clock;  /* NULL: the system's */
-    struct ms_random *random;      /* NULL: the system's */
-    struct ms_log *log;            /* may be NULL */
-    const char *label;             /* process registry */
-    unsigned engine_threads;       /* 0: 16 */
-    uint64_t cache_bytes;          /* 0: 256 MiB */
-    uint64_t journal_bytes_max;    /* 0: what the disk has, less 5 % */
-    uint64_t map_bytes;            /* 0: the store's default */
+    const char *dir;              /* absolute */
+    const struct ms_clock *clock; /* NULL: the system's */
+    struct ms_random *random;     /* NULL: the system's */
+    struct ms_log *log;           /* may be NULL */
+    const char *label;            /* process registry */
+    unsigned engine_threads;      /* 0: 16 */
+    uint64_t cache_bytes;         /* 0: 256 MiB */
+    uint64_t journal_bytes_max;   /* 0: what the disk has, less 5 % */
+    uint64_t map_bytes;           /* 0: the store's default */
     bool read_only;
-    bool trace;                    /* one log line per object call */
-    const char *faults;            /* tests: script of the fault wrapper */
-    const char *object_url;        /* init only: NULL: dir:<dir>/objects */
-    uint64_t free_bytes;           /* init only: free quota of new tenants; 0: 5 GB */
-    int64_t retention_ms;          /* init only: bin retention of new tenants; 0: 7 days */
+    bool trace;             /* one log line per object call */
+    const char *faults;     /* tests: script of the fault wrapper */
+    const char *object_url; /* init only: NULL: dir:<dir>/objects */
+    uint64_t free_bytes;    /* init only: free quota of new tenants; 0: 5 GB */
+    int64_t retention_ms;   /* init only: bin retention of new tenants; 0: 7 days */
 };
 
 struct ms_files; /* service/file.c: the live files of this process, by (tenant, inode) */
@@ -55,9 +56,11 @@ struct ms_svc {
     bool read_only;
 };
 
-/* Make a store in an empty or missing folder. A cut in the middle leaves a folder that init can take up again.
- * Errors: MS_EXISTS there is one; MS_FOREIGN the folder has other things; what store and object say. */
-MS_NODISCARD enum ms_code ms_svc_init(const struct ms_svc_options *options, struct ms_error *reterr);
+/* Make a store in an empty or missing folder. A cut in the middle leaves a folder that init can
+ * take up again. Errors: MS_EXISTS there is one; MS_FOREIGN the folder has other things; what store
+ * and object say. */
+MS_NODISCARD enum ms_code ms_svc_init(const struct ms_svc_options *options,
+                                      struct ms_error *reterr);
 /* Also settles what dead processes left when that is cheap to see (recover.h). */
 MS_NODISCARD enum ms_code ms_svc_open(const struct ms_svc_options *options, struct ms_svc **ret_svc,
                                       struct ms_error *reterr);

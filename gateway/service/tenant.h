@@ -7,27 +7,32 @@
 #include "service/service.h"
 
 struct ms_tenant_options {
-    const char *name;       /* [a-z0-9][a-z0-9._-]*, unique */
-    uint64_t free_bytes;    /* UINT64_MAX: the store's default */
-    int64_t retention_ms;   /* -1: the store's default */
+    const char *name;     /* [a-z0-9][a-z0-9._-]*, unique */
+    uint64_t free_bytes;  /* UINT64_MAX: the store's default */
+    int64_t retention_ms; /* -1: the store's default */
     uint32_t uid, gid, umask;
 };
 /* Makes the root and the type folders in the same step. Errors: MS_EXISTS, MS_BAD_NAME. */
-MS_NODISCARD enum ms_code ms_tenant_add(struct ms_svc *svc, const char *who, const struct ms_tenant_options *options,
-                                        struct ms_tenant_record *ret_tenant, struct ms_error *reterr);
+MS_NODISCARD enum ms_code ms_tenant_add(struct ms_svc *svc, const char *who,
+                                        const struct ms_tenant_options *options,
+                                        struct ms_tenant_record *ret_tenant,
+                                        struct ms_error *reterr);
 /* By name, or by 32-hex id. Errors: MS_NO_TENANT. */
 MS_NODISCARD enum ms_code ms_tenant_find(struct ms_svc *svc, const char *name_or_id,
-                                         struct ms_tenant_record *ret_tenant, struct ms_error *reterr);
-MS_NODISCARD enum ms_code ms_tenant_get(struct ms_svc *svc, struct ms_tenant_id id,
-                                        struct ms_tenant_record *ret_tenant, struct ms_error *reterr);
-/* All of them, by id; the caller's: free(). */
-MS_NODISCARD enum ms_code ms_tenant_list(struct ms_svc *svc, struct ms_tenant_record **ret_list, size_t *ret_n,
+                                         struct ms_tenant_record *ret_tenant,
                                          struct ms_error *reterr);
-MS_NODISCARD enum ms_code ms_tenant_set_quota(struct ms_svc *svc, const struct ms_ctx *ctx, uint64_t free_bytes,
-                                              struct ms_error *reterr);
+MS_NODISCARD enum ms_code ms_tenant_get(struct ms_svc *svc, struct ms_tenant_id id,
+                                        struct ms_tenant_record *ret_tenant,
+                                        struct ms_error *reterr);
+/* All of them, by id; the caller's: free(). */
+MS_NODISCARD enum ms_code ms_tenant_list(struct ms_svc *svc, struct ms_tenant_record **ret_list,
+                                         size_t *ret_n, struct ms_error *reterr);
+MS_NODISCARD enum ms_code ms_tenant_set_quota(struct ms_svc *svc, const struct ms_ctx *ctx,
+                                              uint64_t free_bytes, struct ms_error *reterr);
 /* Freeze or unfreeze the tenant as a whole: the mask, O(1). */
-MS_NODISCARD enum ms_code ms_tenant_hold(struct ms_svc *svc, const struct ms_ctx *ctx, enum ms_hold hold, bool on,
-                                         const char *reason, struct ms_error *reterr);
+MS_NODISCARD enum ms_code ms_tenant_hold(struct ms_svc *svc, const struct ms_ctx *ctx,
+                                         enum ms_hold hold, bool on, const char *reason,
+                                         struct ms_error *reterr);
 
 struct ms_quota_info {
     uint64_t allowance, metered, reserved, left; /* bytes */
