@@ -121,7 +121,8 @@ static enum ms_code collect_all(struct collector *c, struct ms_error *reterr) {
         return ms_fail(reterr, MS_NO_MEMORY, "no memory to list '%s'", c->l->path);
     if (err)
         return ms_fail_errno(reterr, err, "cannot list '%s'", c->l->path);
-    qsort(c->names.name, c->names.n, sizeof *c->names.name, by_bytes);
+    if (c->names.n > 0) /* an empty folder has no array to sort */
+        qsort(c->names.name, c->names.n, sizeof *c->names.name, by_bytes);
     return MS_OK;
 }
 

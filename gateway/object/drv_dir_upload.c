@@ -627,7 +627,8 @@ enum ms_code ms_dir_mp_list(struct ms_obj *obj, struct ms_obj_request *r, struct
         free(all.entries);
         return code;
     }
-    qsort(all.entries, all.n, sizeof *all.entries, by_key_and_id);
+    if (all.n > 0) /* qsort() takes no NULL, not even for nothing */
+        qsort(all.entries, all.n, sizeof *all.entries, by_key_and_id);
     r->ret_entries = all.entries;
     r->ret_more = all.n > r->list_max;
     r->ret_n = r->ret_more ? r->list_max : all.n;
