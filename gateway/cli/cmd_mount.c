@@ -1,0 +1,156 @@
+#include "cli/out.h"
+#include "fuse/mount.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <syslog.h>
+#include <unistd.h>
+
+enum { OPT_FOREGROUND, OPT_READ_ONLY, OPT_ALLOW_OTHER, OPT_OPTIONS, OPT_DEBUG };
+
+struct starting {
+    struct ms_cli *cli;
+    const char *dir;
+    int fd; /* to the waiting parent; -1 in the foreground */
+};
+
+/* What the parent reads: the code and the message of the start. */
+static void tell_parent(struct starting *s, enum ms_code code, const struct ms_error *err)
+{
+    struct ms_error note = {.code = code};
+    if (s->fd < 0)
+        return;
+    if (err)
+        note = *err;
+    ssize_t n = write(s->fd, &note, sizeof note);
+    (void)n; /* a parent that is gone needs no answer */
+    close(s->fd);
+    s->fd = -1;
+}
+
+static void to_syslog(struct ms_log *log, enum ms_log_level level, const char *line)
+{
+    (void)log;
+    static const int priority[] = {LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG};
+    syslog(priority[level], "%s", line);
+}
+
+/* From here on nobody looks at our standard streams. */
+static void detach(struct ms_cli *cli)
+{
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (null >= 0) {
+        (void)dup2(null, STDIN_FILENO);
+        (void)dup2(null, STDOUT_FILENO);
+        (void)dup2(null, STDERR_FILENO);
+        close(null);
+    }
+    openlog("msasset", LOG_PID, LOG_DAEMON);
+    cli->log.write = to_syslog;
+}
+
+static void on_ready(void *priv)
+{
+    struct starting *s = priv;
+    if (s->fd < 0) {
+        if (!s->cli->quiet)
+            fprintf(stderr, "%s is mounted; end with msasset umount %s or Ctrl-C\n", s->dir, s->dir);
+        return;
+    }
+    tell_parent(s, MS_OK, NULL);
+    detach(s->cli);
+}
+
+static enum ms_code serve(struct starting *s, const char *tenant, struct ms_error *reterr)
+{
+    struct ms_cli *cli = s->cli;
+    char store[4096], label[4200];
+    struct ms_svc_options options;
+    enum ms_code code = ms_cli_svc_options(cli, store, &options, reterr);
+    (void)snprintf(label, sizeof label, "mount %s", s->dir);
+    options.label = label;
+    if (code == MS_OK)
+        code = ms_svc_open(&options, &cli->svc, reterr);
+    if (code != MS_OK)
+        return code;
+    char who[MS_WHO_MAX + 1];
+    (void)snprintf(who, sizeof who, "uid %u@mount", (unsigned)getuid());
+    struct ms_mount_options mount = {.dir = s->dir,
+                                     .store_dir = store,
+                                     .tenant = tenant,
+                                     .who = cli->as ? cli->as : who,
+                                     .fuse_options = cli->given[OPT_OPTIONS],
+                                     .read_only = cli->given[OPT_READ_ONLY] != NULL,
+                                     .allow_other = cli->given[OPT_ALLOW_OTHER] != NULL,
+                                     .debug = cli->given[OPT_DEBUG] != NULL};
+    return ms_mount_run(cli->svc, &mount, on_ready, s, reterr);
+}
+
+/* The store is opened behind the fork: a metadata environment does not survive one. */
+static enum ms_code serve_in_background(struct starting *s, const char *tenant, struct ms_error *reterr)
+{
+    int pipefd[2];
+    if (pipe2(pipefd, O_CLOEXEC) != 0)
+        return ms_fail_errno(reterr, errno, "a pipe cannot be made");
+    pid_t child = fork();
+    if (child < 0)
+        return ms_fail_errno(reterr, errno, "a process cannot be started");
+    if (child == 0) {
+        close(pipefd[0]);
+        (void)setsid();
+        (void)!chdir("/");
+        s->fd = pipefd[1];
+        struct ms_error err = {0};
+        enum ms_code code = serve(s, tenant, &err);
+        tell_parent(s, code, &err);
+        if (code != MS_OK)
+            ms_log_failure(&s->cli->log, MS_LOG_ERROR, "mount", &err, "dir", s->dir, NULL);
+        ms_svc_close(s->cli->svc);
+        _exit(ms_code_exit(code));
+    }
+    close(pipefd[1]);
+    struct ms_error note;
+    ssize_t n = read(pipefd[0], &note, sizeof note);
+    close(pipefd[0]);
+    if (n != (ssize_t)sizeof note)
+        return ms_fail(reterr, MS_INTERNAL, "the mount process ended before it was ready");
+    if (note.code != MS_OK && reterr)
+        *reterr = note;
+    return note.code;
+}
+
+static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr)
+{
+    char dir[4096];
+    const char *given = cli->args[cli->args_n - 1];
+    const char *tenant = cli->args_n == 2 ? cli->args[0] : ms_config_text(&cli->config, MS_CONFIG_TENANT);
+    if (!tenant[0])
+        return ms_fail(reterr, MS_USAGE, "say which tenant: msasset mount TENANT %s", given);
+    if (!realpath(given, dir))
+        return ms_fail(reterr, MS_NO_INPUT, "%s cannot be mounted on: %s", given, strerror(errno));
+    struct starting s = {.cli = cli, .dir = dir, .fd = -1};
+    if (cli->given[OPT_FOREGROUND])
+        return serve(&s, tenant, reterr);
+    enum ms_code code = serve_in_background(&s, tenant, reterr);
+    if (code == MS_OK && cli->json)
+        return ms_out_json(json_pack("{s:s,s:s}", "mounted", dir, "tenant", tenant), reterr);
+    return code;
+}
+
+const struct ms_cmd ms_cmd_mount = {
+    .name = "mount",
+    .args = "[TENANT] DIR",
+    .summary = "show a tenant's assets as a file system",
+    .help = "Returns once the file system answers and goes on in the background; msasset umount DIR ends it. close()\n"
+            "returns when the bytes are in the object store and the metadata is committed: its result is the upload's.\n\n"
+            "Examples:\n  msasset mount media /mnt/media\n  msasset mount media /mnt/media --allow-other\n",
+    .opts = {{"foreground", 'f', NULL, "stay in the foreground and log to stderr"},
+             {"read-only", 'r', NULL, "refuse changes"},
+             {"allow-other", 0, NULL, "let other users of the machine in (permissions are checked)"},
+             {"options", 'o', "LIST", "further mount options for FUSE, comma-separated"},
+             {"debug", 0, NULL, "print every FUSE request (with --foreground)"}},
+    .args_min = 1,
+    .args_max = 2,
+    .run = run,
+};

@@ -1,0 +1,56 @@
+#include "cli/out.h"
+
+#include "content/hash.h"
+
+static void print(const struct ms_asset_info *info)
+{
+    const struct ms_asset_record *a = &info->asset;
+    char root[33] = "-";
+    if (info->version.hashed)
+        ms_root_format(info->version.root, root);
+    ms_out_pair("asset", "%s", ms_id_text(a->id).s);
+    ms_out_pair("name", "%s", a->name);
+    ms_out_pair("path", "%s", info->path[0] ? info->path : "-");
+    ms_out_pair("type", "%s", ms_asset_type_name(a->type));
+    ms_out_pair("state", "%s", ms_state_name(info->state));
+    ms_out_pair("origin", "%s", ms_origin_name(a->origin));
+    ms_out_pair("size", "%s bytes (%s)", ms_out_exact(info->size).s, ms_out_size(info->size).s);
+    ms_out_pair("media type", "%s", info->main.media_type[0] ? info->main.media_type : "-");
+    ms_out_pair("root", "%s", root);
+    if (a->fail)
+        ms_out_pair("failed", "%s", ms_fail_name(a->fail));
+    if (a->reason_code[0] || a->reason[0])
+        ms_out_pair("reason", "%s%s%s", a->reason_code, a->reason_code[0] ? ": " : "", a->reason);
+    if (a->tags[0])
+        ms_out_pair("tags", "%s", a->tags);
+    ms_out_pair("made", "%s", ms_out_time(a->created).s);
+    ms_out_pair("changed", "%s", ms_out_time(a->updated).s);
+    if (a->binned)
+        ms_out_pair("in the bin", "since %s, until %s", ms_out_time(a->binned_at).s,
+                    ms_out_time(ms_instant_add_ms(a->binned_at, a->retention_ms)).s);
+}
+
+static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr)
+{
+    struct ms_asset_info info;
+    enum ms_code code = ms_cli_open(cli, MS_NEED_STORE | MS_NEED_TENANT, reterr);
+    if (code == MS_OK)
+        code = ms_asset_find(cli->svc, &cli->ctx, cli->args[0], &info, reterr);
+    if (code != MS_OK)
+        return code;
+    if (cli->json)
+        return ms_out_json(ms_out_asset_json(&info), reterr);
+    print(&info);
+    return MS_OK;
+}
+
+const struct ms_cmd ms_cmd_show = {
+    .name = "show",
+    .args = "PATH|ID",
+    .summary = "show all about one asset",
+    .help = "State, type, size, root hash, times and reasons. In the recycle bin the path is where it was.\n\n"
+            "Example:\n  msasset show videos/film.mp4 --json\n",
+    .args_min = 1,
+    .args_max = 1,
+    .run = run,
+};
