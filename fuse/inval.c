@@ -23,29 +23,25 @@ struct ms_inval {
     } locked;
 };
 
-static void forget_name(void *priv, uint64_t parent_nodeid, const char *name)
-{
+static void forget_name(void *priv, uint64_t parent_nodeid, const char *name) {
     struct ms_mount *mount = priv;
     (void)fuse_lowlevel_notify_inval_entry(mount->session, parent_nodeid, name, strlen(name));
 }
 
 /* New bytes: old handles keep the old node and its pages, the next lookup gets a fresh one. */
-static void content_changed(struct ms_mount *mount, uint64_t ino)
-{
+static void content_changed(struct ms_mount *mount, uint64_t ino) {
     uint64_t nodeid = ms_nodes_retire(mount->nodes, ino, forget_name, mount);
     if (nodeid != 0)
         (void)fuse_lowlevel_notify_inval_inode(mount->session, nodeid, -1, 0);
 }
 
-static void attributes_changed(struct ms_mount *mount, uint64_t ino)
-{
+static void attributes_changed(struct ms_mount *mount, uint64_t ino) {
     uint64_t nodeid = ms_nodes_current(mount->nodes, ino);
     if (nodeid != 0)
         (void)fuse_lowlevel_notify_inval_inode(mount->session, nodeid, -1, 0);
 }
 
-static void entry_changed(struct ms_mount *mount, uint64_t parent, const char *name)
-{
+static void entry_changed(struct ms_mount *mount, uint64_t parent, const char *name) {
     uint64_t nodeid = ms_nodes_current(mount->nodes, parent);
     if (nodeid == 0)
         return;
@@ -53,17 +49,16 @@ static void entry_changed(struct ms_mount *mount, uint64_t parent, const char *n
     (void)fuse_lowlevel_notify_inval_inode(mount->session, nodeid, 0, 0);
 }
 
-/* May no longer be read: handles first, so that no page comes back after the kernel dropped them. */
-static void cut_off(struct ms_mount *mount, uint64_t ino)
-{
+/* May no longer be read: handles first, so that no page comes back after the kernel dropped them.
+ */
+static void cut_off(struct ms_mount *mount, uint64_t ino) {
     ms_file_revalidate(mount->svc, mount->ctx.tenant, ino);
     uint64_t nodeid = ms_nodes_current(mount->nodes, ino);
     if (nodeid != 0)
         (void)fuse_lowlevel_notify_inval_inode(mount->session, nodeid, 0, 0);
 }
 
-static void everything_changed(struct ms_mount *mount)
-{
+static void everything_changed(struct ms_mount *mount) {
     ms_file_revalidate(mount->svc, mount->ctx.tenant, 0);
     struct ms_node_ref *refs = NULL;
     size_t n = ms_nodes_all(mount->nodes, &refs);
@@ -74,8 +69,7 @@ static void everything_changed(struct ms_mount *mount)
     free(refs);
 }
 
-static void apply(struct ms_mount *mount, const struct ms_feed_row *row)
-{
+static void apply(struct ms_mount *mount, const struct ms_feed_row *row) {
     switch ((enum ms_feed_kind)row->kind) {
     case MS_FEED_INODE:
         attributes_changed(mount, row->ino);
@@ -101,8 +95,7 @@ static void apply(struct ms_mount *mount, const struct ms_feed_row *row)
     }
 }
 
-static struct item *take(struct ms_inval *inval)
-{
+static struct item *take(struct ms_inval *inval) {
     pthread_mutex_lock(&inval->locked.mutex);
     while (!inval->locked.first && !inval->locked.stop)
         pthread_cond_wait(&inval->locked.cond, &inval->locked.mutex);
@@ -116,8 +109,7 @@ static struct item *take(struct ms_inval *inval)
     return item;
 }
 
-static void *run(void *priv)
-{
+static void *run(void *priv) {
     struct ms_inval *inval = priv;
     struct item *item;
     while ((item = take(inval)) != NULL) {
@@ -127,8 +119,7 @@ static void *run(void *priv)
     return NULL;
 }
 
-static void queue(struct ms_inval *inval, const struct ms_feed_row *row)
-{
+static void queue(struct ms_inval *inval, const struct ms_feed_row *row) {
     struct item *item = malloc(sizeof *item);
     if (!item)
         return ms_log_event(inval->mount->svc->log, MS_LOG_ERROR, "invalidation_lost", "reason",
@@ -141,8 +132,7 @@ static void queue(struct ms_inval *inval, const struct ms_feed_row *row)
     pthread_mutex_unlock(&inval->locked.mutex);
 }
 
-void ms_inval_each(void *priv, struct ms_view change)
-{
+void ms_inval_each(void *priv, struct ms_view change) {
     struct ms_inval *inval = priv;
     struct ms_feed_row row;
     struct ms_error err = {0};
@@ -152,15 +142,14 @@ void ms_inval_each(void *priv, struct ms_view change)
         queue(inval, &row);
 }
 
-void ms_inval_lost(void *priv)
-{
+void ms_inval_lost(void *priv) {
     struct ms_inval *inval = priv;
     struct ms_feed_row row = {.kind = MS_FEED_TENANT, .tenant = inval->mount->ctx.tenant};
     queue(inval, &row);
 }
 
-enum ms_code ms_inval_new(struct ms_mount *mount, struct ms_inval **ret_inval, struct ms_error *reterr)
-{
+enum ms_code ms_inval_new(struct ms_mount *mount, struct ms_inval **ret_inval,
+                          struct ms_error *reterr) {
     struct ms_inval *inval = calloc(1, sizeof *inval);
     if (!inval)
         return ms_fail(reterr, MS_NO_MEMORY, "no memory for the invalidation threads");
@@ -179,8 +168,7 @@ enum ms_code ms_inval_new(struct ms_mount *mount, struct ms_inval **ret_inval, s
     return MS_OK;
 }
 
-void ms_inval_free(struct ms_inval *inval)
-{
+void ms_inval_free(struct ms_inval *inval) {
     if (!inval)
         return;
     pthread_mutex_lock(&inval->locked.mutex);

@@ -1,8 +1,8 @@
 /* inval.h — telling the kernel what others changed.
  *
- * The feed hands rows over; threads of their own turn them into notifications, because notify_inval_inode blocks
- * behind a read in flight (2.7 s measured, design.md section 5), and so it must hold no lock and stand in no other
- * request's way.
+ * The feed hands rows over; threads of their own turn them into notifications, because
+ * notify_inval_inode blocks behind a read in flight (2.7 s measured, design.md section 5), and so
+ * it must hold no lock and stand in no other request's way.
  */
 #ifndef MS_FUSE_INVAL_H
 #define MS_FUSE_INVAL_H

@@ -10,19 +10,20 @@
 #define MAX_WRITE (1u << 20) /* the most that libfuse 3.14 and the kernel agree on */
 #define SLOW_THREADS 4u
 
-static void op_init(void *userdata, struct fuse_conn_info *conn)
-{
+static void op_init(void *userdata, struct fuse_conn_info *conn) {
     (void)userdata;
     conn->max_write = MAX_WRITE;
     conn->max_readahead = MAX_WRITE;
     conn->max_background = 64;
     conn->congestion_threshold = 48;
-    /* We tell the kernel what changed; it need not guess from mtime, which would drop good pages. */
+    /* We tell the kernel what changed; it need not guess from mtime, which would drop good pages.
+     */
     conn->want &= ~(unsigned)FUSE_CAP_AUTO_INVAL_DATA;
     /* Never: the kernel would ignore the server's size, and EDQUOT at write would be lost. */
     conn->want &= ~(unsigned)FUSE_CAP_WRITEBACK_CACHE;
-    unsigned wanted = FUSE_CAP_EXPLICIT_INVAL_DATA | FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO |
-                      FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_ASYNC_READ;
+    unsigned wanted = FUSE_CAP_EXPLICIT_INVAL_DATA | FUSE_CAP_READDIRPLUS |
+                      FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_PARALLEL_DIROPS |
+                      FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_ASYNC_READ;
     conn->want |= conn->capable & wanted;
 }
 
@@ -61,8 +62,7 @@ const struct fuse_lowlevel_ops ms_fuse_ops = {
     .removexattr = ms_op_removexattr,
 };
 
-struct ms_ctx ms_mount_ctx(struct ms_mount *mount, fuse_req_t req)
-{
+struct ms_ctx ms_mount_ctx(struct ms_mount *mount, fuse_req_t req) {
     struct ms_ctx ctx = mount->ctx;
     const struct fuse_ctx *caller = fuse_req_ctx(req);
     ctx.uid = caller->uid;
@@ -71,8 +71,7 @@ struct ms_ctx ms_mount_ctx(struct ms_mount *mount, fuse_req_t req)
     return ctx;
 }
 
-void ms_calls_add(struct ms_mount *mount, int n)
-{
+void ms_calls_add(struct ms_mount *mount, int n) {
     pthread_mutex_lock(&mount->locked.mutex);
     mount->locked.calls += n;
     if (mount->locked.calls == 0)
@@ -80,8 +79,7 @@ void ms_calls_add(struct ms_mount *mount, int n)
     pthread_mutex_unlock(&mount->locked.mutex);
 }
 
-void ms_calls_wait(struct ms_mount *mount)
-{
+void ms_calls_wait(struct ms_mount *mount) {
     pthread_mutex_lock(&mount->locked.mutex);
     while (mount->locked.calls != 0)
         pthread_cond_wait(&mount->locked.none_left, &mount->locked.mutex);
@@ -89,14 +87,13 @@ void ms_calls_wait(struct ms_mount *mount)
 }
 
 /* What a user caused is the user's to see; what the store or we caused is worth a line. */
-static bool worth_a_line(enum ms_code code)
-{
+static bool worth_a_line(enum ms_code code) {
     int err = ms_code_errno(code);
     return err == EIO || err == ENOSPC || err == ENOMEM || err == ETIMEDOUT;
 }
 
-void ms_reply_failure(fuse_req_t req, const char *op, enum ms_code code, const struct ms_error *err)
-{
+void ms_reply_failure(fuse_req_t req, const char *op, enum ms_code code,
+                      const struct ms_error *err) {
     struct ms_mount *mount = ms_mount_of(req);
     MS_ASSERT(code != MS_OK);
     if (worth_a_line(code))
@@ -104,22 +101,22 @@ void ms_reply_failure(fuse_req_t req, const char *op, enum ms_code code, const s
     (void)fuse_reply_err(req, ms_code_errno(code));
 }
 
-/* ---- session -------------------------------------------------------------------------------------------------- */
+/* ---- session
+ * --------------------------------------------------------------------------------------------------
+ */
 
 static enum ms_code kernel_options(const struct ms_mount_options *o, const char *tenant,
-                                   struct ms_buf *ret_text, struct ms_error *reterr)
-{
+                                   struct ms_buf *ret_text, struct ms_error *reterr) {
     /* Commas separate options: in a name they must be escaped. */
-    return ms_buf_addf(ret_text, reterr,
-                       "fsname=msasset:%s,subtype=msasset,default_permissions,nosuid,nodev,noatime%s%s%s%s",
-                       tenant, o->allow_other ? ",allow_other" : "", o->read_only ? ",ro" : "",
-                       o->fuse_options && o->fuse_options[0] ? "," : "",
-                       o->fuse_options ? o->fuse_options : "");
+    return ms_buf_addf(
+        ret_text, reterr,
+        "fsname=msasset:%s,subtype=msasset,default_permissions,nosuid,nodev,noatime%s%s%s%s",
+        tenant, o->allow_other ? ",allow_other" : "", o->read_only ? ",ro" : "",
+        o->fuse_options && o->fuse_options[0] ? "," : "", o->fuse_options ? o->fuse_options : "");
 }
 
 static enum ms_code session_open(struct ms_mount *mount, const struct ms_mount_options *o,
-                                 const char *tenant, struct ms_error *reterr)
-{
+                                 const char *tenant, struct ms_error *reterr) {
     MS_AUTO(ms_buf_fini) struct ms_buf text = {0};
     enum ms_code code = kernel_options(o, tenant, &text, reterr);
     if (code != MS_OK)
@@ -131,16 +128,16 @@ static enum ms_code session_open(struct ms_mount *mount, const struct ms_mount_o
     if (!mount->session)
         return ms_fail(reterr, MS_USAGE, "libfuse refused the mount options \"%s\"", text.data);
     if (fuse_session_mount(mount->session, o->dir) != 0)
-        return ms_fail(reterr, MS_IO,
-                       "%s cannot be mounted on: it must be an empty folder of yours, and /dev/fuse must be "
-                       "usable (fusermount3 has said why above)",
-                       o->dir);
+        return ms_fail(
+            reterr, MS_IO,
+            "%s cannot be mounted on: it must be an empty folder of yours, and /dev/fuse must be "
+            "usable (fusermount3 has said why above)",
+            o->dir);
     return MS_OK;
 }
 
 static enum ms_code serve(struct ms_mount *mount, const struct ms_mount_options *o,
-                          void (*ready)(void *priv), void *priv, struct ms_error *reterr)
-{
+                          void (*ready)(void *priv), void *priv, struct ms_error *reterr) {
     if (fuse_set_signal_handlers(mount->session) != 0)
         return ms_fail(reterr, MS_INTERNAL, "signal handlers cannot be set");
     struct fuse_loop_config *config = fuse_loop_cfg_create();
@@ -152,12 +149,12 @@ static enum ms_code serve(struct ms_mount *mount, const struct ms_mount_options 
     fuse_loop_cfg_destroy(config);
     fuse_remove_signal_handlers(mount->session);
     /* A positive result is the signal that ended the loop: an orderly end. */
-    return result < 0 ? ms_fail_errno(reterr, -result, "the FUSE session on %s ended", o->dir) : MS_OK;
+    return result < 0 ? ms_fail_errno(reterr, -result, "the FUSE session on %s ended", o->dir)
+                      : MS_OK;
 }
 
 static enum ms_code open_parts(struct ms_mount *mount, const struct ms_mount_options *o,
-                               struct ms_tenant_record *tenant, struct ms_error *reterr)
-{
+                               struct ms_tenant_record *tenant, struct ms_error *reterr) {
     enum ms_code code = ms_tenant_find(mount->svc, o->tenant, tenant, reterr);
     if (code != MS_OK)
         return code;
@@ -178,9 +175,9 @@ static enum ms_code open_parts(struct ms_mount *mount, const struct ms_mount_opt
     return code;
 }
 
-/* Order matters: first nothing new comes from the kernel, then what is open is sealed, then the threads end. */
-static void close_parts(struct ms_mount *mount)
-{
+/* Order matters: first nothing new comes from the kernel, then what is open is sealed, then the
+ * threads end. */
+static void close_parts(struct ms_mount *mount) {
     ms_store_unfollow(mount->follower);
     if (mount->session)
         fuse_session_unmount(mount->session);
@@ -194,8 +191,7 @@ static void close_parts(struct ms_mount *mount)
 }
 
 enum ms_code ms_mount_run(struct ms_svc *svc, const struct ms_mount_options *options,
-                          void (*ready)(void *priv), void *priv, struct ms_error *reterr)
-{
+                          void (*ready)(void *priv), void *priv, struct ms_error *reterr) {
     struct ms_mount mount = {.svc = svc};
     struct ms_tenant_record tenant;
     pthread_mutex_init(&mount.locked.mutex, NULL);

@@ -1,11 +1,12 @@
 /* mount.h — one tenant as a file system: session, threads, and what all operations share.
  *
- * Low-level API: each operation is decode, one service call, exactly one reply. Policy lives in service/; here are the
- * kernel's needs: nodeids, timeouts, invalidation. libfuse threads do metadata; read, fsync, flush and release are
- * answered from the engine's callbacks, so a close() that waits for the store holds no thread (design.md section 4).
+ * Low-level API: each operation is decode, one service call, exactly one reply. Policy lives in
+ * service/; here are the kernel's needs: nodeids, timeouts, invalidation. libfuse threads do
+ * metadata; read, fsync, flush and release are answered from the engine's callbacks, so a close()
+ * that waits for the store holds no thread (design.md section 4).
  *
- * Threads: libfuse's workers, the feed's, the invalidation threads. struct ms_mount is shared by all; what needs a
- * lock lies in struct ms_nodes and struct ms_inval.
+ * Threads: libfuse's workers, the feed's, the invalidation threads. struct ms_mount is shared by
+ * all; what needs a lock lies in struct ms_nodes and struct ms_inval.
  */
 #ifndef MS_FUSE_MOUNT_H
 #define MS_FUSE_MOUNT_H
@@ -26,7 +27,8 @@ struct ms_mount {
     struct fuse_session *session;
     struct ms_nodes *nodes;
     struct ms_inval *inval;
-    struct ms_engine *slow; /* calls that may wait for the store without a handle: truncate by name */
+    struct ms_engine
+        *slow; /* calls that may wait for the store without a handle: truncate by name */
     struct ms_follower *follower;
     bool read_only;
     struct {
@@ -38,30 +40,36 @@ struct ms_mount {
 };
 
 struct ms_mount_options {
-    const char *dir;            /* mountpoint */
-    const char *store_dir;      /* shown as fsname=msasset:<tenant> */
-    const char *tenant;         /* name or id */
-    const char *who;            /* principal, for the audit log */
-    const char *fuse_options;   /* further -o options for the kernel, comma-separated; may be NULL */
+    const char *dir;          /* mountpoint */
+    const char *store_dir;    /* shown as fsname=msasset:<tenant> */
+    const char *tenant;       /* name or id */
+    const char *who;          /* principal, for the audit log */
+    const char *fuse_options; /* further -o options for the kernel, comma-separated; may be NULL */
     bool read_only, allow_other, debug;
-    unsigned threads;           /* of libfuse; 0: 8 */
+    unsigned threads; /* of libfuse; 0: 8 */
 };
 
-/* Mount, call ready once the file system answers, serve until it is unmounted or a signal comes, and seal or drop
- * what is still open. svc stays the caller's. Errors: MS_NO_TENANT, MS_INVALID options, MS_NOT_PERMITTED, MS_IO. */
+/* Mount, call ready once the file system answers, serve until it is unmounted or a signal comes,
+ * and seal or drop what is still open. svc stays the caller's. Errors: MS_NO_TENANT, MS_INVALID
+ * options, MS_NOT_PERMITTED, MS_IO. */
 MS_NODISCARD enum ms_code ms_mount_run(struct ms_svc *svc, const struct ms_mount_options *options,
-                                       void (*ready)(void *priv), void *priv, struct ms_error *reterr);
+                                       void (*ready)(void *priv), void *priv,
+                                       struct ms_error *reterr);
 
-/* ---- shared by the operations --------------------------------------------------------------------------------- */
+/* ---- shared by the operations
+ * --------------------------------------------------------------------------------- */
 
 /* Context of one request: caller's uid and gid, now. */
 struct ms_ctx ms_mount_ctx(struct ms_mount *mount, fuse_req_t req);
 static inline struct ms_mount *ms_mount_of(fuse_req_t req) { return fuse_req_userdata(req); }
-/* Requests that a callback answers hold the session: count them in and out; unmounting waits for the last. */
+/* Requests that a callback answers hold the session: count them in and out; unmounting waits for
+ * the last. */
 void ms_calls_add(struct ms_mount *mount, int n);
 void ms_calls_wait(struct ms_mount *mount);
-/* Reply with the errno of a failure; failures of the store or of ourselves are logged here, once. */
-void ms_reply_failure(fuse_req_t req, const char *op, enum ms_code code, const struct ms_error *err);
+/* Reply with the errno of a failure; failures of the store or of ourselves are logged here, once.
+ */
+void ms_reply_failure(fuse_req_t req, const char *op, enum ms_code code,
+                      const struct ms_error *err);
 
 extern const struct fuse_lowlevel_ops ms_fuse_ops;
 

@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A name under which the kernel may have cached a node; kept so that a foreign change can be told to it. */
+/* A name under which the kernel may have cached a node; kept so that a foreign change can be told
+ * to it. */
 struct dentry {
     struct dentry *next;
     uint64_t parent;
@@ -30,14 +31,12 @@ struct ms_nodes {
 #define FIRST_BUCKETS 1024u
 #define ROOT_NODEID 1u
 
-static size_t bucket_of(const struct ms_nodes *nodes, uint64_t n)
-{
+static size_t bucket_of(const struct ms_nodes *nodes, uint64_t n) {
     n *= UINT64_C(0x9e3779b97f4a7c15);
     return (size_t)(n >> 32) & (nodes->buckets - 1);
 }
 
-enum ms_code ms_nodes_new(uint64_t root_ino, struct ms_nodes **ret_nodes, struct ms_error *reterr)
-{
+enum ms_code ms_nodes_new(uint64_t root_ino, struct ms_nodes **ret_nodes, struct ms_error *reterr) {
     struct ms_nodes *nodes = calloc(1, sizeof *nodes);
     if (nodes) {
         nodes->buckets = FIRST_BUCKETS;
@@ -59,8 +58,7 @@ enum ms_code ms_nodes_new(uint64_t root_ino, struct ms_nodes **ret_nodes, struct
     return MS_OK;
 }
 
-static void free_node(struct node *n)
-{
+static void free_node(struct node *n) {
     while (n->dentries) {
         struct dentry *d = n->dentries;
         n->dentries = d->next;
@@ -69,8 +67,7 @@ static void free_node(struct node *n)
     free(n);
 }
 
-void ms_nodes_free(struct ms_nodes *nodes)
-{
+void ms_nodes_free(struct ms_nodes *nodes) {
     if (!nodes)
         return;
     for (size_t i = 0; i < nodes->buckets; i++)
@@ -85,16 +82,14 @@ void ms_nodes_free(struct ms_nodes *nodes)
     free(nodes);
 }
 
-static struct node *find_id_locked(struct ms_nodes *nodes, uint64_t nodeid)
-{
+static struct node *find_id_locked(struct ms_nodes *nodes, uint64_t nodeid) {
     struct node *n = nodes->by_id[bucket_of(nodes, nodeid)];
     while (n && n->nodeid != nodeid)
         n = n->next_id;
     return n;
 }
 
-static struct node *find_ino_locked(struct ms_nodes *nodes, uint64_t ino)
-{
+static struct node *find_ino_locked(struct ms_nodes *nodes, uint64_t ino) {
     struct node *n = nodes->by_ino[bucket_of(nodes, ino)];
     while (n && n->ino != ino)
         n = n->next_ino;
@@ -102,8 +97,7 @@ static struct node *find_ino_locked(struct ms_nodes *nodes, uint64_t ino)
 }
 
 /* Doubling keeps chains short; when memory is short they just grow longer. */
-static void grow_locked(struct ms_nodes *nodes)
-{
+static void grow_locked(struct ms_nodes *nodes) {
     size_t old = nodes->buckets;
     struct node **by_id = calloc(old * 2, sizeof *by_id);
     struct node **by_ino = calloc(old * 2, sizeof *by_ino);
@@ -132,8 +126,7 @@ static void grow_locked(struct ms_nodes *nodes)
     free(was);
 }
 
-static struct node *add_locked(struct ms_nodes *nodes, uint64_t ino, uint64_t generation)
-{
+static struct node *add_locked(struct ms_nodes *nodes, uint64_t ino, uint64_t generation) {
     struct node *n = calloc(1, sizeof *n);
     if (!n)
         return NULL;
@@ -151,8 +144,7 @@ static struct node *add_locked(struct ms_nodes *nodes, uint64_t ino, uint64_t ge
     return n;
 }
 
-static void retire_locked(struct ms_nodes *nodes, struct node *n)
-{
+static void retire_locked(struct ms_nodes *nodes, struct node *n) {
     MS_ASSERT(n->current);
     struct node **at = &nodes->by_ino[bucket_of(nodes, n->ino)];
     while (*at != n)
@@ -161,8 +153,7 @@ static void retire_locked(struct ms_nodes *nodes, struct node *n)
     n->current = false;
 }
 
-static void drop_locked(struct ms_nodes *nodes, struct node *n)
-{
+static void drop_locked(struct ms_nodes *nodes, struct node *n) {
     if (n->current)
         retire_locked(nodes, n);
     struct node **at = &nodes->by_id[bucket_of(nodes, n->nodeid)];
@@ -174,8 +165,7 @@ static void drop_locked(struct ms_nodes *nodes, struct node *n)
 }
 
 /* Without memory the name is not kept, and its dentry lives until its timeout. */
-static void note_dentry_locked(struct node *n, uint64_t parent, const char *name)
-{
+static void note_dentry_locked(struct node *n, uint64_t parent, const char *name) {
     for (struct dentry *d = n->dentries; d; d = d->next)
         if (d->parent == parent && strcmp(d->name, name) == 0)
             return;
@@ -189,8 +179,7 @@ static void note_dentry_locked(struct node *n, uint64_t parent, const char *name
     n->dentries = d;
 }
 
-uint64_t ms_nodes_ino(struct ms_nodes *nodes, uint64_t nodeid)
-{
+uint64_t ms_nodes_ino(struct ms_nodes *nodes, uint64_t nodeid) {
     if (nodeid == ROOT_NODEID)
         return nodes->root_ino;
     pthread_mutex_lock(&nodes->mutex);
@@ -201,8 +190,7 @@ uint64_t ms_nodes_ino(struct ms_nodes *nodes, uint64_t nodeid)
 }
 
 uint64_t ms_nodes_lookup(struct ms_nodes *nodes, uint64_t ino, uint64_t generation,
-                         uint64_t parent_nodeid, const char *name)
-{
+                         uint64_t parent_nodeid, const char *name) {
     if (ino == nodes->root_ino)
         return ROOT_NODEID;
     pthread_mutex_lock(&nodes->mutex);
@@ -223,8 +211,7 @@ uint64_t ms_nodes_lookup(struct ms_nodes *nodes, uint64_t ino, uint64_t generati
     return nodeid;
 }
 
-void ms_nodes_forget(struct ms_nodes *nodes, uint64_t nodeid, uint64_t lookups)
-{
+void ms_nodes_forget(struct ms_nodes *nodes, uint64_t nodeid, uint64_t lookups) {
     if (nodeid == ROOT_NODEID)
         return;
     pthread_mutex_lock(&nodes->mutex);
@@ -238,8 +225,8 @@ void ms_nodes_forget(struct ms_nodes *nodes, uint64_t nodeid, uint64_t lookups)
     pthread_mutex_unlock(&nodes->mutex);
 }
 
-void ms_nodes_named(struct ms_nodes *nodes, uint64_t ino, uint64_t parent_nodeid, const char *name)
-{
+void ms_nodes_named(struct ms_nodes *nodes, uint64_t ino, uint64_t parent_nodeid,
+                    const char *name) {
     pthread_mutex_lock(&nodes->mutex);
     struct node *n = find_ino_locked(nodes, ino);
     if (n)
@@ -247,8 +234,7 @@ void ms_nodes_named(struct ms_nodes *nodes, uint64_t ino, uint64_t parent_nodeid
     pthread_mutex_unlock(&nodes->mutex);
 }
 
-void ms_nodes_sealed(struct ms_nodes *nodes, uint64_t ino, uint64_t generation)
-{
+void ms_nodes_sealed(struct ms_nodes *nodes, uint64_t ino, uint64_t generation) {
     pthread_mutex_lock(&nodes->mutex);
     struct node *n = find_ino_locked(nodes, ino);
     if (n && n->generation < generation)
@@ -256,8 +242,7 @@ void ms_nodes_sealed(struct ms_nodes *nodes, uint64_t ino, uint64_t generation)
     pthread_mutex_unlock(&nodes->mutex);
 }
 
-uint64_t ms_nodes_current(struct ms_nodes *nodes, uint64_t ino)
-{
+uint64_t ms_nodes_current(struct ms_nodes *nodes, uint64_t ino) {
     if (ino == nodes->root_ino)
         return ROOT_NODEID;
     pthread_mutex_lock(&nodes->mutex);
@@ -269,8 +254,7 @@ uint64_t ms_nodes_current(struct ms_nodes *nodes, uint64_t ino)
 
 uint64_t ms_nodes_retire(struct ms_nodes *nodes, uint64_t ino,
                          void (*each)(void *priv, uint64_t parent_nodeid, const char *name),
-                         void *priv)
-{
+                         void *priv) {
     pthread_mutex_lock(&nodes->mutex);
     struct node *n = find_ino_locked(nodes, ino);
     uint64_t nodeid = n ? n->nodeid : 0;
@@ -290,8 +274,7 @@ uint64_t ms_nodes_retire(struct ms_nodes *nodes, uint64_t ino,
     return nodeid;
 }
 
-size_t ms_nodes_all(struct ms_nodes *nodes, struct ms_node_ref **ret_refs)
-{
+size_t ms_nodes_all(struct ms_nodes *nodes, struct ms_node_ref **ret_refs) {
     pthread_mutex_lock(&nodes->mutex);
     struct ms_node_ref *refs = malloc((nodes->count + 1) * sizeof *refs);
     size_t n = 0;

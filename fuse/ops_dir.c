@@ -1,5 +1,5 @@
-/* ops_dir.c — reading folders: pages of the tree in seq order; an entry's seq is its offset, so it is stable while
- * others make and remove names. "." is 1, ".." is 2, real names start at 3. */
+/* ops_dir.c — reading folders: pages of the tree in seq order; an entry's seq is its offset, so it
+ * is stable while others make and remove names. "." is 1, ".." is 2, real names start at 3. */
 #include "fuse/attr.h"
 #include "fuse/node.h"
 
@@ -19,9 +19,9 @@ struct listing {
     size_t size, used;
 };
 
-/* False when the buffer is full. Takes one lookup count per entry of readdirplus, as the kernel does. */
-static bool add(struct listing *l, const char *name, const struct ms_node *node, uint64_t offset)
-{
+/* False when the buffer is full. Takes one lookup count per entry of readdirplus, as the kernel
+ * does. */
+static bool add(struct listing *l, const char *name, const struct ms_node *node, uint64_t offset) {
     char *at = l->buf + l->used;
     size_t left = l->size - l->used, need;
     if (!l->plus) {
@@ -42,14 +42,15 @@ static bool add(struct listing *l, const char *name, const struct ms_node *node,
     return true;
 }
 
-static enum ms_code add_dots(struct listing *l, uint64_t after, bool *full, struct ms_error *reterr)
-{
+static enum ms_code add_dots(struct listing *l, uint64_t after, bool *full,
+                             struct ms_error *reterr) {
     struct ms_node node;
     enum ms_code code = ms_tree_node(l->mount->svc, &l->ctx, l->ino, &node, reterr);
     if (code != MS_OK)
         return code;
     if (!S_ISDIR(node.inode.mode))
-        return ms_fail(reterr, MS_NOT_DIR, "inode %llu is not a folder", (unsigned long long)l->ino);
+        return ms_fail(reterr, MS_NOT_DIR, "inode %llu is not a folder",
+                       (unsigned long long)l->ino);
     if (after < 1)
         *full = !add(l, ".", &node, 1);
     if (node.inode.parent != 0)
@@ -59,8 +60,7 @@ static enum ms_code add_dots(struct listing *l, uint64_t after, bool *full, stru
     return MS_OK;
 }
 
-static enum ms_code fill(struct listing *l, uint64_t after, struct ms_error *reterr)
-{
+static enum ms_code fill(struct listing *l, uint64_t after, struct ms_error *reterr) {
     bool full = false;
     enum ms_code code = MS_OK;
     if (after < 2)
@@ -81,8 +81,7 @@ static enum ms_code fill(struct listing *l, uint64_t after, struct ms_error *ret
     return code;
 }
 
-static void read_folder(fuse_req_t req, fuse_ino_t nodeid, size_t size, off_t offset, bool plus)
-{
+static void read_folder(fuse_req_t req, fuse_ino_t nodeid, size_t size, off_t offset, bool plus) {
     struct ms_mount *mount = ms_mount_of(req);
     struct ms_error err = {0};
     struct listing l = {.req = req,
@@ -106,35 +105,31 @@ static void read_folder(fuse_req_t req, fuse_ino_t nodeid, size_t size, off_t of
     free(l.buf);
 }
 
-void ms_op_opendir(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi)
-{
+void ms_op_opendir(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi) {
     (void)nodeid;
     (void)fuse_reply_open(req, fi);
 }
 
-void ms_op_readdir(fuse_req_t req, fuse_ino_t nodeid, size_t size, off_t offset, struct fuse_file_info *fi)
-{
+void ms_op_readdir(fuse_req_t req, fuse_ino_t nodeid, size_t size, off_t offset,
+                   struct fuse_file_info *fi) {
     (void)fi;
     read_folder(req, nodeid, size, offset, false);
 }
 
 void ms_op_readdirplus(fuse_req_t req, fuse_ino_t nodeid, size_t size, off_t offset,
-                       struct fuse_file_info *fi)
-{
+                       struct fuse_file_info *fi) {
     (void)fi;
     read_folder(req, nodeid, size, offset, true);
 }
 
-void ms_op_releasedir(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi)
-{
+void ms_op_releasedir(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi) {
     (void)nodeid;
     (void)fi;
     (void)fuse_reply_err(req, 0);
 }
 
 /* Every change of a folder was durable when it was answered. */
-void ms_op_fsyncdir(fuse_req_t req, fuse_ino_t nodeid, int datasync, struct fuse_file_info *fi)
-{
+void ms_op_fsyncdir(fuse_req_t req, fuse_ino_t nodeid, int datasync, struct fuse_file_info *fi) {
     (void)nodeid;
     (void)datasync;
     (void)fi;

@@ -1,5 +1,5 @@
-/* ops_file.c — open files. Reads, fsync, flush and release are answered from the service's callbacks, so no thread
- * of libfuse waits for the store. */
+/* ops_file.c — open files. Reads, fsync, flush and release are answered from the service's
+ * callbacks, so no thread of libfuse waits for the store. */
 #include "fuse/attr.h"
 #include "fuse/node.h"
 
@@ -7,21 +7,18 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-static struct ms_open_file *file_of(struct fuse_file_info *fi)
-{
+static struct ms_open_file *file_of(struct fuse_file_info *fi) {
     return (struct ms_open_file *)(uintptr_t)fi->fh;
 }
 
-static struct ms_open_file *open_file_new(struct ms_mount *mount)
-{
+static struct ms_open_file *open_file_new(struct ms_mount *mount) {
     struct ms_open_file *file = calloc(1, sizeof *file);
     if (file)
         file->mount = mount;
     return file;
 }
 
-static void list_add(struct ms_open_file *file)
-{
+static void list_add(struct ms_open_file *file) {
     struct ms_mount *mount = file->mount;
     pthread_mutex_lock(&mount->locked.mutex);
     file->next = mount->locked.first;
@@ -31,8 +28,7 @@ static void list_add(struct ms_open_file *file)
     pthread_mutex_unlock(&mount->locked.mutex);
 }
 
-static void list_remove(struct ms_open_file *file)
-{
+static void list_remove(struct ms_open_file *file) {
     struct ms_mount *mount = file->mount;
     pthread_mutex_lock(&mount->locked.mutex);
     if (file->prev)
@@ -44,8 +40,7 @@ static void list_remove(struct ms_open_file *file)
     pthread_mutex_unlock(&mount->locked.mutex);
 }
 
-static struct ms_open open_of(uint64_t ino, int flags)
-{
+static struct ms_open open_of(uint64_t ino, int flags) {
     int how = flags & O_ACCMODE;
     return (struct ms_open){
         .ino = ino,
@@ -57,16 +52,14 @@ static struct ms_open open_of(uint64_t ino, int flags)
 }
 
 /* Pages stay: a change of bytes by others comes with a fresh nodeid. */
-static void give(struct ms_open_file *file, uint64_t ino, struct fuse_file_info *fi)
-{
+static void give(struct ms_open_file *file, uint64_t ino, struct fuse_file_info *fi) {
     file->ino = ino;
     fi->fh = (uintptr_t)file;
     fi->keep_cache = 1;
     list_add(file);
 }
 
-void ms_op_open(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi)
-{
+void ms_op_open(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi) {
     struct ms_mount *mount = ms_mount_of(req);
     struct ms_ctx ctx = ms_mount_ctx(mount, req);
     struct ms_error err = {0};
@@ -89,10 +82,10 @@ void ms_op_open(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi)
 }
 
 /* The name was made by another mount between the kernel's lookup and now. */
-static enum ms_code open_existing(struct ms_mount *mount, const struct ms_ctx *ctx, const struct ms_make *make,
-                                  struct ms_open *how, struct ms_node *ret_node,
-                                  struct ms_handle **ret_handle, struct ms_error *reterr)
-{
+static enum ms_code open_existing(struct ms_mount *mount, const struct ms_ctx *ctx,
+                                  const struct ms_make *make, struct ms_open *how,
+                                  struct ms_node *ret_node, struct ms_handle **ret_handle,
+                                  struct ms_error *reterr) {
     enum ms_code code = ms_tree_lookup(mount->svc, ctx, make->parent, make->name, ret_node, reterr);
     if (code != MS_OK)
         return code;
@@ -102,8 +95,7 @@ static enum ms_code open_existing(struct ms_mount *mount, const struct ms_ctx *c
 
 static enum ms_code create(struct ms_mount *mount, const struct ms_ctx *ctx, struct ms_make *make,
                            int flags, struct ms_node *ret_node, struct ms_handle **ret_handle,
-                           struct ms_error *reterr)
-{
+                           struct ms_error *reterr) {
     struct ms_open how = open_of(0, flags);
     enum ms_code code = ms_file_create(mount->svc, ctx, make, &how, ret_node, ret_handle, reterr);
     if (code == MS_EXISTS && !(flags & O_EXCL))
@@ -112,8 +104,7 @@ static enum ms_code create(struct ms_mount *mount, const struct ms_ctx *ctx, str
 }
 
 void ms_op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
-                  struct fuse_file_info *fi)
-{
+                  struct fuse_file_info *fi) {
     struct ms_mount *mount = ms_mount_of(req);
     struct ms_ctx ctx = ms_mount_ctx(mount, req);
     struct ms_error err = {0};
@@ -148,7 +139,8 @@ void ms_op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mo
     ms_op_release(NULL, parent, fi);
 }
 
-/* ---- calls that end later ------------------------------------------------------------------------------------- */
+/* ---- calls that end later
+ * ------------------------------------------------------------------------------------- */
 
 struct call {
     struct ms_file_io io;
@@ -161,8 +153,7 @@ struct call {
 };
 
 static struct call *call_new(fuse_req_t req, struct fuse_file_info *fi, const char *op,
-                             void (*done)(struct ms_file_io *), size_t data_bytes)
-{
+                             void (*done)(struct ms_file_io *), size_t data_bytes) {
     struct call *call = calloc(1, sizeof *call);
     if (call && data_bytes && !(call->data = malloc(data_bytes))) {
         free(call);
@@ -182,16 +173,14 @@ static struct call *call_new(fuse_req_t req, struct fuse_file_info *fi, const ch
     return call;
 }
 
-static void call_free(struct call *call)
-{
+static void call_free(struct call *call) {
     struct ms_mount *mount = call->mount;
     free(call->data);
     free(call);
     ms_calls_add(mount, -1);
 }
 
-static void read_done(struct ms_file_io *io)
-{
+static void read_done(struct ms_file_io *io) {
     struct call *call = MS_CONTAINER_OF(io, struct call, io);
     if (io->code != MS_OK)
         ms_reply_failure(call->req, call->op, io->code, &io->error);
@@ -200,8 +189,8 @@ static void read_done(struct ms_file_io *io)
     call_free(call);
 }
 
-void ms_op_read(fuse_req_t req, fuse_ino_t nodeid, size_t size, off_t offset, struct fuse_file_info *fi)
-{
+void ms_op_read(fuse_req_t req, fuse_ino_t nodeid, size_t size, off_t offset,
+                struct fuse_file_info *fi) {
     (void)nodeid;
     struct call *call = call_new(req, fi, "read", read_done, size ? size : 1);
     if (call)
@@ -209,13 +198,11 @@ void ms_op_read(fuse_req_t req, fuse_ino_t nodeid, size_t size, off_t offset, st
 }
 
 void ms_op_write(fuse_req_t req, fuse_ino_t nodeid, const char *data, size_t size, off_t offset,
-                 struct fuse_file_info *fi)
-{
+                 struct fuse_file_info *fi) {
     (void)nodeid;
     struct ms_error err = {0};
     size_t n = 0;
-    enum ms_code code =
-        ms_file_write(file_of(fi)->handle, (uint64_t)offset, data, size, &n, &err);
+    enum ms_code code = ms_file_write(file_of(fi)->handle, (uint64_t)offset, data, size, &n, &err);
     if (code != MS_OK)
         ms_reply_failure(req, "write", code, &err);
     else
@@ -223,23 +210,20 @@ void ms_op_write(fuse_req_t req, fuse_ino_t nodeid, const char *data, size_t siz
 }
 
 /* After a seal of our own the kernel's pages are the new version's already. */
-static void note_sealed(struct ms_mount *mount, uint64_t ino)
-{
+static void note_sealed(struct ms_mount *mount, uint64_t ino) {
     struct ms_node node;
     if (ms_tree_node(mount->svc, &mount->ctx, ino, &node, NULL) == MS_OK)
         ms_nodes_sealed(mount->nodes, ino, node.inode.generation);
 }
 
 /* A refused overwrite leaves pages that nobody sealed: the kernel must ask again. */
-static void note_refused(struct ms_mount *mount, uint64_t ino)
-{
+static void note_refused(struct ms_mount *mount, uint64_t ino) {
     uint64_t nodeid = ms_nodes_current(mount->nodes, ino);
     if (nodeid != 0)
         (void)fuse_lowlevel_notify_inval_inode(mount->session, nodeid, -1, 0);
 }
 
-static void simple_done(struct ms_file_io *io)
-{
+static void simple_done(struct ms_file_io *io) {
     struct call *call = MS_CONTAINER_OF(io, struct call, io);
     struct ms_mount *mount = call->file->mount;
     uint64_t ino = call->file->ino;
@@ -253,16 +237,14 @@ static void simple_done(struct ms_file_io *io)
     call_free(call);
 }
 
-void ms_op_flush(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi)
-{
+void ms_op_flush(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi) {
     (void)nodeid;
     struct call *call = call_new(req, fi, "flush", simple_done, 0);
     if (call)
         ms_file_flush(call->file->handle, &call->io);
 }
 
-void ms_op_fsync(fuse_req_t req, fuse_ino_t nodeid, int datasync, struct fuse_file_info *fi)
-{
+void ms_op_fsync(fuse_req_t req, fuse_ino_t nodeid, int datasync, struct fuse_file_info *fi) {
     (void)nodeid;
     (void)datasync;
     struct call *call = call_new(req, fi, "fsync", simple_done, 0);
@@ -270,14 +252,14 @@ void ms_op_fsync(fuse_req_t req, fuse_ino_t nodeid, int datasync, struct fuse_fi
         ms_file_sync(call->file->handle, &call->io);
 }
 
-static void release_done(struct ms_file_io *io)
-{
+static void release_done(struct ms_file_io *io) {
     struct call *call = MS_CONTAINER_OF(io, struct call, io);
     struct ms_open_file *file = call->file;
     struct ms_mount *mount = file->mount;
     note_sealed(mount, file->ino);
     if (io->code != MS_OK) {
-        /* The kernel drops what release returns: whoever closed last has had the error from flush. */
+        /* The kernel drops what release returns: whoever closed last has had the error from flush.
+         */
         ms_log_failure(mount->svc->log, MS_LOG_WARN, "release", &io->error, NULL);
         note_refused(mount, file->ino);
     }
@@ -290,8 +272,7 @@ static void release_done(struct ms_file_io *io)
         ms_latch_open(latch);
 }
 
-void ms_op_release(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi)
-{
+void ms_op_release(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi) {
     (void)nodeid;
     struct call *call = call_new(req, fi, "release", release_done, 0);
     if (!call)
@@ -300,8 +281,7 @@ void ms_op_release(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi)
     ms_file_release(call->file->handle, &call->io);
 }
 
-void ms_open_files_release_all(struct ms_mount *mount)
-{
+void ms_open_files_release_all(struct ms_mount *mount) {
     struct ms_open_file *file;
     while ((file = mount->locked.first) != NULL) {
         struct fuse_file_info fi = {.fh = (uintptr_t)file};
@@ -318,12 +298,11 @@ void ms_open_files_release_all(struct ms_mount *mount)
 }
 
 void ms_op_fallocate(fuse_req_t req, fuse_ino_t nodeid, int mode, off_t offset, off_t length,
-                     struct fuse_file_info *fi)
-{
+                     struct fuse_file_info *fi) {
     (void)nodeid;
     struct ms_error err = {0};
-    enum ms_code code = ms_file_allocate(file_of(fi)->handle, mode, (uint64_t)offset,
-                                         (uint64_t)length, &err);
+    enum ms_code code =
+        ms_file_allocate(file_of(fi)->handle, mode, (uint64_t)offset, (uint64_t)length, &err);
     if (code != MS_OK)
         ms_reply_failure(req, "fallocate", code, &err);
     else

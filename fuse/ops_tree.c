@@ -1,4 +1,5 @@
-/* ops_tree.c — names and attributes: each operation one service call, each call one commit at most. */
+/* ops_tree.c — names and attributes: each operation one service call, each call one commit at most.
+ */
 #include "fuse/attr.h"
 #include "fuse/node.h"
 #include "model/names.h"
@@ -8,8 +9,7 @@
 #include <sys/stat.h>
 
 /* The inode behind a nodeid, or the reply that it is gone. */
-static bool ino_of(fuse_req_t req, fuse_ino_t nodeid, uint64_t *ret_ino)
-{
+static bool ino_of(fuse_req_t req, fuse_ino_t nodeid, uint64_t *ret_ino) {
     *ret_ino = ms_nodes_ino(ms_mount_of(req)->nodes, nodeid);
     if (*ret_ino == 0)
         (void)fuse_reply_err(req, ESTALE);
@@ -17,8 +17,7 @@ static bool ino_of(fuse_req_t req, fuse_ino_t nodeid, uint64_t *ret_ino)
 }
 
 /* A name that is not there is remembered too, where no other spelling could be the same name. */
-static void reply_absent(fuse_req_t req, const char *name)
-{
+static void reply_absent(fuse_req_t req, const char *name) {
     if (!ms_name_is_ascii(name)) {
         (void)fuse_reply_err(req, ENOENT);
         return;
@@ -27,8 +26,7 @@ static void reply_absent(fuse_req_t req, const char *name)
     (void)fuse_reply_entry(req, &e);
 }
 
-void ms_op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
-{
+void ms_op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name) {
     struct ms_mount *mount = ms_mount_of(req);
     struct ms_ctx ctx = ms_mount_ctx(mount, req);
     struct ms_error err = {0};
@@ -45,21 +43,18 @@ void ms_op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
         ms_reply_entry(req, "lookup", parent, name, &node);
 }
 
-void ms_op_forget(fuse_req_t req, fuse_ino_t nodeid, uint64_t lookups)
-{
+void ms_op_forget(fuse_req_t req, fuse_ino_t nodeid, uint64_t lookups) {
     ms_nodes_forget(ms_mount_of(req)->nodes, nodeid, lookups);
     fuse_reply_none(req);
 }
 
-void ms_op_forget_multi(fuse_req_t req, size_t n, struct fuse_forget_data *forgets)
-{
+void ms_op_forget_multi(fuse_req_t req, size_t n, struct fuse_forget_data *forgets) {
     for (size_t i = 0; i < n; i++)
         ms_nodes_forget(ms_mount_of(req)->nodes, forgets[i].ino, forgets[i].nlookup);
     fuse_reply_none(req);
 }
 
-static void reply_attr(fuse_req_t req, struct ms_node *node)
-{
+static void reply_attr(fuse_req_t req, struct ms_node *node) {
     struct ms_mount *mount = ms_mount_of(req);
     (void)ms_file_overlay(mount->svc, &mount->ctx, node);
     struct stat st;
@@ -67,8 +62,7 @@ static void reply_attr(fuse_req_t req, struct ms_node *node)
     (void)fuse_reply_attr(req, &st, MS_TIMEOUT_S);
 }
 
-void ms_op_getattr(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi)
-{
+void ms_op_getattr(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi) {
     (void)fi;
     struct ms_mount *mount = ms_mount_of(req);
     struct ms_ctx ctx = ms_mount_ctx(mount, req);
@@ -85,14 +79,13 @@ void ms_op_getattr(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi)
 }
 
 static void time_of(int to_set, int now_flag, const struct timespec *asked, struct timespec now,
-                    struct timespec *ret)
-{
+                    struct timespec *ret) {
     *ret = (to_set & now_flag) ? now : *asked;
 }
 
 /* The kernel's attribute request in the service's terms; size is not among them. */
-static struct ms_setattr setattr_of(struct ms_mount *mount, uint64_t ino, const struct stat *st, int to_set)
-{
+static struct ms_setattr setattr_of(struct ms_mount *mount, uint64_t ino, const struct stat *st,
+                                    int to_set) {
     struct ms_setattr set = {.ino = ino};
     struct timespec now = ms_clock_timespec(mount->svc->clock);
     if (to_set & FUSE_SET_ATTR_MODE)
@@ -122,8 +115,7 @@ struct setattr_call {
     bool resize;
 };
 
-static void setattr_finish(struct setattr_call *call)
-{
+static void setattr_finish(struct setattr_call *call) {
     struct ms_mount *mount = ms_mount_of(call->req);
     struct ms_ctx ctx = ms_mount_ctx(mount, call->req);
     struct ms_error err = {0};
@@ -141,16 +133,14 @@ static void setattr_finish(struct setattr_call *call)
         reply_attr(call->req, &node);
 }
 
-static void setattr_run(struct ms_task *task)
-{
+static void setattr_run(struct ms_task *task) {
     struct setattr_call *call = MS_CONTAINER_OF(task, struct setattr_call, task);
     setattr_finish(call);
     free(call);
 }
 
 void ms_op_setattr(fuse_req_t req, fuse_ino_t nodeid, struct stat *st, int to_set,
-                   struct fuse_file_info *fi)
-{
+                   struct fuse_file_info *fi) {
     struct ms_mount *mount = ms_mount_of(req);
     uint64_t ino;
     if (!ino_of(req, nodeid, &ino))
@@ -164,7 +154,8 @@ void ms_op_setattr(fuse_req_t req, fuse_ino_t nodeid, struct stat *st, int to_se
         setattr_finish(&call);
         return;
     }
-    /* By name a new size is sealed before the reply: that waits for the store, so not on this thread. */
+    /* By name a new size is sealed before the reply: that waits for the store, so not on this
+     * thread. */
     struct setattr_call *later = malloc(sizeof *later);
     if (!later) {
         (void)fuse_reply_err(req, ENOMEM);
@@ -175,8 +166,7 @@ void ms_op_setattr(fuse_req_t req, fuse_ino_t nodeid, struct stat *st, int to_se
     ms_engine_post(mount->slow, &later->task);
 }
 
-void ms_op_readlink(fuse_req_t req, fuse_ino_t nodeid)
-{
+void ms_op_readlink(fuse_req_t req, fuse_ino_t nodeid) {
     struct ms_mount *mount = ms_mount_of(req);
     struct ms_ctx ctx = ms_mount_ctx(mount, req);
     struct ms_error err = {0};
@@ -192,8 +182,7 @@ void ms_op_readlink(fuse_req_t req, fuse_ino_t nodeid)
 }
 
 /* mknod, mkdir and symlink: everything but a regular file that is opened at once. */
-static void make(fuse_req_t req, const char *op, fuse_ino_t parent, struct ms_make *make)
-{
+static void make(fuse_req_t req, const char *op, fuse_ino_t parent, struct ms_make *make) {
     struct ms_mount *mount = ms_mount_of(req);
     struct ms_ctx ctx = ms_mount_ctx(mount, req);
     struct ms_error err = {0};
@@ -209,11 +198,11 @@ static void make(fuse_req_t req, const char *op, fuse_ino_t parent, struct ms_ma
         ms_reply_entry(req, op, parent, make->name, &made.node);
 }
 
-/* mknod of a regular file: made and closed at once, so it is an empty sealed file and not one that nobody has open. */
+/* mknod of a regular file: made and closed at once, so it is an empty sealed file and not one that
+ * nobody has open. */
 static void make_empty_file(fuse_req_t req, fuse_ino_t parent, struct ms_make *how);
 
-void ms_op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev)
-{
+void ms_op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev) {
     struct ms_make how = {.name = name, .mode = mode, .rdev = rdev};
     if (S_ISREG(mode) || (mode & S_IFMT) == 0)
         make_empty_file(req, parent, &how);
@@ -221,14 +210,12 @@ void ms_op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mod
         make(req, "mknod", parent, &how);
 }
 
-void ms_op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
-{
+void ms_op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode) {
     struct ms_make how = {.name = name, .mode = (mode & 07777u) | S_IFDIR};
     make(req, "mkdir", parent, &how);
 }
 
-void ms_op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)
-{
+void ms_op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name) {
     struct ms_make how = {.name = name, .mode = 0777 | S_IFLNK, .target = target};
     make(req, "symlink", parent, &how);
 }
@@ -243,8 +230,7 @@ struct empty_call {
     char name[MS_NAME_BYTES_MAX + 1];
 };
 
-static void empty_done(struct ms_file_io *io)
-{
+static void empty_done(struct ms_file_io *io) {
     struct empty_call *call = MS_CONTAINER_OF(io, struct empty_call, io);
     struct ms_mount *mount = ms_mount_of(call->req);
     if (!call->flushed && io->code == MS_OK) {
@@ -264,8 +250,7 @@ static void empty_done(struct ms_file_io *io)
     ms_calls_add(mount, -1);
 }
 
-static void make_empty_file(fuse_req_t req, fuse_ino_t parent, struct ms_make *how)
-{
+static void make_empty_file(fuse_req_t req, fuse_ino_t parent, struct ms_make *how) {
     struct ms_mount *mount = ms_mount_of(req);
     struct ms_ctx ctx = ms_mount_ctx(mount, req);
     struct ms_error err = {0};
@@ -294,15 +279,14 @@ static void make_empty_file(fuse_req_t req, fuse_ino_t parent, struct ms_make *h
 }
 
 /* A name went: open handles of what it named go on as an orphan's. */
-static void after_gone(struct ms_mount *mount, const struct ms_gone *gone)
-{
+static void after_gone(struct ms_mount *mount, const struct ms_gone *gone) {
     if (gone->ino != 0 && gone->kept)
         ms_file_orphaned(mount->svc, &mount->ctx, gone->ino);
 }
 
 /* Whether the name is open in this mount, so that its inode must outlive its last name. */
-static bool is_open(struct ms_mount *mount, const struct ms_ctx *ctx, uint64_t dir, const char *name)
-{
+static bool is_open(struct ms_mount *mount, const struct ms_ctx *ctx, uint64_t dir,
+                    const char *name) {
     struct ms_node node;
     if (ms_tree_lookup(mount->svc, ctx, dir, name, &node, NULL) != MS_OK)
         return false;
@@ -313,8 +297,7 @@ typedef enum ms_code remove_fn(struct ms_svc *, const struct ms_ctx *, uint64_t,
                                struct ms_gone *, struct ms_error *);
 
 static void remove_name(fuse_req_t req, const char *op, fuse_ino_t parent, const char *name,
-                        remove_fn *fn)
-{
+                        remove_fn *fn) {
     struct ms_mount *mount = ms_mount_of(req);
     struct ms_ctx ctx = ms_mount_ctx(mount, req);
     struct ms_error err = {0};
@@ -332,19 +315,16 @@ static void remove_name(fuse_req_t req, const char *op, fuse_ino_t parent, const
     (void)fuse_reply_err(req, 0);
 }
 
-void ms_op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
-{
+void ms_op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name) {
     remove_name(req, "unlink", parent, name, ms_tree_unlink);
 }
 
-void ms_op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
-{
+void ms_op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name) {
     remove_name(req, "rmdir", parent, name, ms_tree_rmdir);
 }
 
 void ms_op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent,
-                  const char *new_name, unsigned flags)
-{
+                  const char *new_name, unsigned flags) {
     struct ms_mount *mount = ms_mount_of(req);
     struct ms_ctx ctx = ms_mount_ctx(mount, req);
     struct ms_error err = {0};
@@ -370,8 +350,7 @@ void ms_op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_
     (void)fuse_reply_err(req, 0);
 }
 
-void ms_op_link(fuse_req_t req, fuse_ino_t nodeid, fuse_ino_t new_parent, const char *new_name)
-{
+void ms_op_link(fuse_req_t req, fuse_ino_t nodeid, fuse_ino_t new_parent, const char *new_name) {
     struct ms_mount *mount = ms_mount_of(req);
     struct ms_ctx ctx = ms_mount_ctx(mount, req);
     struct ms_error err = {0};
@@ -386,8 +365,7 @@ void ms_op_link(fuse_req_t req, fuse_ino_t nodeid, fuse_ino_t new_parent, const 
         ms_reply_entry(req, "link", new_parent, new_name, &node);
 }
 
-void ms_op_statfs(fuse_req_t req, fuse_ino_t nodeid)
-{
+void ms_op_statfs(fuse_req_t req, fuse_ino_t nodeid) {
     (void)nodeid;
     struct ms_mount *mount = ms_mount_of(req);
     struct ms_ctx ctx = ms_mount_ctx(mount, req);

@@ -5,9 +5,9 @@
 #define PAGE 64u
 
 enum ms_code ms_binned_each(struct ms_cli *cli,
-                            enum ms_code (*fn)(void *priv, const struct ms_asset_info *info, struct ms_error *reterr),
-                            void *priv, struct ms_error *reterr)
-{
+                            enum ms_code (*fn)(void *priv, const struct ms_asset_info *info,
+                                               struct ms_error *reterr),
+                            void *priv, struct ms_error *reterr) {
     struct ms_asset_info *page = calloc(PAGE, sizeof *page);
     if (!page)
         return ms_fail(reterr, MS_NO_MEMORY, "no memory for a page of the recycle bin");
@@ -15,7 +15,8 @@ enum ms_code ms_binned_each(struct ms_cli *cli,
     size_t n = PAGE;
     enum ms_code code = MS_OK;
     while (code == MS_OK && n == PAGE) {
-        code = ms_asset_list(cli->svc, &cli->ctx, after, 1u << MS_STATE_DELETING, page, PAGE, &n, reterr);
+        code = ms_asset_list(cli->svc, &cli->ctx, after, 1u << MS_STATE_DELETING, page, PAGE, &n,
+                             reterr);
         for (size_t i = 0; code == MS_OK && i < n; i++) {
             after = (struct ms_asset_id){page[i].asset.id};
             code = fn(priv, &page[i], reterr);
@@ -32,8 +33,7 @@ struct search {
     char ids[160];
 };
 
-static enum ms_code match(void *priv, const struct ms_asset_info *info, struct ms_error *reterr)
-{
+static enum ms_code match(void *priv, const struct ms_asset_info *info, struct ms_error *reterr) {
     (void)reterr;
     struct search *s = priv;
     if (strcmp(info->path + (info->path[0] == '/'), s->path) != 0)
@@ -46,8 +46,7 @@ static enum ms_code match(void *priv, const struct ms_asset_info *info, struct m
 }
 
 enum ms_code ms_binned_find(struct ms_cli *cli, const char *path_or_id, struct ms_asset_id *ret_id,
-                            struct ms_error *reterr)
-{
+                            struct ms_error *reterr) {
     if (strlen(path_or_id) == MS_ID_TEXT_LEN && ms_id_parse(path_or_id, &ret_id->id, NULL) == MS_OK)
         return MS_OK;
     struct search s = {.path = path_or_id + (path_or_id[0] == '/')};
@@ -55,10 +54,12 @@ enum ms_code ms_binned_find(struct ms_cli *cli, const char *path_or_id, struct m
     if (code != MS_OK)
         return code;
     if (s.matches == 0)
-        return ms_fail(reterr, MS_NOT_FOUND, "nothing in the recycle bin was at \"%s\"; msasset ls --bin lists it",
+        return ms_fail(reterr, MS_NOT_FOUND,
+                       "nothing in the recycle bin was at \"%s\"; msasset ls --bin lists it",
                        path_or_id);
     if (s.matches > 1)
-        return ms_fail(reterr, MS_INVALID, "%u assets in the recycle bin were at \"%s\": name one by its id:%s",
+        return ms_fail(reterr, MS_INVALID,
+                       "%u assets in the recycle bin were at \"%s\": name one by its id:%s",
                        s.matches, path_or_id, s.ids);
     *ret_id = s.found;
     return MS_OK;

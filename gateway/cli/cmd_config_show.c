@@ -2,8 +2,7 @@
 
 enum { OPT_ORIGIN };
 
-static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr)
-{
+static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr) {
     static const char *const heads[] = {"KEY", "VALUE", "FROM", NULL};
     bool origin = cli->given[OPT_ORIGIN] != NULL;
     struct ms_table *table = ms_table_new(heads);
@@ -17,8 +16,9 @@ static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr)
         if (code == MS_OK && cli->json)
             ms_out_set(o, row->name, json_string(value));
         if (code == MS_OK)
-            ms_table_row(table, (const char *const[]){row->name, value,
-                                                      origin ? ms_config_where(&cli->config, row->key) : row->help});
+            ms_table_row(table, (const char *const[]){
+                                    row->name, value,
+                                    origin ? ms_config_where(&cli->config, row->key) : row->help});
     }
     if (cli->json || code != MS_OK)
         ms_table_drop(table);
@@ -34,7 +34,8 @@ const struct ms_cmd ms_cmd_config_show = {
     .name = "config show",
     .args = "",
     .summary = "show every setting",
-    .help = "Flags win over the environment (MSASSET_<KEY>), that over the configuration file, that over defaults.\n",
+    .help = "Flags win over the environment (MSASSET_<KEY>), that over the configuration file, "
+            "that over defaults.\n",
     .opts = {{"origin", 0, NULL, "tell where each value came from"}},
     .run = run,
 };

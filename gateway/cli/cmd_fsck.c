@@ -10,17 +10,16 @@ struct report {
     json_t *findings, *pending;
 };
 
-static void finding(void *priv, const char *invariant, const char *text)
-{
+static void finding(void *priv, const char *invariant, const char *text) {
     struct report *r = priv;
     if (r->cli->json)
-        (void)json_array_append_new(r->findings, json_pack("{s:s,s:s}", "invariant", invariant, "text", text));
+        (void)json_array_append_new(r->findings,
+                                    json_pack("{s:s,s:s}", "invariant", invariant, "text", text));
     else
         printf("finding %s: %s\n", invariant, text);
 }
 
-static void pending(void *priv, const char *kind, const char *text)
-{
+static void pending(void *priv, const char *kind, const char *text) {
     struct report *r = priv;
     if (r->cli->json)
         (void)json_array_append_new(r->pending, json_pack("{s:s,s:s}", "kind", kind, "text", text));
@@ -33,33 +32,32 @@ struct both {
     struct ms_progress progress;
 };
 
-static void both_finding(void *priv, const char *invariant, const char *text)
-{
+static void both_finding(void *priv, const char *invariant, const char *text) {
     finding(&((struct both *)priv)->report, invariant, text);
 }
 
-static void both_pending(void *priv, const char *kind, const char *text)
-{
+static void both_pending(void *priv, const char *kind, const char *text) {
     pending(&((struct both *)priv)->report, kind, text);
 }
 
-static bool both_progress(void *priv, uint64_t done, uint64_t total)
-{
+static bool both_progress(void *priv, uint64_t done, uint64_t total) {
     return ms_progress_update(&((struct both *)priv)->progress, done, total);
 }
 
-static enum ms_code print(struct report *report, const struct ms_fsck_result *r, struct ms_error *reterr)
-{
+static enum ms_code print(struct report *report, const struct ms_fsck_result *r,
+                          struct ms_error *reterr) {
     if (report->cli->json)
-        return ms_out_json(json_pack("{s:I,s:I,s:I,s:I,s:I,s:o,s:o}", "tenants", (json_int_t)r->tenants, "inodes",
-                                     (json_int_t)r->inodes, "assets", (json_int_t)r->assets, "objects",
-                                     (json_int_t)r->objects, "bytes_read", (json_int_t)r->bytes_read, "findings",
-                                     report->findings, "pending", report->pending),
-                           reterr);
+        return ms_out_json(
+            json_pack("{s:I,s:I,s:I,s:I,s:I,s:o,s:o}", "tenants", (json_int_t)r->tenants, "inodes",
+                      (json_int_t)r->inodes, "assets", (json_int_t)r->assets, "objects",
+                      (json_int_t)r->objects, "bytes_read", (json_int_t)r->bytes_read, "findings",
+                      report->findings, "pending", report->pending),
+            reterr);
     json_decref(report->findings);
     json_decref(report->pending);
-    printf("%" PRIu64 " tenants, %" PRIu64 " inodes, %" PRIu64 " assets, %" PRIu64 " objects checked", r->tenants,
-           r->inodes, r->assets, r->objects);
+    printf("%" PRIu64 " tenants, %" PRIu64 " inodes, %" PRIu64 " assets, %" PRIu64
+           " objects checked",
+           r->tenants, r->inodes, r->assets, r->objects);
     if (r->bytes_read)
         printf(", %s read", ms_out_size(r->bytes_read).s);
     printf("\nfindings %" PRIu64 ", pending %" PRIu64 "%s\n", r->findings, r->pending,
@@ -67,8 +65,7 @@ static enum ms_code print(struct report *report, const struct ms_fsck_result *r,
     return MS_OK;
 }
 
-static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr)
-{
+static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr) {
     struct both both = {.report = {.cli = cli}};
     struct ms_fsck_result result = {0};
     enum ms_code code = ms_cli_open(cli, MS_NEED_STORE, reterr);
@@ -88,7 +85,8 @@ static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr)
     if (code == MS_OK)
         code = print(&both.report, &result, reterr);
     if (code == MS_OK && result.findings)
-        code = ms_fail(reterr, MS_CORRUPT, "%" PRIu64 " invariants are broken; nothing was changed", result.findings);
+        code = ms_fail(reterr, MS_CORRUPT, "%" PRIu64 " invariants are broken; nothing was changed",
+                       result.findings);
     return code;
 }
 
@@ -96,9 +94,12 @@ const struct ms_cmd ms_cmd_fsck = {
     .name = "fsck",
     .args = "",
     .summary = "check that the store is whole",
-    .help = "Recomputes every counter, follows every reference and checks both hash chains of each tenant. Findings are\n"
-            "broken invariants (exit status 74); pending is what killed processes left and recover or gc will settle.\n"
-            "Repairs nothing. --store-list compares with the object store's list, --deep reads every block of every object.\n",
+    .help = "Recomputes every counter, follows every reference and checks both hash chains of each "
+            "tenant. Findings are\n"
+            "broken invariants (exit status 74); pending is what killed processes left and recover "
+            "or gc will settle.\n"
+            "Repairs nothing. --store-list compares with the object store's list, --deep reads "
+            "every block of every object.\n",
     .opts = {{"store-list", 0, NULL, "compare with the object store"},
              {"deep", 0, NULL, "read and verify every byte too"}},
     .run = run,

@@ -1,7 +1,6 @@
 #include "cli/help.h"
 
-static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr)
-{
+static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr) {
     char name[64] = "";
     for (int i = 0; i < cli->args_n; i++) {
         size_t used = strlen(name);

@@ -2,8 +2,7 @@
 
 enum { OPT_OBJECTS };
 
-static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr)
-{
+static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr) {
     char dir[4096];
     struct ms_svc_options options;
     enum ms_code code = ms_cli_svc_options(cli, dir, &options, reterr);
@@ -27,7 +26,8 @@ const struct ms_cmd ms_cmd_init = {
     .name = "init",
     .args = "",
     .summary = "make a store in an empty or missing folder",
-    .help = "Makes the metadata store and, unless --objects names another place, a folder for the objects\n"
+    .help = "Makes the metadata store and, unless --objects names another place, a folder for the "
+            "objects\n"
             "inside it. A store that is there already is left alone and reported.\n\n"
             "Example:\n  msasset init --store /srv/msasset\n",
     .opts = {{"objects", 0, "URL", "where the objects go: dir:/absolute/path"}},

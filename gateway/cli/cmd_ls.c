@@ -15,8 +15,7 @@ struct listing {
     bool detail;
 };
 
-static void add_asset(struct listing *l, const struct ms_asset_info *info, const char *name)
-{
+static void add_asset(struct listing *l, const struct ms_asset_info *info, const char *name) {
     if (l->cli->json) {
         (void)json_array_append_new(l->array, ms_out_asset_json(info));
         return;
@@ -26,12 +25,12 @@ static void add_asset(struct listing *l, const struct ms_asset_info *info, const
         ms_root_format(info->version.root, root);
     struct ms_out_text size = ms_out_size(info->size), changed = ms_out_time(info->asset.updated);
     struct ms_id_text id = ms_id_text(info->asset.id);
-    ms_table_row(l->table, (const char *const[]){ms_asset_type_name(info->asset.type), ms_state_name(info->state),
-                                                 size.s, changed.s, name, l->detail ? id.s : NULL, root});
+    ms_table_row(l->table, (const char *const[]){ms_asset_type_name(info->asset.type),
+                                                 ms_state_name(info->state), size.s, changed.s,
+                                                 name, l->detail ? id.s : NULL, root});
 }
 
-static const char *kind_of(uint32_t mode)
-{
+static const char *kind_of(uint32_t mode) {
     return S_ISDIR(mode)    ? "folder"
            : S_ISLNK(mode)  ? "link"
            : S_ISFIFO(mode) ? "fifo"
@@ -39,22 +38,21 @@ static const char *kind_of(uint32_t mode)
                             : "device";
 }
 
-static void add_plain(struct listing *l, const struct ms_node *node)
-{
+static void add_plain(struct listing *l, const struct ms_node *node) {
     if (l->cli->json) {
-        (void)json_array_append_new(
-            l->array, json_pack("{s:s,s:s}", "name", node->spelling, "kind", kind_of(node->inode.mode)));
+        (void)json_array_append_new(l->array, json_pack("{s:s,s:s}", "name", node->spelling, "kind",
+                                                        kind_of(node->inode.mode)));
         return;
     }
     char name[MS_NAME_BYTES_MAX + 2];
     (void)snprintf(name, sizeof name, "%s%s", node->spelling, S_ISDIR(node->inode.mode) ? "/" : "");
     struct ms_out_text changed = ms_out_time(ms_instant_of(node->inode.mtime_s * 1000));
-    ms_table_row(l->table,
-                 (const char *const[]){kind_of(node->inode.mode), "-", "-", changed.s, name, l->detail ? "-" : NULL, "-"});
+    ms_table_row(l->table, (const char *const[]){kind_of(node->inode.mode), "-", "-", changed.s,
+                                                 name, l->detail ? "-" : NULL, "-"});
 }
 
-static enum ms_code add_node(struct listing *l, const struct ms_node *node, struct ms_error *reterr)
-{
+static enum ms_code add_node(struct listing *l, const struct ms_node *node,
+                             struct ms_error *reterr) {
     struct ms_asset_info info;
     if (!node->has_asset) {
         add_plain(l, node);
@@ -69,8 +67,8 @@ static enum ms_code add_node(struct listing *l, const struct ms_node *node, stru
     return code;
 }
 
-static enum ms_code list_folder(struct listing *l, const struct ms_node *dir, struct ms_error *reterr)
-{
+static enum ms_code list_folder(struct listing *l, const struct ms_node *dir,
+                                struct ms_error *reterr) {
     struct ms_node *page = calloc(PAGE, sizeof *page);
     if (!page)
         return ms_fail(reterr, MS_NO_MEMORY, "no memory for a page of the folder");
@@ -78,7 +76,8 @@ static enum ms_code list_folder(struct listing *l, const struct ms_node *dir, st
     size_t n = PAGE;
     enum ms_code code = MS_OK;
     while (code == MS_OK && n == PAGE) {
-        code = ms_tree_list(l->cli->svc, &l->cli->ctx, dir->inode.ino, after, page, PAGE, &n, reterr);
+        code =
+            ms_tree_list(l->cli->svc, &l->cli->ctx, dir->inode.ino, after, page, PAGE, &n, reterr);
         for (size_t i = 0; code == MS_OK && i < n; i++) {
             code = add_node(l, &page[i], reterr);
             after = page[i].seq;
@@ -88,8 +87,7 @@ static enum ms_code list_folder(struct listing *l, const struct ms_node *dir, st
     return code;
 }
 
-static enum ms_code list_assets(struct listing *l, uint32_t states, struct ms_error *reterr)
-{
+static enum ms_code list_assets(struct listing *l, uint32_t states, struct ms_error *reterr) {
     struct ms_asset_info *page = calloc(PAGE, sizeof *page);
     if (!page)
         return ms_fail(reterr, MS_NO_MEMORY, "no memory for a page of assets");
@@ -107,8 +105,7 @@ static enum ms_code list_assets(struct listing *l, uint32_t states, struct ms_er
     return code;
 }
 
-static enum ms_code list_path(struct listing *l, const char *path, struct ms_error *reterr)
-{
+static enum ms_code list_path(struct listing *l, const char *path, struct ms_error *reterr) {
     struct ms_node node;
     enum ms_code code = ms_tree_walk(l->cli->svc, &l->cli->ctx, path, &node, reterr);
     if (code != MS_OK)
@@ -116,10 +113,10 @@ static enum ms_code list_path(struct listing *l, const char *path, struct ms_err
     return S_ISDIR(node.inode.mode) ? list_folder(l, &node, reterr) : add_node(l, &node, reterr);
 }
 
-static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr)
-{
+static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr) {
     static const char *const heads[] = {"TYPE", "STATE", ">SIZE", "CHANGED", "NAME", NULL};
-    static const char *const long_heads[] = {"TYPE", "STATE", ">SIZE", "CHANGED", "NAME", "ID", "ROOT", NULL};
+    static const char *const long_heads[] = {"TYPE", "STATE", ">SIZE", "CHANGED",
+                                             "NAME", "ID",    "ROOT",  NULL};
     struct listing l = {.cli = cli, .detail = cli->given[OPT_LONG]};
     enum ms_code code = ms_cli_open(cli, MS_NEED_STORE | MS_NEED_TENANT, reterr);
     if (code != MS_OK)
@@ -146,8 +143,10 @@ const struct ms_cmd ms_cmd_ls = {
     .name = "ls",
     .args = "[PATH]",
     .summary = "list a folder, the recycle bin or every asset",
-    .help = "Type, state, size, last change and name. -l adds the asset's id and its root hash (msasset hash FILE\n"
-            "computes the same for a local file).\n\nExamples:\n  msasset ls videos -l\n  msasset ls --bin\n",
+    .help = "Type, state, size, last change and name. -l adds the asset's id and its root hash "
+            "(msasset hash FILE\n"
+            "computes the same for a local file).\n\nExamples:\n  msasset ls videos -l\n  msasset "
+            "ls --bin\n",
     .opts = {{"long", 'l', NULL, "show id and root hash too"},
              {"bin", 0, NULL, "list the recycle bin"},
              {"all", 'a', NULL, "list every asset, wherever it is, but those deleted for good"}},

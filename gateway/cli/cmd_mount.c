@@ -16,8 +16,7 @@ struct starting {
 };
 
 /* What the parent reads: the code and the message of the start. */
-static void tell_parent(struct starting *s, enum ms_code code, const struct ms_error *err)
-{
+static void tell_parent(struct starting *s, enum ms_code code, const struct ms_error *err) {
     struct ms_error note = {.code = code};
     if (s->fd < 0)
         return;
@@ -29,16 +28,14 @@ static void tell_parent(struct starting *s, enum ms_code code, const struct ms_e
     s->fd = -1;
 }
 
-static void to_syslog(struct ms_log *log, enum ms_log_level level, const char *line)
-{
+static void to_syslog(struct ms_log *log, enum ms_log_level level, const char *line) {
     (void)log;
     static const int priority[] = {LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG};
     syslog(priority[level], "%s", line);
 }
 
 /* From here on nobody looks at our standard streams. */
-static void detach(struct ms_cli *cli)
-{
+static void detach(struct ms_cli *cli) {
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (null >= 0) {
         (void)dup2(null, STDIN_FILENO);
@@ -50,20 +47,19 @@ static void detach(struct ms_cli *cli)
     cli->log.write = to_syslog;
 }
 
-static void on_ready(void *priv)
-{
+static void on_ready(void *priv) {
     struct starting *s = priv;
     if (s->fd < 0) {
         if (!s->cli->quiet)
-            fprintf(stderr, "%s is mounted; end with msasset umount %s or Ctrl-C\n", s->dir, s->dir);
+            fprintf(stderr, "%s is mounted; end with msasset umount %s or Ctrl-C\n", s->dir,
+                    s->dir);
         return;
     }
     tell_parent(s, MS_OK, NULL);
     detach(s->cli);
 }
 
-static enum ms_code serve(struct starting *s, const char *tenant, struct ms_error *reterr)
-{
+static enum ms_code serve(struct starting *s, const char *tenant, struct ms_error *reterr) {
     struct ms_cli *cli = s->cli;
     char store[4096], label[4200];
     struct ms_svc_options options;
@@ -88,8 +84,8 @@ static enum ms_code serve(struct starting *s, const char *tenant, struct ms_erro
 }
 
 /* The store is opened behind the fork: a metadata environment does not survive one. */
-static enum ms_code serve_in_background(struct starting *s, const char *tenant, struct ms_error *reterr)
-{
+static enum ms_code serve_in_background(struct starting *s, const char *tenant,
+                                        struct ms_error *reterr) {
     int pipefd[2];
     if (pipe2(pipefd, O_CLOEXEC) != 0)
         return ms_fail_errno(reterr, errno, "a pipe cannot be made");
@@ -120,11 +116,11 @@ static enum ms_code serve_in_background(struct starting *s, const char *tenant, 
     return note.code;
 }
 
-static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr)
-{
+static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr) {
     char dir[4096];
     const char *given = cli->args[cli->args_n - 1];
-    const char *tenant = cli->args_n == 2 ? cli->args[0] : ms_config_text(&cli->config, MS_CONFIG_TENANT);
+    const char *tenant =
+        cli->args_n == 2 ? cli->args[0] : ms_config_text(&cli->config, MS_CONFIG_TENANT);
     if (!tenant[0])
         return ms_fail(reterr, MS_USAGE, "say which tenant: msasset mount TENANT %s", given);
     if (!realpath(given, dir))
@@ -142,12 +138,16 @@ const struct ms_cmd ms_cmd_mount = {
     .name = "mount",
     .args = "[TENANT] DIR",
     .summary = "show a tenant's assets as a file system",
-    .help = "Returns once the file system answers and goes on in the background; msasset umount DIR ends it. close()\n"
-            "returns when the bytes are in the object store and the metadata is committed: its result is the upload's.\n\n"
-            "Examples:\n  msasset mount media /mnt/media\n  msasset mount media /mnt/media --allow-other\n",
+    .help = "Returns once the file system answers and goes on in the background; msasset umount "
+            "DIR ends it. close()\n"
+            "returns when the bytes are in the object store and the metadata is committed: its "
+            "result is the upload's.\n\n"
+            "Examples:\n  msasset mount media /mnt/media\n  msasset mount media /mnt/media "
+            "--allow-other\n",
     .opts = {{"foreground", 'f', NULL, "stay in the foreground and log to stderr"},
              {"read-only", 'r', NULL, "refuse changes"},
-             {"allow-other", 0, NULL, "let other users of the machine in (permissions are checked)"},
+             {"allow-other", 0, NULL,
+              "let other users of the machine in (permissions are checked)"},
              {"options", 'o', "LIST", "further mount options for FUSE, comma-separated"},
              {"debug", 0, NULL, "print every FUSE request (with --foreground)"}},
     .args_min = 1,

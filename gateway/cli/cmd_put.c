@@ -8,9 +8,8 @@
 enum { OPT_REPLACE };
 
 /* Where a file goes: DEST itself, or DEST/<its name> when DEST is a folder or ends with "/". */
-static enum ms_code destination(struct ms_cli *cli, const char *dest, const char *file, bool must_be_folder,
-                                char ret_path[8192], struct ms_error *reterr)
-{
+static enum ms_code destination(struct ms_cli *cli, const char *dest, const char *file,
+                                bool must_be_folder, char ret_path[8192], struct ms_error *reterr) {
     struct ms_node node;
     size_t len = strlen(dest);
     bool slash = len > 0 && dest[len - 1] == '/';
@@ -22,12 +21,13 @@ static enum ms_code destination(struct ms_cli *cli, const char *dest, const char
         return ms_fail(reterr, MS_NOT_DIR, "\"%s\" is not a folder", dest);
     char copy[4096];
     (void)snprintf(copy, sizeof copy, "%s", file);
-    int n = folder ? snprintf(ret_path, 8192, "%s/%s", dest, basename(copy)) : snprintf(ret_path, 8192, "%s", dest);
+    int n = folder ? snprintf(ret_path, 8192, "%s/%s", dest, basename(copy))
+                   : snprintf(ret_path, 8192, "%s", dest);
     return n < 8192 ? MS_OK : ms_fail(reterr, MS_USAGE, "the path is longer than 8191 bytes");
 }
 
-static enum ms_code open_input(const char *file, int *ret_fd, struct stat *ret_st, struct ms_error *reterr)
-{
+static enum ms_code open_input(const char *file, int *ret_fd, struct stat *ret_st,
+                               struct ms_error *reterr) {
     int fd = open(file, O_RDONLY | O_CLOEXEC);
     if (fd < 0 || fstat(fd, ret_st) != 0) {
         int err = errno;
@@ -44,8 +44,7 @@ static enum ms_code open_input(const char *file, int *ret_fd, struct stat *ret_s
 }
 
 static enum ms_code put_one(struct ms_cli *cli, const char *file, const char *path, json_t *results,
-                            struct ms_error *reterr)
-{
+                            struct ms_error *reterr) {
     int fd = -1;
     struct stat st;
     struct ms_progress progress;
@@ -74,16 +73,15 @@ static enum ms_code put_one(struct ms_cli *cli, const char *file, const char *pa
     return MS_OK;
 }
 
-static enum ms_code each(struct ms_cli *cli, const char *file, json_t *results, struct ms_error *reterr)
-{
+static enum ms_code each(struct ms_cli *cli, const char *file, json_t *results,
+                         struct ms_error *reterr) {
     char path[8192];
     const char *dest = cli->args[cli->args_n]; /* run() took it off the list */
     enum ms_code code = destination(cli, dest, file, cli->args_n > 1, path, reterr);
     return code == MS_OK ? put_one(cli, file, path, results, reterr) : code;
 }
 
-static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr)
-{
+static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr) {
     enum ms_code code = ms_cli_open(cli, MS_NEED_STORE | MS_NEED_TENANT, reterr);
     cli->args_n--;
     return code == MS_OK ? ms_cli_each(cli, each, reterr) : code;
@@ -93,8 +91,10 @@ const struct ms_cmd ms_cmd_put = {
     .name = "put",
     .args = "FILE... DEST",
     .summary = "upload local files into the tree",
-    .help = "DEST is a folder of the tree, or the path of the new file. The file is there, whole and durable, when the\n"
-            "command ends, or not at all. Exit status 65: the content does not fit its suffix or is too large; 6: the\n"
+    .help = "DEST is a folder of the tree, or the path of the new file. The file is there, whole "
+            "and durable, when the\n"
+            "command ends, or not at all. Exit status 65: the content does not fit its suffix or "
+            "is too large; 6: the\n"
             "quota does not hold it.\n\nExamples:\n  msasset put film.mp4 videos/\n"
             "  msasset put a.mp4 b.mp4 videos/ --tenant media\n",
     .opts = {{"replace", 0, NULL, "overwrite a file that is there; its asset keeps its id"}},

@@ -1,8 +1,7 @@
 #include "cli/out.h"
 #include "service/upkeep.h"
 
-static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr)
-{
+static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr) {
     struct ms_recover_result r = {0};
     enum ms_code code = ms_cli_open(cli, MS_NEED_STORE, reterr);
     if (code == MS_OK)
@@ -10,15 +9,18 @@ static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr)
     if (code != MS_OK)
         return code;
     if (cli->json)
-        return ms_out_json(json_pack("{s:I,s:I,s:I,s:I,s:I}", "processes", (json_int_t)r.processes, "completed",
-                                     (json_int_t)r.completed, "dropped", (json_int_t)r.dropped, "leases",
-                                     (json_int_t)r.leases, "orphans", (json_int_t)r.orphans),
+        return ms_out_json(json_pack("{s:I,s:I,s:I,s:I,s:I}", "processes", (json_int_t)r.processes,
+                                     "completed", (json_int_t)r.completed, "dropped",
+                                     (json_int_t)r.dropped, "leases", (json_int_t)r.leases,
+                                     "orphans", (json_int_t)r.orphans),
                            reterr);
     if (!cli->quiet)
-        printf("%llu dead processes settled: %llu fsynced files completed, %llu unfinished files dropped, %llu leases "
+        printf("%llu dead processes settled: %llu fsynced files completed, %llu unfinished files "
+               "dropped, %llu leases "
                "and %llu orphans released\n",
-               (unsigned long long)r.processes, (unsigned long long)r.completed, (unsigned long long)r.dropped,
-               (unsigned long long)r.leases, (unsigned long long)r.orphans);
+               (unsigned long long)r.processes, (unsigned long long)r.completed,
+               (unsigned long long)r.dropped, (unsigned long long)r.leases,
+               (unsigned long long)r.orphans);
     return MS_OK;
 }
 
@@ -26,7 +28,8 @@ const struct ms_cmd ms_cmd_recover = {
     .name = "recover",
     .args = "",
     .summary = "settle what killed processes left behind",
-    .help = "Files that were fsynced are completed from what the store holds; files that were neither closed nor fsynced\n"
+    .help = "Files that were fsynced are completed from what the store holds; files that were "
+            "neither closed nor fsynced\n"
             "vanish, as on any file system after a crash. Running processes are not touched.\n",
     .run = run,
 };

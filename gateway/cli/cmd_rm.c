@@ -5,27 +5,26 @@
 
 enum { OPT_RECURSIVE, OPT_FORCE };
 
-static void note(struct ms_cli *cli, json_t *results, const char *what, const char *done)
-{
+static void note(struct ms_cli *cli, json_t *results, const char *what, const char *done) {
     if (cli->json)
         (void)json_array_append_new(results, json_pack("{s:s,s:s}", "removed", what, "how", done));
     else if (!cli->quiet)
         printf("%s: %s\n", what, done);
 }
 
-static enum ms_code apply(struct ms_cli *cli, struct ms_asset_id id, enum ms_event event, struct ms_error *reterr)
-{
+static enum ms_code apply(struct ms_cli *cli, struct ms_asset_id id, enum ms_event event,
+                          struct ms_error *reterr) {
     struct ms_asset_info info;
     struct ms_asset_event e = {.id = id, .event = event, .why = ""};
     return ms_asset_apply(cli->svc, &cli->ctx, &e, &info, reterr);
 }
 
-static enum ms_code remove_tree(struct ms_cli *cli, uint64_t parent, const struct ms_node *node, const char *name,
-                                struct ms_error *reterr);
+static enum ms_code remove_tree(struct ms_cli *cli, uint64_t parent, const struct ms_node *node,
+                                const char *name, struct ms_error *reterr);
 
 /* Contents first. Each page is read from the start again, because what was there is gone. */
-static enum ms_code empty_folder(struct ms_cli *cli, const struct ms_node *dir, struct ms_error *reterr)
-{
+static enum ms_code empty_folder(struct ms_cli *cli, const struct ms_node *dir,
+                                 struct ms_error *reterr) {
     enum ms_code code = MS_OK;
     size_t n = 1;
     struct ms_node *page = calloc(16, sizeof *page);
@@ -40,24 +39,26 @@ static enum ms_code empty_folder(struct ms_cli *cli, const struct ms_node *dir, 
     return code;
 }
 
-static enum ms_code remove_tree(struct ms_cli *cli, uint64_t parent, const struct ms_node *node, const char *name,
-                                struct ms_error *reterr)
-{
+static enum ms_code remove_tree(struct ms_cli *cli, uint64_t parent, const struct ms_node *node,
+                                const char *name, struct ms_error *reterr) {
     struct ms_gone gone;
     if (ms_cli_stopped())
-        return ms_fail(reterr, MS_CANCELLED, "stopped by a signal; what is gone is in the recycle bin");
+        return ms_fail(reterr, MS_CANCELLED,
+                       "stopped by a signal; what is gone is in the recycle bin");
     if (S_ISDIR(node->inode.mode)) {
         enum ms_code code = empty_folder(cli, node, reterr);
-        return code == MS_OK ? ms_tree_rmdir(cli->svc, &cli->ctx, parent, name, false, &gone, reterr) : code;
+        return code == MS_OK
+                   ? ms_tree_rmdir(cli->svc, &cli->ctx, parent, name, false, &gone, reterr)
+                   : code;
     }
     struct ms_asset_id id = {node->inode.asset};
     if (node->has_asset && node->inode.nlink == 1)
-        return apply(cli, id, cli->given[OPT_FORCE] ? MS_EVENT_FORCE_DELETE : MS_EVENT_DELETE, reterr);
+        return apply(cli, id, cli->given[OPT_FORCE] ? MS_EVENT_FORCE_DELETE : MS_EVENT_DELETE,
+                     reterr);
     return ms_tree_unlink(cli->svc, &cli->ctx, parent, name, false, &gone, reterr);
 }
 
-static enum ms_code remove_path(struct ms_cli *cli, const char *path, struct ms_error *reterr)
-{
+static enum ms_code remove_path(struct ms_cli *cli, const char *path, struct ms_error *reterr) {
     struct ms_node parent, node;
     char name[MS_NAME_BYTES_MAX + 1];
     enum ms_code code = ms_tree_walk_parent(cli->svc, &cli->ctx, path, &parent, name, reterr);
@@ -70,8 +71,8 @@ static enum ms_code remove_path(struct ms_cli *cli, const char *path, struct ms_
     return remove_tree(cli, parent.inode.ino, &node, name, reterr);
 }
 
-static enum ms_code each(struct ms_cli *cli, const char *arg, json_t *results, struct ms_error *reterr)
-{
+static enum ms_code each(struct ms_cli *cli, const char *arg, json_t *results,
+                         struct ms_error *reterr) {
     struct ms_asset_id id;
     enum ms_code code;
     bool for_good = cli->given[OPT_FORCE] != NULL;
@@ -84,8 +85,7 @@ static enum ms_code each(struct ms_cli *cli, const char *arg, json_t *results, s
     return code;
 }
 
-static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr)
-{
+static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr) {
     enum ms_code code = ms_cli_open(cli, MS_NEED_STORE | MS_NEED_TENANT, reterr);
     if (code == MS_OK && cli->given[OPT_FORCE])
         code = ms_cli_confirm(cli, reterr, "Delete %d item(s) for good?", cli->args_n);
@@ -96,11 +96,14 @@ const struct ms_cmd ms_cmd_rm = {
     .name = "rm",
     .args = "PATH|ID...",
     .summary = "move assets to the recycle bin",
-    .help = "What is deleted stays in the recycle bin for the tenant's retention (7 days) and counts against the quota\n"
-            "until then; msasset restore brings it back. A name beside other hard links of the same file just goes.\n"
+    .help = "What is deleted stays in the recycle bin for the tenant's retention (7 days) and "
+            "counts against the quota\n"
+            "until then; msasset restore brings it back. A name beside other hard links of the "
+            "same file just goes.\n"
             "--force deletes for good, at once.\n\nExamples:\n  msasset rm videos/old.mp4\n"
             "  msasset rm -r videos/drafts\n",
-    .opts = {{"recursive", 'r', NULL, "folders with all they hold"}, {"force", 'f', NULL, "delete for good, not to the bin"}},
+    .opts = {{"recursive", 'r', NULL, "folders with all they hold"},
+             {"force", 'f', NULL, "delete for good, not to the bin"}},
     .args_min = 1,
     .args_max = -1,
     .destructive = true,

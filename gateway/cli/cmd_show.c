@@ -2,8 +2,7 @@
 
 #include "content/hash.h"
 
-static void print(const struct ms_asset_info *info)
-{
+static void print(const struct ms_asset_info *info) {
     const struct ms_asset_record *a = &info->asset;
     char root[33] = "-";
     if (info->version.hashed)
@@ -30,8 +29,7 @@ static void print(const struct ms_asset_info *info)
                     ms_out_time(ms_instant_add_ms(a->binned_at, a->retention_ms)).s);
 }
 
-static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr)
-{
+static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr) {
     struct ms_asset_info info;
     enum ms_code code = ms_cli_open(cli, MS_NEED_STORE | MS_NEED_TENANT, reterr);
     if (code == MS_OK)
@@ -48,7 +46,8 @@ const struct ms_cmd ms_cmd_show = {
     .name = "show",
     .args = "PATH|ID",
     .summary = "show all about one asset",
-    .help = "State, type, size, root hash, times and reasons. In the recycle bin the path is where it was.\n\n"
+    .help = "State, type, size, root hash, times and reasons. In the recycle bin the path is where "
+            "it was.\n\n"
             "Example:\n  msasset show videos/film.mp4 --json\n",
     .args_min = 1,
     .args_max = 1,

@@ -2,8 +2,8 @@
 
 enum { OPT_QUOTA, OPT_RETENTION, OPT_UID, OPT_GID };
 
-static enum ms_code number_of(const char *text, const char *flag, uint32_t *ret_n, struct ms_error *reterr)
-{
+static enum ms_code number_of(const char *text, const char *flag, uint32_t *ret_n,
+                              struct ms_error *reterr) {
     char *end = NULL;
     errno = 0;
     unsigned long n = strtoul(text, &end, 10);
@@ -13,8 +13,8 @@ static enum ms_code number_of(const char *text, const char *flag, uint32_t *ret_
     return MS_OK;
 }
 
-static enum ms_code options_of(struct ms_cli *cli, struct ms_tenant_options *o, struct ms_error *reterr)
-{
+static enum ms_code options_of(struct ms_cli *cli, struct ms_tenant_options *o,
+                               struct ms_error *reterr) {
     enum ms_code code = MS_OK;
     if (cli->given[OPT_QUOTA])
         code = ms_bytes_parse(cli->given[OPT_QUOTA], &o->free_bytes, reterr);
@@ -27,8 +27,7 @@ static enum ms_code options_of(struct ms_cli *cli, struct ms_tenant_options *o, 
     return code;
 }
 
-static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr)
-{
+static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr) {
     struct ms_tenant_record tenant;
     enum ms_code code = ms_cli_open(cli, MS_NEED_STORE, reterr);
     if (code != MS_OK)
@@ -45,10 +44,12 @@ static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr)
     if (code != MS_OK)
         return code;
     if (cli->json)
-        return ms_out_json(json_pack("{s:s,s:s}", "tenant_id", ms_id_text(tenant.id).s, "name", tenant.name), reterr);
+        return ms_out_json(
+            json_pack("{s:s,s:s}", "tenant_id", ms_id_text(tenant.id).s, "name", tenant.name),
+            reterr);
     if (!cli->quiet)
-        printf("Made tenant %s (%s), quota %s.\nNext: msasset mount %s /some/empty/folder\n", tenant.name,
-               ms_id_text(tenant.id).s, ms_out_size(tenant.free_bytes).s, tenant.name);
+        printf("Made tenant %s (%s), quota %s.\nNext: msasset mount %s /some/empty/folder\n",
+               tenant.name, ms_id_text(tenant.id).s, ms_out_size(tenant.free_bytes).s, tenant.name);
     return MS_OK;
 }
 
@@ -56,10 +57,13 @@ const struct ms_cmd ms_cmd_tenant_add = {
     .name = "tenant add",
     .args = "NAME",
     .summary = "make a tenant with its folders",
-    .help = "Names are 1 to 64 of a-z 0-9 . _ -, beginning with a letter or digit. The quota defaults to the\n"
-            "store's (5 GB); sizes are powers of two.\n\nExample:\n  msasset tenant add media --quota 20G\n",
+    .help = "Names are 1 to 64 of a-z 0-9 . _ -, beginning with a letter or digit. The quota "
+            "defaults to the\n"
+            "store's (5 GB); sizes are powers of two.\n\nExample:\n  msasset tenant add media "
+            "--quota 20G\n",
     .opts = {{"quota", 0, "SIZE", "free quota, e.g. 5G"},
-             {"retention", 0, "TIME", "how long deleted assets stay in the bin, e.g. 7d; 0: no bin"},
+             {"retention", 0, "TIME",
+              "how long deleted assets stay in the bin, e.g. 7d; 0: no bin"},
              {"uid", 0, "N", "owner of its folders and of files made without a mount"},
              {"gid", 0, "N", "their group"}},
     .args_min = 1,

@@ -2,27 +2,26 @@
 
 #include <stdlib.h>
 
-static json_t *json_of(const struct ms_tenant_record *t)
-{
-    return json_pack("{s:s,s:s,s:I,s:o}", "tenant_id", ms_id_text(t->id).s, "name", t->name, "free_bytes",
-                     (json_int_t)t->free_bytes, "create_time", ms_out_json_time(t->created));
+static json_t *json_of(const struct ms_tenant_record *t) {
+    return json_pack("{s:s,s:s,s:I,s:o}", "tenant_id", ms_id_text(t->id).s, "name", t->name,
+                     "free_bytes", (json_int_t)t->free_bytes, "create_time",
+                     ms_out_json_time(t->created));
 }
 
-static void print(const struct ms_tenant_record *list, size_t n)
-{
+static void print(const struct ms_tenant_record *list, size_t n) {
     static const char *const heads[] = {"NAME", "ID", ">QUOTA", "MADE", "STATE", NULL};
     struct ms_table *table = ms_table_new(heads);
     for (size_t i = 0; i < n; i++) {
         struct ms_id_text id = ms_id_text(list[i].id);
-        struct ms_out_text quota = ms_out_size(list[i].free_bytes), made = ms_out_time(list[i].created);
+        struct ms_out_text quota = ms_out_size(list[i].free_bytes),
+                           made = ms_out_time(list[i].created);
         ms_table_row(table, (const char *const[]){list[i].name, id.s, quota.s, made.s,
                                                   list[i].mask_holds ? "frozen" : "normal"});
     }
     ms_table_print(table, stdout);
 }
 
-static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr)
-{
+static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr) {
     struct ms_tenant_record *list = NULL;
     size_t n = 0;
     enum ms_code code = ms_cli_open(cli, MS_NEED_STORE, reterr);

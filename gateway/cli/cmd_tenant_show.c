@@ -1,7 +1,6 @@
 #include "cli/quota_text.h"
 
-static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr)
-{
+static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr) {
     struct ms_quota_info info;
     enum ms_code code = ms_cli_open(cli, MS_NEED_STORE, reterr);
     if (code == MS_OK)
@@ -28,7 +27,8 @@ const struct ms_cmd ms_cmd_tenant_show = {
     .name = "tenant show",
     .args = "NAME|ID",
     .summary = "show a tenant's settings and usage",
-    .help = "Settings, state, quota and what is used of it.\n\nExample:\n  msasset tenant show media\n",
+    .help =
+        "Settings, state, quota and what is used of it.\n\nExample:\n  msasset tenant show media\n",
     .args_min = 1,
     .args_max = 1,
     .run = run,

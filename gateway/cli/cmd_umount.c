@@ -9,8 +9,7 @@ enum { OPT_LAZY };
 #define WAIT_STEP_NS (20 * 1000 * 1000)
 #define WAIT_STEPS 3000 /* one minute */
 
-static enum ms_code run_fusermount(const char *dir, bool lazy, struct ms_error *reterr)
-{
+static enum ms_code run_fusermount(const char *dir, bool lazy, struct ms_error *reterr) {
     pid_t child = fork();
     if (child < 0)
         return ms_fail_errno(reterr, errno, "a process cannot be started");
@@ -25,12 +24,13 @@ static enum ms_code run_fusermount(const char *dir, bool lazy, struct ms_error *
         return MS_OK;
     if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
         return ms_fail(reterr, MS_UNSUPPORTED, "fusermount3 is not installed (package fuse3)");
-    return ms_fail(reterr, MS_BUSY, "%s was not unmounted: it is no mount of msasset, or a program still uses it", dir);
+    return ms_fail(reterr, MS_BUSY,
+                   "%s was not unmounted: it is no mount of msasset, or a program still uses it",
+                   dir);
 }
 
 /* Whether a mount process of this folder still lives. */
-static bool still_served(struct ms_cli *cli, const char *dir)
-{
+static bool still_served(struct ms_cli *cli, const char *dir) {
     char label[4200];
     struct ms_process_info *list = NULL;
     size_t n = 0;
@@ -39,13 +39,13 @@ static bool still_served(struct ms_cli *cli, const char *dir)
     if (ms_store_processes(cli->svc->store, &list, &n, NULL) != MS_OK)
         return false;
     for (size_t i = 0; i < n; i++)
-        found = found || (list[i].alive && strncmp(list[i].label, label, sizeof list[i].label - 1) == 0);
+        found = found ||
+                (list[i].alive && strncmp(list[i].label, label, sizeof list[i].label - 1) == 0);
     free(list);
     return found;
 }
 
-static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr)
-{
+static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr) {
     char dir[4096];
     if (!realpath(cli->args[0], dir))
         (void)snprintf(dir, sizeof dir, "%s", cli->args[0]); /* a dead mount cannot be resolved */
@@ -64,8 +64,10 @@ const struct ms_cmd ms_cmd_umount = {
     .name = "umount",
     .args = "DIR",
     .summary = "end a mount",
-    .help = "Returns when the mount's process has ended, so that the store is free. Files still open keep the folder\n"
-            "busy; --lazy detaches it at once and lets them finish.\n\nExample:\n  msasset umount /mnt/media\n",
+    .help = "Returns when the mount's process has ended, so that the store is free. Files still "
+            "open keep the folder\n"
+            "busy; --lazy detaches it at once and lets them finish.\n\nExample:\n  msasset umount "
+            "/mnt/media\n",
     .opts = {{"lazy", 'l', NULL, "detach now, end when nobody uses it"}},
     .args_min = 1,
     .args_max = 1,

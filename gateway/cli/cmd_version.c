@@ -1,9 +1,10 @@
 #include "cli/out.h"
 
-static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr)
-{
+static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr) {
     if (cli->json)
-        return ms_out_json(json_pack("{s:s,s:i}", "version", MS_VERSION, "store_format", (int)MS_STORE_FORMAT), reterr);
+        return ms_out_json(
+            json_pack("{s:s,s:i}", "version", MS_VERSION, "store_format", (int)MS_STORE_FORMAT),
+            reterr);
     printf("msasset %s, store format %u\n", MS_VERSION, MS_STORE_FORMAT);
     return MS_OK;
 }

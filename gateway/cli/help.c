@@ -1,7 +1,6 @@
 #include "cli/help.h"
 
-static void print_opts(const struct ms_opt *opts, FILE *to)
-{
+static void print_opts(const struct ms_opt *opts, FILE *to) {
     for (size_t i = 0; opts[i].name; i++) {
         char left[64];
         (void)snprintf(left, sizeof left, "--%s%s%s", opts[i].name, opts[i].value ? " " : "",
@@ -13,9 +12,9 @@ static void print_opts(const struct ms_opt *opts, FILE *to)
     }
 }
 
-static void print_command(const struct ms_cmd *cmd, FILE *to)
-{
-    fprintf(to, "msasset %s%s%s - %s\n\n%s", cmd->name, cmd->args[0] ? " " : "", cmd->args, cmd->summary, cmd->help);
+static void print_command(const struct ms_cmd *cmd, FILE *to) {
+    fprintf(to, "msasset %s%s%s - %s\n\n%s", cmd->name, cmd->args[0] ? " " : "", cmd->args,
+            cmd->summary, cmd->help);
     if (cmd->opts[0].name) {
         fputs("\nOptions:\n", to);
         print_opts(cmd->opts, to);
@@ -23,9 +22,9 @@ static void print_command(const struct ms_cmd *cmd, FILE *to)
     fputs("\nGlobal options: see msasset help\n", to);
 }
 
-static void print_overview(FILE *to)
-{
-    fputs("msasset - keep digital assets: store, mount, list, bin and count them\n\nUsage: msasset COMMAND "
+static void print_overview(FILE *to) {
+    fputs("msasset - keep digital assets: store, mount, list, bin and count them\n\nUsage: msasset "
+          "COMMAND "
           "[ARGUMENTS] [OPTIONS]\n\nStart:\n"
           "  msasset init                          make a store (a folder)\n"
           "  msasset tenant add media              make a tenant\n"
@@ -39,8 +38,7 @@ static void print_overview(FILE *to)
     fputs("\nmsasset help COMMAND shows a command's options. See also: man msasset\n", to);
 }
 
-void ms_help_print(const struct ms_cmd *cmd, FILE *to)
-{
+void ms_help_print(const struct ms_cmd *cmd, FILE *to) {
     if (cmd)
         print_command(cmd, to);
     else
@@ -48,19 +46,18 @@ void ms_help_print(const struct ms_cmd *cmd, FILE *to)
 }
 
 /* A command that begins like the word, for the message. */
-static const char *nearest(const char *word)
-{
+static const char *nearest(const char *word) {
     for (size_t i = 0; ms_commands[i]; i++)
         if (strncmp(ms_commands[i]->name, word, 2) == 0)
             return ms_commands[i]->name;
     return NULL;
 }
 
-enum ms_code ms_help_unknown(int n, char **words, struct ms_error *reterr)
-{
+enum ms_code ms_help_unknown(int n, char **words, struct ms_error *reterr) {
     const char *word = n > 0 ? words[0] : "";
     const char *near = nearest(word);
-    return ms_fail(reterr, MS_USAGE, "there is no command \"%s%s%s\"%s%s%s; msasset help lists them", word,
-                   n > 1 ? " " : "", n > 1 ? words[1] : "", near ? "; did you mean \"" : "", near ? near : "",
-                   near ? "\"" : "");
+    return ms_fail(reterr, MS_USAGE,
+                   "there is no command \"%s%s%s\"%s%s%s; msasset help lists them", word,
+                   n > 1 ? " " : "", n > 1 ? words[1] : "", near ? "; did you mean \"" : "",
+                   near ? near : "", near ? "\"" : "");
 }

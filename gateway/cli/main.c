@@ -1,9 +1,9 @@
-/* msasset — dispatch over the generated command table; everything a command shares: options, store, errors, signals. */
+/* msasset — dispatch over the generated command table; everything a command shares: options, store,
+ * errors, signals. */
 #include "cli/cmd.h"
 #include "cli/help.h"
 
 #include <pwd.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -18,35 +18,11 @@ const struct ms_cmd *const ms_commands[] = {
     NULL,
 };
 
-/* A handler may touch nothing but this. */
-static volatile sig_atomic_t stop_signal;
-
-static void on_signal(int signal)
-{
-    if (stop_signal)
-        _exit(128 + signal); /* the second one does not wait for anything */
-    stop_signal = signal;
-}
-
-bool ms_cli_stopped(void)
-{
-    return stop_signal != 0;
-}
-
-static void catch_signals(void)
-{
-    struct sigaction action = {.sa_handler = on_signal};
-    sigemptyset(&action.sa_mask);
-    (void)sigaction(SIGINT, &action, NULL);
-    (void)sigaction(SIGTERM, &action, NULL);
-    (void)signal(SIGPIPE, SIG_IGN);
-}
-
-/* ---- command line --------------------------------------------------------------------------------------------- */
+/* ---- command line
+ * --------------------------------------------------------------------------------------------- */
 
 /* Words of the command's name at the start of args: 0 when they differ. */
-static int words_matched(const struct ms_cmd *cmd, int n, char **args)
-{
+static int words_matched(const struct ms_cmd *cmd, int n, char **args) {
     const char *name = cmd->name;
     int words = 0;
     while (*name && words < n) {
@@ -59,8 +35,7 @@ static int words_matched(const struct ms_cmd *cmd, int n, char **args)
     return *name ? 0 : words;
 }
 
-static const struct ms_cmd *find_command(int n, char **args, int *ret_words)
-{
+static const struct ms_cmd *find_command(int n, char **args, int *ret_words) {
     const struct ms_cmd *best = NULL;
     *ret_words = 0;
     for (size_t i = 0; ms_commands[i]; i++) {
@@ -74,7 +49,19 @@ static const struct ms_cmd *find_command(int n, char **args, int *ret_words)
 }
 
 /* Global options; each may stand anywhere. */
-enum global { G_STORE, G_TENANT, G_CONFIG, G_AS, G_JSON, G_QUIET, G_VERBOSE, G_YES, G_PROGRESS, G_HELP, G_COUNT };
+enum global {
+    G_STORE,
+    G_TENANT,
+    G_CONFIG,
+    G_AS,
+    G_JSON,
+    G_QUIET,
+    G_VERBOSE,
+    G_YES,
+    G_PROGRESS,
+    G_HELP,
+    G_COUNT
+};
 const struct ms_opt ms_global_opts[] = {
     {"store", 's', "DIR", "folder of the store"},
     {"tenant", 't', "NAME", "tenant to work for; with only one tenant that one"},
@@ -96,9 +83,8 @@ struct line {
     unsigned verbose;
 };
 
-static const struct ms_opt *find_opt(const struct ms_opt *opts, const char *name, size_t len, char letter,
-                                     size_t *ret_place)
-{
+static const struct ms_opt *find_opt(const struct ms_opt *opts, const char *name, size_t len,
+                                     char letter, size_t *ret_place) {
     for (size_t i = 0; opts[i].name; i++) {
         bool match = letter ? opts[i].letter == letter
                             : strlen(opts[i].name) == len && strncmp(opts[i].name, name, len) == 0;
@@ -111,29 +97,31 @@ static const struct ms_opt *find_opt(const struct ms_opt *opts, const char *name
 }
 
 /* Take one option at argv[*at]; *at moves on when its value is the next word. */
-static enum ms_code take_option(struct line *line, const struct ms_opt *opts, int argc, char **argv, int *at,
-                                struct ms_error *reterr)
-{
+static enum ms_code take_option(struct line *line, const struct ms_opt *opts, int argc, char **argv,
+                                int *at, struct ms_error *reterr) {
     const char *word = argv[*at];
     bool is_long = word[1] == '-';
     const char *name = word + 1 + is_long;
     size_t len = is_long ? strcspn(name, "=") : 1;
     size_t place = 0;
     const char **into = line->cli->given;
-    const struct ms_opt *opt = opts ? find_opt(opts, name, len, is_long ? 0 : name[0], &place) : NULL;
+    const struct ms_opt *opt =
+        opts ? find_opt(opts, name, len, is_long ? 0 : name[0], &place) : NULL;
     if (!opt) {
         into = line->global;
         opt = find_opt(ms_global_opts, name, len, is_long ? 0 : name[0], &place);
     }
     if (!opt)
-        return ms_fail(reterr, MS_USAGE, "there is no option \"%s\"; msasset help %s shows them", word,
-                       line->cli->cmd ? line->cli->cmd->name : "");
+        return ms_fail(reterr, MS_USAGE, "there is no option \"%s\"; msasset help %s shows them",
+                       word, line->cli->cmd ? line->cli->cmd->name : "");
     const char *value = name[len] == 0 ? NULL : is_long ? name + len + 1 : name + 1;
     if (!opt->value && value)
-        return ms_fail(reterr, MS_USAGE, "option \"%s\" takes no value (write switches one by one)", word);
+        return ms_fail(reterr, MS_USAGE, "option \"%s\" takes no value (write switches one by one)",
+                       word);
     if (opt->value && !value) {
         if (*at + 1 >= argc)
-            return ms_fail(reterr, MS_USAGE, "option --%s wants a value: %s", opt->name, opt->value);
+            return ms_fail(reterr, MS_USAGE, "option --%s wants a value: %s", opt->name,
+                           opt->value);
         value = argv[++*at];
     }
     into[place] = opt->value ? value : "";
@@ -142,9 +130,9 @@ static enum ms_code take_option(struct line *line, const struct ms_opt *opts, in
     return MS_OK;
 }
 
-/* Split the words behind the command into options and arguments; "--" ends the options, "-" is an argument. */
-static enum ms_code take_words(struct line *line, int argc, char **argv, struct ms_error *reterr)
-{
+/* Split the words behind the command into options and arguments; "--" ends the options, "-" is an
+ * argument. */
+static enum ms_code take_words(struct line *line, int argc, char **argv, struct ms_error *reterr) {
     const struct ms_opt *opts = line->cli->cmd ? line->cli->cmd->opts : NULL;
     bool only_args = false;
     for (int i = 0; i < argc; i++) {
@@ -161,16 +149,15 @@ static enum ms_code take_words(struct line *line, int argc, char **argv, struct 
     return MS_OK;
 }
 
-static enum ms_code set_config(struct ms_cli *cli, enum ms_config_key key, const char *text, const char *flag,
-                               struct ms_error *reterr)
-{
+static enum ms_code set_config(struct ms_cli *cli, enum ms_config_key key, const char *text,
+                               const char *flag, struct ms_error *reterr) {
     struct ms_config_place place = {MS_CONFIG_FROM_FLAG, flag};
     return text ? ms_config_set(&cli->config, key, &place, text, reterr) : MS_OK;
 }
 
-/* What the word stands for relative to the current folder. Errors: MS_USAGE longer than a path may be. */
-static enum ms_code absolute(const char *path, char ret_path[4096], struct ms_error *reterr)
-{
+/* What the word stands for relative to the current folder. Errors: MS_USAGE longer than a path may
+ * be. */
+static enum ms_code absolute(const char *path, char ret_path[4096], struct ms_error *reterr) {
     char here[4096] = "";
     if (path[0] != '/' && !getcwd(here, sizeof here))
         return ms_fail_errno(reterr, errno, "the current folder cannot be found");
@@ -178,8 +165,7 @@ static enum ms_code absolute(const char *path, char ret_path[4096], struct ms_er
     return n < 4096 ? MS_OK : ms_fail(reterr, MS_USAGE, "the path \"%.60s...\" is too long", path);
 }
 
-static enum ms_code apply_globals(struct line *line, struct ms_error *reterr)
-{
+static enum ms_code apply_globals(struct line *line, struct ms_error *reterr) {
     struct ms_cli *cli = line->cli;
     char store[4096];
     struct ms_config_sources sources = {.file = line->global[G_CONFIG]};
@@ -201,24 +187,24 @@ static enum ms_code apply_globals(struct line *line, struct ms_error *reterr)
     cli->as = line->global[G_AS];
     cli->verbose = line->verbose;
     unsigned level = ms_config_choice(&cli->config, MS_CONFIG_LOG_LEVEL) + cli->verbose;
-    ms_log_init_fd(&cli->log, STDERR_FILENO, level > MS_LOG_DEBUG ? MS_LOG_DEBUG : (enum ms_log_level)level,
+    ms_log_init_fd(&cli->log, STDERR_FILENO,
+                   level > MS_LOG_DEBUG ? MS_LOG_DEBUG : (enum ms_log_level)level,
                    getenv("JOURNAL_STREAM") != NULL);
     return MS_OK;
 }
 
-static enum ms_code check_args(const struct ms_cli *cli, struct ms_error *reterr)
-{
+static enum ms_code check_args(const struct ms_cli *cli, struct ms_error *reterr) {
     const struct ms_cmd *cmd = cli->cmd;
     if (cli->args_n >= cmd->args_min && (cmd->args_max < 0 || cli->args_n <= cmd->args_max))
         return MS_OK;
-    return ms_fail(reterr, MS_USAGE, "usage: msasset %s%s%s [options]; msasset help %s tells more", cmd->name,
-                   cmd->args[0] ? " " : "", cmd->args, cmd->name);
+    return ms_fail(reterr, MS_USAGE, "usage: msasset %s%s%s [options]; msasset help %s tells more",
+                   cmd->name, cmd->args[0] ? " " : "", cmd->args, cmd->name);
 }
 
-/* ---- what commands share -------------------------------------------------------------------------------------- */
+/* ---- what commands share
+ * -------------------------------------------------------------------------------------- */
 
-static enum ms_code default_store(char dir[4096], struct ms_error *reterr)
-{
+static enum ms_code default_store(char dir[4096], struct ms_error *reterr) {
     const char *data = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
     int n = 0;
     if (data && data[0] == '/')
@@ -227,13 +213,13 @@ static enum ms_code default_store(char dir[4096], struct ms_error *reterr)
         n = snprintf(dir, 4096, "%s/.local/share/msasset", home);
     if (n > 0 && n < 4096)
         return MS_OK;
-    return ms_fail(reterr, MS_CONFIG, "no store is named: use --store DIR, MSASSET_STORE or \"store\" in the "
-                                      "configuration file");
+    return ms_fail(reterr, MS_CONFIG,
+                   "no store is named: use --store DIR, MSASSET_STORE or \"store\" in the "
+                   "configuration file");
 }
 
-enum ms_code ms_cli_svc_options(struct ms_cli *cli, char dir[4096], struct ms_svc_options *ret_options,
-                                struct ms_error *reterr)
-{
+enum ms_code ms_cli_svc_options(struct ms_cli *cli, char dir[4096],
+                                struct ms_svc_options *ret_options, struct ms_error *reterr) {
     const char *named = ms_config_text(&cli->config, MS_CONFIG_STORE);
     enum ms_code code = named[0] ? absolute(named, dir, reterr) : default_store(dir, reterr);
     if (code != MS_OK)
@@ -254,8 +240,7 @@ enum ms_code ms_cli_svc_options(struct ms_cli *cli, char dir[4096], struct ms_sv
     return MS_OK;
 }
 
-static void who_am_i(struct ms_cli *cli)
-{
+static void who_am_i(struct ms_cli *cli) {
     struct ms_ctx *ctx = &cli->ctx;
     ctx->uid = getuid();
     ctx->gid = getgid();
@@ -270,8 +255,7 @@ static void who_am_i(struct ms_cli *cli)
 }
 
 /* Without --tenant: the only one. */
-static enum ms_code only_tenant(struct ms_cli *cli, struct ms_error *reterr)
-{
+static enum ms_code only_tenant(struct ms_cli *cli, struct ms_error *reterr) {
     struct ms_tenant_record *list = NULL;
     size_t n = 0;
     enum ms_code code = ms_tenant_list(cli->svc, &list, &n, reterr);
@@ -280,32 +264,34 @@ static enum ms_code only_tenant(struct ms_cli *cli, struct ms_error *reterr)
     if (n == 1)
         cli->tenant = list[0];
     else if (n == 0)
-        code = ms_fail(reterr, MS_NO_TENANT, "the store has no tenant yet: msasset tenant add NAME");
+        code =
+            ms_fail(reterr, MS_NO_TENANT, "the store has no tenant yet: msasset tenant add NAME");
     else
-        code = ms_fail(reterr, MS_USAGE, "the store has %zu tenants (%s, %s, ...): say which with --tenant NAME", n,
+        code = ms_fail(reterr, MS_USAGE,
+                       "the store has %zu tenants (%s, %s, ...): say which with --tenant NAME", n,
                        list[0].name, list[1].name);
     free(list);
     return code;
 }
 
-static enum ms_code open_tenant(struct ms_cli *cli, struct ms_error *reterr)
-{
+static enum ms_code open_tenant(struct ms_cli *cli, struct ms_error *reterr) {
     const char *name = ms_config_text(&cli->config, MS_CONFIG_TENANT);
     char from_as[MS_TENANT_NAME_MAX + 1];
     if (cli->as && strchr(cli->as, '/')) {
         (void)snprintf(from_as, sizeof from_as, "%.*s", (int)strcspn(cli->as, "/"), cli->as);
         if (name[0] && strcmp(name, from_as) != 0)
-            return ms_fail(reterr, MS_USAGE, "--as names tenant \"%s\" but --tenant names \"%s\"", from_as, name);
+            return ms_fail(reterr, MS_USAGE, "--as names tenant \"%s\" but --tenant names \"%s\"",
+                           from_as, name);
         name = from_as;
     }
-    enum ms_code code = name[0] ? ms_tenant_find(cli->svc, name, &cli->tenant, reterr) : only_tenant(cli, reterr);
+    enum ms_code code =
+        name[0] ? ms_tenant_find(cli->svc, name, &cli->tenant, reterr) : only_tenant(cli, reterr);
     if (code == MS_OK)
         cli->ctx.tenant = (struct ms_tenant_id){cli->tenant.id};
     return code;
 }
 
-enum ms_code ms_cli_open(struct ms_cli *cli, unsigned need, struct ms_error *reterr)
-{
+enum ms_code ms_cli_open(struct ms_cli *cli, unsigned need, struct ms_error *reterr) {
     char dir[4096];
     struct ms_svc_options options;
     enum ms_code code = ms_cli_svc_options(cli, dir, &options, reterr);
@@ -319,13 +305,13 @@ enum ms_code ms_cli_open(struct ms_cli *cli, unsigned need, struct ms_error *ret
     return need & MS_NEED_TENANT ? open_tenant(cli, reterr) : MS_OK;
 }
 
-enum ms_code ms_cli_confirm(struct ms_cli *cli, struct ms_error *reterr, const char *fmt, ...)
-{
+enum ms_code ms_cli_confirm(struct ms_cli *cli, struct ms_error *reterr, const char *fmt, ...) {
     char answer[16] = "";
     if (cli->yes)
         return MS_OK;
     if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO))
-        return ms_fail(reterr, MS_USAGE, "this cannot be undone and there is nobody to ask: say --yes");
+        return ms_fail(reterr, MS_USAGE,
+                       "this cannot be undone and there is nobody to ask: say --yes");
     va_list ap;
     va_start(ap, fmt);
     vfprintf(stderr, fmt, ap);
@@ -336,16 +322,16 @@ enum ms_code ms_cli_confirm(struct ms_cli *cli, struct ms_error *reterr, const c
     return ms_fail(reterr, MS_CANCELLED, "not confirmed: nothing was changed");
 }
 
-void ms_cli_print_error(const struct ms_cli *cli, enum ms_code code, const struct ms_error *err)
-{
+void ms_cli_print_error(const struct ms_cli *cli, enum ms_code code, const struct ms_error *err) {
     const char *text = err->message[0] ? err->message : ms_code_text(code);
     if (!cli->json) {
         fprintf(stderr, "msasset: %s\n", text);
         return;
     }
-    bool again = code == MS_UNAVAILABLE || code == MS_TIMEOUT || code == MS_THROTTLED || code == MS_CONFLICT;
-    json_t *e = json_pack("{s:{s:s,s:s,s:b}}", "error", "code", ms_code_name(code), "message", text, "retryable",
-                          again);
+    bool again =
+        code == MS_UNAVAILABLE || code == MS_TIMEOUT || code == MS_THROTTLED || code == MS_CONFLICT;
+    json_t *e = json_pack("{s:{s:s,s:s,s:b}}", "error", "code", ms_code_name(code), "message", text,
+                          "retryable", again);
     if (e) {
         (void)json_dumpf(e, stderr, JSON_COMPACT | JSON_ENSURE_ASCII);
         fputc('\n', stderr);
@@ -353,8 +339,7 @@ void ms_cli_print_error(const struct ms_cli *cli, enum ms_code code, const struc
     }
 }
 
-enum ms_code ms_cli_each(struct ms_cli *cli, ms_cli_each_fn *fn, struct ms_error *reterr)
-{
+enum ms_code ms_cli_each(struct ms_cli *cli, ms_cli_each_fn *fn, struct ms_error *reterr) {
     json_t *results = json_array();
     enum ms_code last = MS_OK;
     int failed = 0;
@@ -382,10 +367,12 @@ enum ms_code ms_cli_each(struct ms_cli *cli, ms_cli_each_fn *fn, struct ms_error
     return cli->args_n == 1 ? last : MS_CLI_SOME_FAILED;
 }
 
-/* ---- main ----------------------------------------------------------------------------------------------------- */
+/* ---- main
+ * -----------------------------------------------------------------------------------------------------
+ */
 
-static enum ms_code run(struct ms_cli *cli, struct line *line, int argc, char **argv, struct ms_error *reterr)
-{
+static enum ms_code run(struct ms_cli *cli, struct line *line, int argc, char **argv,
+                        struct ms_error *reterr) {
     int words = 0;
     if (argc >= 1)
         cli->cmd = find_command(argc, argv, &words);
@@ -404,17 +391,15 @@ static enum ms_code run(struct ms_cli *cli, struct line *line, int argc, char **
     return code == MS_OK ? cli->cmd->run(cli, reterr) : code;
 }
 
-static int exit_status(enum ms_code code)
-{
+static int exit_status(enum ms_code code) {
     return code == MS_CLI_SOME_FAILED ? 1 : ms_code_exit(code);
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     struct ms_cli cli = {0};
     struct line line = {.cli = &cli};
     struct ms_error err = {0};
-    catch_signals();
+    ms_cli_catch_signals();
     ms_log_init_fd(&cli.log, STDERR_FILENO, MS_LOG_WARN, false);
     cli.args = calloc((size_t)argc + 1, sizeof *cli.args);
     enum ms_code code = cli.args ? ms_config_init(&cli.config, &err) : MS_NO_MEMORY;

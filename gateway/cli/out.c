@@ -7,8 +7,7 @@
 #include <unistd.h>
 #include <utf8proc.h>
 
-enum ms_code ms_out_json(json_t *value, struct ms_error *reterr)
-{
+enum ms_code ms_out_json(json_t *value, struct ms_error *reterr) {
     if (!value)
         return ms_fail(reterr, MS_NO_MEMORY, "no memory for the JSON output");
     int bad = json_dumpf(value, stdout, JSON_COMPACT | JSON_ENSURE_ASCII);
@@ -18,12 +17,13 @@ enum ms_code ms_out_json(json_t *value, struct ms_error *reterr)
     return MS_OK;
 }
 
-void ms_out_set(json_t *object, const char *member, json_t *value)
-{
+void ms_out_set(json_t *object, const char *member, json_t *value) {
     (void)json_object_set_new(object, member, value);
 }
 
-/* ---- tables --------------------------------------------------------------------------------------------------- */
+/* ---- tables
+ * ---------------------------------------------------------------------------------------------------
+ */
 
 #define COLUMNS_MAX 12
 
@@ -34,8 +34,7 @@ struct ms_table {
 };
 
 /* Cells of a terminal that a text takes: wide characters (CJK) take two. */
-static int width_of(const char *text)
-{
+static int width_of(const char *text) {
     int width = 0;
     utf8proc_int32_t c;
     const utf8proc_uint8_t *p = (const utf8proc_uint8_t *)text;
@@ -49,8 +48,7 @@ static int width_of(const char *text)
     return width;
 }
 
-void ms_table_row(struct ms_table *table, const char *const *cells)
-{
+void ms_table_row(struct ms_table *table, const char *const *cells) {
     if (table->rows == table->cap) {
         size_t cap = table->cap ? table->cap * 2 : 64;
         char **more = realloc(table->cells, cap * table->columns * sizeof *more);
@@ -66,8 +64,7 @@ void ms_table_row(struct ms_table *table, const char *const *cells)
     table->rows++;
 }
 
-struct ms_table *ms_table_new(const char *const *heads)
-{
+struct ms_table *ms_table_new(const char *const *heads) {
     struct ms_table *table = calloc(1, sizeof *table);
     MS_ASSERT(table != NULL);
     const char *plain[COLUMNS_MAX];
@@ -80,8 +77,7 @@ struct ms_table *ms_table_new(const char *const *heads)
     return table;
 }
 
-static void print_cell(FILE *to, const char *cell, int width, bool right, bool last)
-{
+static void print_cell(FILE *to, const char *cell, int width, bool right, bool last) {
     int pad = width - width_of(cell);
     if (right)
         fprintf(to, "%*s%s", pad, "", cell);
@@ -90,8 +86,7 @@ static void print_cell(FILE *to, const char *cell, int width, bool right, bool l
     fputs(last ? "\n" : "  ", to);
 }
 
-void ms_table_print(struct ms_table *table, FILE *to)
-{
+void ms_table_print(struct ms_table *table, FILE *to) {
     int width[COLUMNS_MAX] = {0};
     bool aligned = isatty(fileno(to));
     for (size_t i = 0; i < table->rows * table->columns; i++) {
@@ -110,18 +105,18 @@ void ms_table_print(struct ms_table *table, FILE *to)
     ms_table_drop(table);
 }
 
-void ms_table_drop(struct ms_table *table)
-{
+void ms_table_drop(struct ms_table *table) {
     for (size_t i = 0; i < table->rows * table->columns; i++)
         free(table->cells[i]);
     free(table->cells);
     free(table);
 }
 
-/* ---- texts ---------------------------------------------------------------------------------------------------- */
+/* ---- texts
+ * ----------------------------------------------------------------------------------------------------
+ */
 
-struct ms_out_text ms_out_size(uint64_t bytes)
-{
+struct ms_out_text ms_out_size(uint64_t bytes) {
     static const char *const unit[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
     struct ms_out_text t;
     unsigned u = 0;
@@ -134,12 +129,12 @@ struct ms_out_text ms_out_size(uint64_t bytes)
     if (u == 0)
         (void)snprintf(t.s, sizeof t.s, "%" PRIu64 " B", bytes);
     else
-        (void)snprintf(t.s, sizeof t.s, "%" PRIu64 ".%u %s", whole, (unsigned)(rest * 10 / 1024), unit[u]);
+        (void)snprintf(t.s, sizeof t.s, "%" PRIu64 ".%u %s", whole, (unsigned)(rest * 10 / 1024),
+                       unit[u]);
     return t;
 }
 
-struct ms_out_text ms_out_exact(uint64_t bytes)
-{
+struct ms_out_text ms_out_exact(uint64_t bytes) {
     struct ms_out_text t;
     char digits[24];
     int n = snprintf(digits, sizeof digits, "%" PRIu64, bytes);
@@ -153,8 +148,7 @@ struct ms_out_text ms_out_exact(uint64_t bytes)
     return t;
 }
 
-struct ms_out_text ms_out_time(struct ms_instant at)
-{
+struct ms_out_text ms_out_time(struct ms_instant at) {
     struct ms_out_text t = {"-"};
     if (ms_instant_is_none(at))
         return t;
@@ -163,8 +157,7 @@ struct ms_out_text ms_out_time(struct ms_instant at)
     return t;
 }
 
-json_t *ms_out_json_time(struct ms_instant at)
-{
+json_t *ms_out_json_time(struct ms_instant at) {
     char text[MS_RFC3339_MS_LEN + 1];
     if (ms_instant_is_none(at))
         return json_null();
@@ -172,13 +165,9 @@ json_t *ms_out_json_time(struct ms_instant at)
     return json_string(text);
 }
 
-json_t *ms_out_json_u64(uint64_t n)
-{
-    return json_integer((json_int_t)n);
-}
+json_t *ms_out_json_u64(uint64_t n) { return json_integer((json_int_t)n); }
 
-json_t *ms_out_asset_json(const struct ms_asset_info *info)
-{
+json_t *ms_out_asset_json(const struct ms_asset_info *info) {
     const struct ms_asset_record *a = &info->asset;
     char root[33];
     json_t *o = json_object();
@@ -191,9 +180,11 @@ json_t *ms_out_asset_json(const struct ms_asset_info *info)
     ms_out_set(o, "size_bytes", ms_out_json_u64(info->size));
     ms_root_format(info->version.root, root);
     ms_out_set(o, "root", info->version.hashed ? json_string(root) : json_null());
-    ms_out_set(o, "media_type", info->main.media_type[0] ? json_string(info->main.media_type) : json_null());
+    ms_out_set(o, "media_type",
+               info->main.media_type[0] ? json_string(info->main.media_type) : json_null());
     ms_out_set(o, "fail_type", a->fail ? json_string(ms_fail_name(a->fail)) : json_null());
-    ms_out_set(o, "block_reason_code", a->reason_code[0] ? json_string(a->reason_code) : json_null());
+    ms_out_set(o, "block_reason_code",
+               a->reason_code[0] ? json_string(a->reason_code) : json_null());
     ms_out_set(o, "reason", a->reason[0] ? json_string(a->reason) : json_null());
     ms_out_set(o, "tags", json_string(a->tags));
     ms_out_set(o, "create_time", ms_out_json_time(a->created));
@@ -202,8 +193,7 @@ json_t *ms_out_asset_json(const struct ms_asset_info *info)
     return o;
 }
 
-void ms_out_pair(const char *name, const char *fmt, ...)
-{
+void ms_out_pair(const char *name, const char *fmt, ...) {
     va_list ap;
     printf("%-14s ", name);
     va_start(ap, fmt);
@@ -212,21 +202,21 @@ void ms_out_pair(const char *name, const char *fmt, ...)
     putchar('\n');
 }
 
-/* ---- progress ------------------------------------------------------------------------------------------------- */
+/* ---- progress
+ * -------------------------------------------------------------------------------------------------
+ */
 
 #define REDRAW_NS (100 * 1000 * 1000)
 #define BAR 28
 
-void ms_progress_begin(struct ms_progress *p, const struct ms_cli *cli, const char *label)
-{
+void ms_progress_begin(struct ms_progress *p, const struct ms_cli *cli, const char *label) {
     enum { AUTO, ALWAYS, NEVER } how = ms_config_choice(&cli->config, MS_CONFIG_PROGRESS);
     int64_t now = ms_clock_mono_ns(ms_clock_system());
     *p = (struct ms_progress){.cli = cli, .label = label, .started_ns = now};
     p->on = !cli->quiet && (how == ALWAYS || (how == AUTO && isatty(STDERR_FILENO)));
 }
 
-static void draw(struct ms_progress *p, uint64_t done, uint64_t total, int64_t now)
-{
+static void draw(struct ms_progress *p, uint64_t done, uint64_t total, int64_t now) {
     char bar[BAR + 1];
     uint64_t full = total ? done * BAR / total : 0;
     for (unsigned i = 0; i < BAR; i++)
@@ -240,8 +230,7 @@ static void draw(struct ms_progress *p, uint64_t done, uint64_t total, int64_t n
     p->drawn = true;
 }
 
-bool ms_progress_update(void *progress, uint64_t done, uint64_t total)
-{
+bool ms_progress_update(void *progress, uint64_t done, uint64_t total) {
     struct ms_progress *p = progress;
     p->done = done;
     int64_t now = ms_clock_mono_ns(ms_clock_system());
@@ -252,8 +241,7 @@ bool ms_progress_update(void *progress, uint64_t done, uint64_t total)
     return !ms_cli_stopped();
 }
 
-bool ms_progress_count(void *progress, uint64_t done)
-{
+bool ms_progress_count(void *progress, uint64_t done) {
     struct ms_progress *p = progress;
     p->done = done;
     int64_t now = ms_clock_mono_ns(ms_clock_system());
@@ -265,8 +253,7 @@ bool ms_progress_count(void *progress, uint64_t done)
     return !ms_cli_stopped();
 }
 
-void ms_progress_end(struct ms_progress *p)
-{
+void ms_progress_end(struct ms_progress *p) {
     if (p->drawn)
         fputs("\r\033[K", stderr);
 }

@@ -1,7 +1,8 @@
-/* out.h — what commands print: data on stdout, talk on stderr; tables for people, JSON for programs.
+/* out.h — what commands print: data on stdout, talk on stderr; tables for people, JSON for
+ * programs.
  *
- * JSON keeps exact bytes as integers and instants as RFC 3339; its members are only ever added to. Table text is no
- * interface.
+ * JSON keeps exact bytes as integers and instants as RFC 3339; its members are only ever added to.
+ * Table text is no interface.
  */
 #ifndef MS_CLI_OUT_H
 #define MS_CLI_OUT_H
@@ -16,7 +17,8 @@ MS_NODISCARD enum ms_code ms_out_json(json_t *value, struct ms_error *reterr);
 void ms_out_set(json_t *object, const char *member, json_t *value);
 
 struct ms_table;
-/* heads: "NAME", ">SIZE" (right-aligned), ... NULL. Aligned on a terminal, tab-separated in a pipe. */
+/* heads: "NAME", ">SIZE" (right-aligned), ... NULL. Aligned on a terminal, tab-separated in a pipe.
+ */
 struct ms_table *ms_table_new(const char *const *heads);
 /* One cell a column; copied. */
 void ms_table_row(struct ms_table *table, const char *const *cells);
@@ -26,10 +28,10 @@ void ms_table_drop(struct ms_table *table);
 struct ms_out_text {
     char s[64];
 };
-struct ms_out_text ms_out_size(uint64_t bytes);             /* "1.5 GiB", "999 B" */
-struct ms_out_text ms_out_exact(uint64_t bytes);            /* "5 368 709 120" */
-struct ms_out_text ms_out_time(struct ms_instant t);        /* "2026-01-31 12:00:00Z", "-" for none */
-json_t *ms_out_json_time(struct ms_instant t);              /* RFC 3339 with milliseconds, null for none */
+struct ms_out_text ms_out_size(uint64_t bytes);      /* "1.5 GiB", "999 B" */
+struct ms_out_text ms_out_exact(uint64_t bytes);     /* "5 368 709 120" */
+struct ms_out_text ms_out_time(struct ms_instant t); /* "2026-01-31 12:00:00Z", "-" for none */
+json_t *ms_out_json_time(struct ms_instant t);       /* RFC 3339 with milliseconds, null for none */
 json_t *ms_out_json_u64(uint64_t n);
 
 json_t *ms_out_asset_json(const struct ms_asset_info *info);

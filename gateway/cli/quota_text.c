@@ -2,8 +2,7 @@
 
 #include <inttypes.h>
 
-json_t *ms_quota_json(const struct ms_quota_info *info)
-{
+json_t *ms_quota_json(const struct ms_quota_info *info) {
     const struct ms_usage_record *u = &info->usage;
     json_t *o = json_object();
     ms_out_set(o, "tenant_id", json_string(ms_id_text(info->tenant.id).s));
@@ -23,14 +22,12 @@ json_t *ms_quota_json(const struct ms_quota_info *info)
     return o;
 }
 
-static void line(const char *name, uint64_t bytes)
-{
+static void line(const char *name, uint64_t bytes) {
     struct ms_out_text exact = ms_out_exact(bytes), size = ms_out_size(bytes);
     ms_out_pair(name, "%19s bytes  %10s", exact.s, size.s);
 }
 
-void ms_quota_print(const struct ms_quota_info *info)
-{
+void ms_quota_print(const struct ms_quota_info *info) {
     const struct ms_usage_record *u = &info->usage;
     line("allowance", info->allowance);
     line("used", info->metered);

@@ -2,8 +2,7 @@
 
 #include <openssl/evp.h>
 
-static void sha256(struct ms_view v, uint8_t ret_hash[32])
-{
+static void sha256(struct ms_view v, uint8_t ret_hash[32]) {
     unsigned n = 0;
     int ok = EVP_Digest(v.p, v.n, ret_hash, &n, EVP_sha256(), NULL);
     MS_ASSERT(ok == 1);
@@ -12,8 +11,7 @@ static void sha256(struct ms_view v, uint8_t ret_hash[32])
 
 /* A tenant's chain begins with its first row: a missing head is seq 1 behind a hash of zeros. */
 static enum ms_code head_of(struct ms_txn *txn, struct ms_key key, struct ms_chain_record *ret_head,
-                            struct ms_error *reterr)
-{
+                            struct ms_error *reterr) {
     enum ms_code code = ms_row_get_chain(txn, key, ret_head, reterr);
     if (code != MS_NOT_FOUND)
         return code;
@@ -22,8 +20,7 @@ static enum ms_code head_of(struct ms_txn *txn, struct ms_key key, struct ms_cha
 }
 
 #define MS_CHAIN_DEFINE(log, letter)                                                               \
-    void ms_chain_hash_##log(const struct ms_##log##_record *row, uint8_t ret_hash[32])            \
-    {                                                                                              \
+    void ms_chain_hash_##log(const struct ms_##log##_record *row, uint8_t ret_hash[32]) {          \
         uint8_t bytes[2048];                                                                       \
         struct ms_writer w = ms_writer_on(bytes, sizeof bytes);                                    \
         ms_##log##_encode(row, &w);                                                                \
@@ -31,8 +28,7 @@ static enum ms_code head_of(struct ms_txn *txn, struct ms_key key, struct ms_cha
         sha256(ms_writer_view(&w), ret_hash);                                                      \
     }                                                                                              \
     enum ms_code ms_chain_##log(struct ms_txn *txn, struct ms_tenant_id tenant,                    \
-                                struct ms_##log##_record *row, struct ms_error *reterr)            \
-    {                                                                                              \
+                                struct ms_##log##_record *row, struct ms_error *reterr) {          \
         struct ms_key key = ms_key_chain(tenant, letter);                                          \
         struct ms_chain_record head;                                                               \
         enum ms_code code = head_of(txn, key, &head, reterr);                                      \

@@ -1,7 +1,7 @@
 /* chain.h — the two append-only logs of a tenant, each row bound to the one before it by SHA-256.
  *
- * A row holds the hash of its predecessor; the CHAIN row holds the next seq and the hash of the last row, so a
- * changed, missing or inserted row shows. hash = SHA-256 of the row as it is stored.
+ * A row holds the hash of its predecessor; the CHAIN row holds the next seq and the hash of the
+ * last row, so a changed, missing or inserted row shows. hash = SHA-256 of the row as it is stored.
  */
 #ifndef MS_SERVICE_CHAIN_H
 #define MS_SERVICE_CHAIN_H

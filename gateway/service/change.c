@@ -9,8 +9,7 @@
 #include <stdio.h>
 
 enum ms_code ms_change_begin(struct ms_txn *txn, struct ms_tenant_id tenant,
-                             struct ms_tenant_record *ret_tenant, struct ms_error *reterr)
-{
+                             struct ms_tenant_record *ret_tenant, struct ms_error *reterr) {
     enum ms_code code = ms_row_get_tenant(txn, ms_key_tenant(tenant), ret_tenant, reterr);
     if (code == MS_NOT_FOUND)
         return ms_fail(reterr, MS_NO_TENANT, "there is no tenant %s", ms_id_text(tenant.id).s);
@@ -20,18 +19,17 @@ enum ms_code ms_change_begin(struct ms_txn *txn, struct ms_tenant_id tenant,
     return MS_OK;
 }
 
-static struct ms_mask mask_of(const struct ms_tenant_record *tenant)
-{
+static struct ms_mask mask_of(const struct ms_tenant_record *tenant) {
     return (struct ms_mask){.holds = tenant->mask_holds,
                             .since = tenant->mask_since,
                             .lifted_at = tenant->mask_lifted,
                             .lifted_before = tenant->mask_lifted_before};
 }
 
-/* ---- bytes: counters and ledger move together ---------------------------------------------------------------- */
+/* ---- bytes: counters and ledger move together
+ * ---------------------------------------------------------------- */
 
-static uint64_t *counter_of(struct ms_usage_record *usage, enum ms_class class)
-{
+static uint64_t *counter_of(struct ms_usage_record *usage, enum ms_class class) {
     switch (class) {
     case MS_CLASS_STANDARD:
         return &usage->standard;
@@ -49,11 +47,11 @@ static uint64_t *counter_of(struct ms_usage_record *usage, enum ms_class class)
     return NULL;
 }
 
-/* Move the asset's bytes from one counter to another. A counter that would pass its range is drift: it is
- * reported, never clamped. */
-static enum ms_code move_counters(struct ms_usage_record *usage, const struct ms_asset_record *asset,
-                                  enum ms_class class, uint64_t bytes, struct ms_error *reterr)
-{
+/* Move the asset's bytes from one counter to another. A counter that would pass its range is drift:
+ * it is reported, never clamped. */
+static enum ms_code move_counters(struct ms_usage_record *usage,
+                                  const struct ms_asset_record *asset, enum ms_class class,
+                                  uint64_t bytes, struct ms_error *reterr) {
     uint64_t *before = counter_of(usage, asset->counted);
     if (ms_sub_u64(*before, asset->bytes, before))
         return ms_fail(reterr, MS_CORRUPT,
@@ -74,8 +72,7 @@ static enum ms_code move_counters(struct ms_usage_record *usage, const struct ms
 
 enum ms_code ms_change_bytes(struct ms_txn *txn, struct ms_tenant_id tenant,
                              struct ms_asset_record *asset, uint64_t bytes, enum ms_why why,
-                             struct ms_instant at, struct ms_error *reterr)
-{
+                             struct ms_instant at, struct ms_error *reterr) {
     enum ms_class class = ms_class_of(asset->origin, asset->type, asset->created, at);
     if (asset->bytes == bytes && asset->counted == class)
         return MS_OK;
@@ -92,29 +89,31 @@ enum ms_code ms_change_bytes(struct ms_txn *txn, struct ms_tenant_id tenant,
         .asset_created = asset->created,
         .class_before = asset->counted,
         .bytes_before = asset->bytes,
-        .class_after = (uint8_t)class,
+        .class_after = (uint8_t) class,
         .bytes_after = bytes,
     };
     MS_TRY(ms_chain_ledger(txn, tenant, &event, reterr));
     asset->bytes = bytes;
-    asset->counted = (uint8_t)class;
+    asset->counted = (uint8_t) class;
     return MS_OK;
 }
 
-/* ---- life: record, audit row, due row, bin counters, feed ----------------------------------------------------- */
+/* ---- life: record, audit row, due row, bin counters, feed
+ * ----------------------------------------------------- */
 
-/* The asset's one row in DUE follows its record. The row is keyed by the deadline without the tenant's mask: a mask
- * is O(1) and touches no asset, so the sweep moves rows whose deadline a mask has put off. */
+/* The asset's one row in DUE follows its record. The row is keyed by the deadline without the
+ * tenant's mask: a mask is O(1) and touches no asset, so the sweep moves rows whose deadline a mask
+ * has put off. */
 static enum ms_code move_due(struct ms_txn *txn, struct ms_tenant_id tenant,
-                             struct ms_asset_record *asset, struct ms_error *reterr)
-{
+                             struct ms_asset_record *asset, struct ms_error *reterr) {
     struct ms_life life = ms_asset_life(asset);
     struct ms_lc_due due = ms_lc_due(&life, (struct ms_mask){0}, (struct ms_instant){0});
     struct ms_instant at = due.kind == MS_DUE_NONE ? (struct ms_instant){0} : due.at;
     if (asset->due_kind == due.kind && asset->due_at.ms == at.ms)
         return MS_OK;
     if (asset->due_kind != MS_DUE_NONE)
-        MS_TRY(ms_row_del(txn, ms_key_due(tenant, asset->due_at, asset->due_kind, asset->id), reterr));
+        MS_TRY(
+            ms_row_del(txn, ms_key_due(tenant, asset->due_at, asset->due_kind, asset->id), reterr));
     asset->due_kind = (uint8_t)due.kind;
     asset->due_at = at;
     if (due.kind == MS_DUE_NONE)
@@ -126,8 +125,7 @@ static enum ms_code move_due(struct ms_txn *txn, struct ms_tenant_id tenant,
 static enum ms_code audit(struct ms_txn *txn, struct ms_tenant_id tenant, const char *who,
                           const struct ms_asset_record *asset, uint8_t event, enum ms_state from,
                           enum ms_state to, struct ms_instant at, const char *why,
-                          struct ms_error *reterr)
-{
+                          struct ms_error *reterr) {
     struct ms_audit_record row = {
         .at = at, .asset = asset->id, .event = event, .from = (uint8_t)from, .to = (uint8_t)to};
     (void)snprintf(row.who, sizeof row.who, "%s", who);
@@ -137,8 +135,7 @@ static enum ms_code audit(struct ms_txn *txn, struct ms_tenant_id tenant, const 
 
 static enum ms_code count_binned(struct ms_txn *txn, struct ms_tenant_id tenant,
                                  const struct ms_asset_record *asset, bool binned,
-                                 struct ms_error *reterr)
-{
+                                 struct ms_error *reterr) {
     struct ms_usage_record usage;
     MS_TRY(ms_row_get_usage(txn, ms_key_usage(tenant), &usage, reterr));
     if (binned) {
@@ -157,8 +154,7 @@ static enum ms_code count_binned(struct ms_txn *txn, struct ms_tenant_id tenant,
 enum ms_code ms_change_life(struct ms_txn *txn, struct ms_tenant_id tenant, const char *who,
                             struct ms_asset_record *asset, const struct ms_life *next,
                             enum ms_event event, struct ms_instant at, const char *why,
-                            struct ms_error *reterr)
-{
+                            struct ms_error *reterr) {
     struct ms_tenant_record owner;
     MS_TRY(ms_row_get_tenant(txn, ms_key_tenant(tenant), &owner, reterr));
     struct ms_life before = ms_asset_life(asset);
@@ -169,7 +165,8 @@ enum ms_code ms_change_life(struct ms_txn *txn, struct ms_tenant_id tenant, cons
     ms_asset_set_life(asset, next);
     asset->updated = ms_txn_instant(txn);
     MS_TRY(move_due(txn, tenant, asset, reterr));
-    MS_TRY(ms_row_put_asset(txn, ms_key_asset(tenant, (struct ms_asset_id){asset->id}), asset, reterr));
+    MS_TRY(ms_row_put_asset(txn, ms_key_asset(tenant, (struct ms_asset_id){asset->id}), asset,
+                            reterr));
     MS_TRY(audit(txn, tenant, who, asset, (uint8_t)event, from, to, at, why, reterr));
     if (asset->ino == 0)
         return MS_OK;
@@ -180,8 +177,7 @@ enum ms_code ms_change_life(struct ms_txn *txn, struct ms_tenant_id tenant, cons
 }
 
 enum ms_code ms_change_new_asset(struct ms_txn *txn, struct ms_tenant_id tenant, const char *who,
-                                 struct ms_asset_record *asset, struct ms_error *reterr)
-{
+                                 struct ms_asset_record *asset, struct ms_error *reterr) {
     MS_ASSERT(asset->bytes == 0);
     struct ms_usage_record usage;
     MS_TRY(ms_row_get_usage(txn, ms_key_usage(tenant), &usage, reterr));
@@ -198,7 +194,9 @@ enum ms_code ms_change_new_asset(struct ms_txn *txn, struct ms_tenant_id tenant,
                  (enum ms_state)asset->rest, at, "", reterr);
 }
 
-/* ---- overdue -------------------------------------------------------------------------------------------------- */
+/* ---- overdue
+ * --------------------------------------------------------------------------------------------------
+ */
 
 struct overdue {
     struct ms_txn *txn;
@@ -210,8 +208,7 @@ struct overdue {
 };
 
 static enum ms_code apply_due(struct overdue *o, const struct ms_lc_verdict *step,
-                              enum ms_due_kind kind)
-{
+                              enum ms_due_kind kind) {
     struct ms_tenant_id tenant = {o->tenant->id};
     const char *why = kind == MS_DUE_UPLOAD ? "no confirmed MAIN within 24 h" : ms_due_name(kind);
     if (step->effects & MS_EFFECT_PURGE) {
@@ -225,13 +222,12 @@ static enum ms_code apply_due(struct overdue *o, const struct ms_lc_verdict *ste
     }
     if (step->effects & MS_EFFECT_BIN)
         MS_TRY(ms_change_bin(o->txn, tenant, "msasset", o->asset, step->at, NULL, o->reterr));
-    return ms_change_life(o->txn, tenant, "msasset", o->asset, &step->next, MS_EVENT_EXPIRE, step->at,
-                          why, o->reterr);
+    return ms_change_life(o->txn, tenant, "msasset", o->asset, &step->next, MS_EVENT_EXPIRE,
+                          step->at, why, o->reterr);
 }
 
 static void each_due(void *priv, const struct ms_life *before, const struct ms_lc_verdict *step,
-                     enum ms_due_kind kind)
-{
+                     enum ms_due_kind kind) {
     (void)before;
     struct overdue *o = priv;
     if (o->code == MS_OK && !o->purged)
@@ -240,8 +236,7 @@ static void each_due(void *priv, const struct ms_life *before, const struct ms_l
 
 enum ms_code ms_change_overdue(struct ms_txn *txn, const struct ms_tenant_record *tenant,
                                struct ms_asset_record *asset, struct ms_instant now,
-                               struct ms_error *reterr)
-{
+                               struct ms_error *reterr) {
     struct ms_life life = ms_asset_life(asset);
     struct ms_lc_facts facts = {.mask = mask_of(tenant),
                                 .now = now,
@@ -252,11 +247,13 @@ enum ms_code ms_change_overdue(struct ms_txn *txn, const struct ms_tenant_record
     return o.code;
 }
 
-/* ---- purge ---------------------------------------------------------------------------------------------------- */
+/* ---- purge
+ * ----------------------------------------------------------------------------------------------------
+ */
 
 /* Delete every row below a prefix. */
-static enum ms_code delete_below(struct ms_txn *txn, struct ms_key prefix, struct ms_error *reterr)
-{
+static enum ms_code delete_below(struct ms_txn *txn, struct ms_key prefix,
+                                 struct ms_error *reterr) {
     struct ms_scan scan;
     struct ms_view key, value;
     ms_scan_prefix(&scan, txn, ms_key_view(&prefix));
@@ -274,8 +271,7 @@ static enum ms_code delete_below(struct ms_txn *txn, struct ms_key prefix, struc
 
 /* One name of a file goes; its folder's times follow. */
 static enum ms_code remove_name(struct ms_txn *txn, struct ms_tenant_id tenant, uint64_t ino,
-                                uint64_t parent, uint64_t seq, struct ms_error *reterr)
-{
+                                uint64_t parent, uint64_t seq, struct ms_error *reterr) {
     struct ms_entry_record entry;
     MS_TRY(ms_row_get_entry(txn, ms_key_entry(tenant, parent, seq), &entry, reterr));
     struct ms_name_record name;
@@ -295,8 +291,7 @@ static enum ms_code remove_name(struct ms_txn *txn, struct ms_tenant_id tenant, 
 }
 
 enum ms_code ms_change_remove_names(struct ms_txn *txn, struct ms_tenant_id tenant, uint64_t ino,
-                                    struct ms_error *reterr)
-{
+                                    struct ms_error *reterr) {
     struct ms_scan scan;
     struct ms_key prefix = ms_key_links_of(tenant, ino);
     ms_scan_prefix(&scan, txn, ms_key_view(&prefix));
@@ -315,8 +310,7 @@ enum ms_code ms_change_remove_names(struct ms_txn *txn, struct ms_tenant_id tena
 }
 
 enum ms_code ms_change_inode_new(struct ms_txn *txn, struct ms_tenant_id tenant,
-                                 const struct ms_inode_record *inode, struct ms_error *reterr)
-{
+                                 const struct ms_inode_record *inode, struct ms_error *reterr) {
     struct ms_usage_record usage;
     MS_TRY(ms_row_get_usage(txn, ms_key_usage(tenant), &usage, reterr));
     usage.inodes++;
@@ -325,12 +319,12 @@ enum ms_code ms_change_inode_new(struct ms_txn *txn, struct ms_tenant_id tenant,
 }
 
 enum ms_code ms_change_inode_drop(struct ms_txn *txn, struct ms_tenant_id tenant, uint64_t ino,
-                                  struct ms_error *reterr)
-{
+                                  struct ms_error *reterr) {
     struct ms_usage_record usage;
     MS_TRY(ms_row_get_usage(txn, ms_key_usage(tenant), &usage, reterr));
     if (usage.inodes == 0)
-        return ms_fail(reterr, MS_CORRUPT, "the inode counter would fall below zero: run msasset fsck");
+        return ms_fail(reterr, MS_CORRUPT,
+                       "the inode counter would fall below zero: run msasset fsck");
     usage.inodes--;
     MS_TRY(ms_row_put_usage(txn, ms_key_usage(tenant), &usage, reterr));
     MS_TRY(delete_below(txn, ms_key_xattrs_of(tenant, ino), reterr));
@@ -344,8 +338,7 @@ enum ms_code ms_change_inode_drop(struct ms_txn *txn, struct ms_tenant_id tenant
 /* Every file of the asset loses its version; drop_rows takes the file rows too. */
 static enum ms_code drop_files(struct ms_txn *txn, struct ms_tenant_id tenant,
                                const struct ms_asset_record *asset, bool drop_rows,
-                               struct ms_error *reterr)
-{
+                               struct ms_error *reterr) {
     struct ms_asset_id id = {asset->id};
     struct ms_scan scan;
     struct ms_key prefix = ms_key_files_of(tenant, id);
@@ -374,21 +367,20 @@ static enum ms_code drop_files(struct ms_txn *txn, struct ms_tenant_id tenant,
 
 enum ms_code ms_change_free(struct ms_txn *txn, struct ms_tenant_id tenant,
                             struct ms_asset_record *asset, enum ms_why why, struct ms_instant at,
-                            struct ms_error *reterr)
-{
+                            struct ms_error *reterr) {
     MS_TRY(drop_files(txn, tenant, asset, false, reterr));
     return ms_change_bytes(txn, tenant, asset, 0, why, at, reterr);
 }
 
 static enum ms_code drop_bin_entry(struct ms_txn *txn, struct ms_tenant_id tenant,
-                                   struct ms_asset_id id, struct ms_error *reterr)
-{
+                                   struct ms_asset_id id, struct ms_error *reterr) {
     struct ms_bin_id bin;
     enum ms_code code = ms_row_get_id(txn, ms_key_binasset(tenant, id), &bin.id, NULL);
     if (code == MS_NOT_FOUND)
         return MS_OK;
     if (code != MS_OK)
-        return ms_fail(reterr, code, "the bin entry of asset %s cannot be read", ms_id_text(id.id).s);
+        return ms_fail(reterr, code, "the bin entry of asset %s cannot be read",
+                       ms_id_text(id.id).s);
     struct ms_bin_record row;
     MS_TRY(ms_row_get_bin(txn, ms_key_bin(tenant, bin), &row, reterr));
     MS_TRY(ms_row_del(txn, ms_key_bin(tenant, bin), reterr));
@@ -397,15 +389,13 @@ static enum ms_code drop_bin_entry(struct ms_txn *txn, struct ms_tenant_id tenan
 }
 
 enum ms_code ms_change_unbin(struct ms_txn *txn, struct ms_tenant_id tenant,
-                             const struct ms_asset_record *asset, struct ms_error *reterr)
-{
+                             const struct ms_asset_record *asset, struct ms_error *reterr) {
     return drop_bin_entry(txn, tenant, (struct ms_asset_id){asset->id}, reterr);
 }
 
 enum ms_code ms_change_bin(struct ms_txn *txn, struct ms_tenant_id tenant, const char *who,
                            struct ms_asset_record *asset, struct ms_instant at,
-                           const struct ms_bin_place *place, struct ms_error *reterr)
-{
+                           const struct ms_bin_place *place, struct ms_error *reterr) {
     struct ms_bin_record bin = {
         .id = {{0}}, .asset = asset->id, .ino = asset->ino, .at = at, .bytes = asset->bytes};
     ms_txn_random(txn, bin.id.b, MS_ID_BYTES);
@@ -429,8 +419,7 @@ enum ms_code ms_change_bin(struct ms_txn *txn, struct ms_tenant_id tenant, const
 
 enum ms_code ms_change_first_place(struct ms_txn *txn, struct ms_tenant_id tenant, uint64_t ino,
                                    uint64_t *ret_parent, char ret_name[MS_NAME_BYTES_MAX + 1],
-                                   struct ms_error *reterr)
-{
+                                   struct ms_error *reterr) {
     struct ms_scan scan;
     struct ms_key prefix = ms_key_links_of(tenant, ino);
     ms_scan_prefix(&scan, txn, ms_key_view(&prefix));
@@ -452,20 +441,19 @@ enum ms_code ms_change_first_place(struct ms_txn *txn, struct ms_tenant_id tenan
 }
 
 static enum ms_code uncount_asset(struct ms_txn *txn, struct ms_tenant_id tenant,
-                                  struct ms_error *reterr)
-{
+                                  struct ms_error *reterr) {
     struct ms_usage_record usage;
     MS_TRY(ms_row_get_usage(txn, ms_key_usage(tenant), &usage, reterr));
     if (usage.assets == 0)
-        return ms_fail(reterr, MS_CORRUPT, "the asset counter would fall below zero: run msasset fsck");
+        return ms_fail(reterr, MS_CORRUPT,
+                       "the asset counter would fall below zero: run msasset fsck");
     usage.assets--;
     return ms_row_put_usage(txn, ms_key_usage(tenant), &usage, reterr);
 }
 
 enum ms_code ms_change_purge(struct ms_txn *txn, struct ms_tenant_id tenant, const char *who,
                              struct ms_asset_record *asset, enum ms_event event,
-                             struct ms_instant at, const char *why, struct ms_error *reterr)
-{
+                             struct ms_instant at, const char *why, struct ms_error *reterr) {
     struct ms_asset_id id = {asset->id};
     MS_TRY(drop_files(txn, tenant, asset, true, reterr));
     MS_TRY(ms_change_bytes(txn, tenant, asset, 0, MS_WHY_DELETE, at, reterr));
@@ -483,11 +471,11 @@ enum ms_code ms_change_purge(struct ms_txn *txn, struct ms_tenant_id tenant, con
     return ms_row_del(txn, ms_key_asset(tenant, id), reterr);
 }
 
-/* ---- references of objects ------------------------------------------------------------------------------------ */
+/* ---- references of objects
+ * ------------------------------------------------------------------------------------ */
 
 enum ms_code ms_change_object_take(struct ms_txn *txn, struct ms_object_id object,
-                                   struct ms_error *reterr)
-{
+                                   struct ms_error *reterr) {
     struct ms_object_record row;
     MS_TRY(ms_row_get_object(txn, ms_key_object(object), &row, reterr));
     if (row.refs == UINT32_MAX)
@@ -497,8 +485,7 @@ enum ms_code ms_change_object_take(struct ms_txn *txn, struct ms_object_id objec
 }
 
 enum ms_code ms_change_object_release(struct ms_txn *txn, struct ms_object_id object,
-                                      struct ms_error *reterr)
-{
+                                      struct ms_error *reterr) {
     struct ms_object_record row;
     MS_TRY(ms_row_get_object(txn, ms_key_object(object), &row, reterr));
     if (row.refs == 0)
@@ -513,8 +500,7 @@ enum ms_code ms_change_object_release(struct ms_txn *txn, struct ms_object_id ob
 }
 
 enum ms_code ms_change_version_drop(struct ms_txn *txn, struct ms_tenant_id tenant,
-                                    struct ms_version_id version, struct ms_error *reterr)
-{
+                                    struct ms_version_id version, struct ms_error *reterr) {
     struct ms_version_record row;
     MS_TRY(ms_row_get_version(txn, ms_key_version(tenant, version), &row, reterr));
     MS_TRY(ms_row_del(txn, ms_key_version(tenant, version), reterr));
@@ -522,12 +508,13 @@ enum ms_code ms_change_version_drop(struct ms_txn *txn, struct ms_tenant_id tena
     return ms_object_id_is_none(object) ? MS_OK : ms_change_object_release(txn, object, reterr);
 }
 
-/* ---- quota ---------------------------------------------------------------------------------------------------- */
+/* ---- quota
+ * ----------------------------------------------------------------------------------------------------
+ */
 
 enum ms_code ms_change_reserve(struct ms_txn *txn, struct ms_tenant_id tenant,
                                struct ms_instance_id instance, uint64_t ino, uint64_t want,
-                               uint64_t at_least, uint64_t *ret_granted, struct ms_error *reterr)
-{
+                               uint64_t at_least, uint64_t *ret_granted, struct ms_error *reterr) {
     struct ms_tenant_record owner;
     struct ms_usage_record usage;
     MS_TRY(ms_row_get_tenant(txn, ms_key_tenant(tenant), &owner, reterr));
@@ -555,8 +542,7 @@ enum ms_code ms_change_reserve(struct ms_txn *txn, struct ms_tenant_id tenant,
 
 enum ms_code ms_change_unreserve(struct ms_txn *txn, struct ms_tenant_id tenant,
                                  struct ms_instance_id instance, uint64_t ino, uint64_t keep_bytes,
-                                 struct ms_error *reterr)
-{
+                                 struct ms_error *reterr) {
     struct ms_lease_record lease;
     struct ms_key key = ms_key_lease(tenant, ino, instance);
     enum ms_code code = ms_row_get_lease(txn, key, &lease, NULL);
@@ -570,15 +556,15 @@ enum ms_code ms_change_unreserve(struct ms_txn *txn, struct ms_tenant_id tenant,
     MS_TRY(ms_row_get_usage(txn, ms_key_usage(tenant), &usage, reterr));
     uint64_t back = lease.bytes - keep_bytes;
     if (usage.reserved < back)
-        return ms_fail(reterr, MS_CORRUPT, "reserved bytes would fall below zero: run msasset fsck");
+        return ms_fail(reterr, MS_CORRUPT,
+                       "reserved bytes would fall below zero: run msasset fsck");
     usage.reserved -= back;
     lease.bytes = keep_bytes;
     MS_TRY(ms_row_put_usage(txn, ms_key_usage(tenant), &usage, reterr));
     return keep_bytes ? ms_row_put_lease(txn, key, &lease, reterr) : ms_row_del(txn, key, reterr);
 }
 
-uint64_t ms_usage_left(const struct ms_tenant_record *tenant, const struct ms_usage_record *usage)
-{
+uint64_t ms_usage_left(const struct ms_tenant_record *tenant, const struct ms_usage_record *usage) {
     uint64_t allowance, used;
     if (ms_add_u64(tenant->free_bytes, usage->extra_allowance, &allowance))
         allowance = UINT64_MAX;
@@ -588,11 +574,12 @@ uint64_t ms_usage_left(const struct ms_tenant_record *tenant, const struct ms_us
     return used >= allowance ? 0 : allowance - used;
 }
 
-/* ---- feed ----------------------------------------------------------------------------------------------------- */
+/* ---- feed
+ * -----------------------------------------------------------------------------------------------------
+ */
 
 enum ms_code ms_change_feed(struct ms_txn *txn, const struct ms_feed_row *row,
-                            struct ms_error *reterr)
-{
+                            struct ms_error *reterr) {
     uint8_t bytes[32 + MS_NAME_BYTES_MAX];
     struct ms_writer w = ms_writer_on(bytes, sizeof bytes);
     ms_write_u8(&w, row->kind);
@@ -604,8 +591,7 @@ enum ms_code ms_change_feed(struct ms_txn *txn, const struct ms_feed_row *row,
 }
 
 enum ms_code ms_feed_decode(struct ms_view change, struct ms_feed_row *ret_row,
-                            struct ms_error *reterr)
-{
+                            struct ms_error *reterr) {
     struct ms_reader r = ms_reader_on(change);
     struct ms_feed_row row;
     row.kind = ms_read_u8(&r);

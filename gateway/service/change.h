@@ -1,8 +1,10 @@
-/* change.h — the few steps of which every write operation is made, each keeping its invariant inside one transaction.
+/* change.h — the few steps of which every write operation is made, each keeping its invariant
+ * inside one transaction.
  *
- * I4 usage equals the fold of the ledger; I5 every non-final asset with a deadline has exactly one due row; every
- * change of state is one audit row; an object's refs equal the versions that name it. No other file touches
- * counters, chains, due rows or refs. Called inside write operations only.
+ * I4 usage equals the fold of the ledger; I5 every non-final asset with a deadline has exactly one
+ * due row; every change of state is one audit row; an object's refs equal the versions that name
+ * it. No other file touches counters, chains, due rows or refs. Called inside write operations
+ * only.
  */
 #ifndef MS_SERVICE_CHANGE_H
 #define MS_SERVICE_CHANGE_H
@@ -14,84 +16,108 @@
 
 /* Load the tenant and raise the commit instant above its last closed day. Errors: MS_NO_TENANT. */
 MS_NODISCARD enum ms_code ms_change_begin(struct ms_txn *txn, struct ms_tenant_id tenant,
-                                          struct ms_tenant_record *ret_tenant, struct ms_error *reterr);
+                                          struct ms_tenant_record *ret_tenant,
+                                          struct ms_error *reterr);
 
-/* The asset's committed bytes are now `bytes`: ledger event, counters, the asset's own figure. at: the event's
- * instant (commit instant, or the due instant of what time brought about). The record is changed, not stored. */
+/* The asset's committed bytes are now `bytes`: ledger event, counters, the asset's own figure. at:
+ * the event's instant (commit instant, or the due instant of what time brought about). The record
+ * is changed, not stored. */
 #define MS_AUDIT_CREATED 255 /* audit event of a new asset; from is MS_STATE_COUNT */
-enum ms_why { MS_WHY_SEAL, MS_WHY_DELETE, MS_WHY_FAIL, MS_WHY_FILE, MS_WHY_TRANSFER_IN, MS_WHY_TRANSFER_OUT };
+enum ms_why {
+    MS_WHY_SEAL,
+    MS_WHY_DELETE,
+    MS_WHY_FAIL,
+    MS_WHY_FILE,
+    MS_WHY_TRANSFER_IN,
+    MS_WHY_TRANSFER_OUT
+};
 MS_NODISCARD enum ms_code ms_change_bytes(struct ms_txn *txn, struct ms_tenant_id tenant,
-                                          struct ms_asset_record *asset, uint64_t bytes, enum ms_why why,
-                                          struct ms_instant at, struct ms_error *reterr);
+                                          struct ms_asset_record *asset, uint64_t bytes,
+                                          enum ms_why why, struct ms_instant at,
+                                          struct ms_error *reterr);
 
-/* Replace the asset's life by next: audit row (from and to are shown states), due row, binned counters, feed row.
- * The record is changed and stored. event says what happened, why may be "". */
+/* Replace the asset's life by next: audit row (from and to are shown states), due row, binned
+ * counters, feed row. The record is changed and stored. event says what happened, why may be "". */
 MS_NODISCARD enum ms_code ms_change_life(struct ms_txn *txn, struct ms_tenant_id tenant,
                                          const char *who, struct ms_asset_record *asset,
                                          const struct ms_life *next, enum ms_event event,
-                                         struct ms_instant at, const char *why, struct ms_error *reterr);
+                                         struct ms_instant at, const char *why,
+                                         struct ms_error *reterr);
 /* A new asset: stored, counted, owned, audited, its due row set. */
 MS_NODISCARD enum ms_code ms_change_new_asset(struct ms_txn *txn, struct ms_tenant_id tenant,
                                               const char *who, struct ms_asset_record *asset,
                                               struct ms_error *reterr);
-/* Apply what is overdue for one asset at `now`, dated with the due instants; the record is what remains (rest may be
- * DELETED: then every row of it but audit and ledger is gone). Each write use case calls this first. */
-MS_NODISCARD enum ms_code ms_change_overdue(struct ms_txn *txn, const struct ms_tenant_record *tenant,
+/* Apply what is overdue for one asset at `now`, dated with the due instants; the record is what
+ * remains (rest may be DELETED: then every row of it but audit and ledger is gone). Each write use
+ * case calls this first. */
+MS_NODISCARD enum ms_code ms_change_overdue(struct ms_txn *txn,
+                                            const struct ms_tenant_record *tenant,
                                             struct ms_asset_record *asset, struct ms_instant now,
                                             struct ms_error *reterr);
-/* Remove an asset for good: bytes, names, inode, bin entry, files, versions, xattrs; objects get tombstones. */
-MS_NODISCARD enum ms_code ms_change_purge(struct ms_txn *txn, struct ms_tenant_id tenant, const char *who,
-                                          struct ms_asset_record *asset, enum ms_event event,
-                                          struct ms_instant at, const char *why, struct ms_error *reterr);
+/* Remove an asset for good: bytes, names, inode, bin entry, files, versions, xattrs; objects get
+ * tombstones. */
+MS_NODISCARD enum ms_code ms_change_purge(struct ms_txn *txn, struct ms_tenant_id tenant,
+                                          const char *who, struct ms_asset_record *asset,
+                                          enum ms_event event, struct ms_instant at,
+                                          const char *why, struct ms_error *reterr);
 
 /* Its committed bytes go (failed by time-out or mismatch); the file rows stay as FAILED. */
 MS_NODISCARD enum ms_code ms_change_free(struct ms_txn *txn, struct ms_tenant_id tenant,
                                          struct ms_asset_record *asset, enum ms_why why,
                                          struct ms_instant at, struct ms_error *reterr);
 
-/* ---- names and the bin ----------------------------------------------------------------------------------------- */
+/* ---- names and the bin
+ * ----------------------------------------------------------------------------------------- */
 
 struct ms_bin_place {
     uint64_t parent;
     const char *name; /* spelling */
 };
-/* Enter the asset in the bin. place NULL: where its first name is now, and all its names go. With a place the
- * caller has taken the names away already (unlink, rename over it). The life is the caller's: ms_change_life. */
-MS_NODISCARD enum ms_code ms_change_bin(struct ms_txn *txn, struct ms_tenant_id tenant, const char *who,
-                                        struct ms_asset_record *asset, struct ms_instant at,
-                                        const struct ms_bin_place *place, struct ms_error *reterr);
+/* Enter the asset in the bin. place NULL: where its first name is now, and all its names go. With a
+ * place the caller has taken the names away already (unlink, rename over it). The life is the
+ * caller's: ms_change_life. */
+MS_NODISCARD enum ms_code ms_change_bin(struct ms_txn *txn, struct ms_tenant_id tenant,
+                                        const char *who, struct ms_asset_record *asset,
+                                        struct ms_instant at, const struct ms_bin_place *place,
+                                        struct ms_error *reterr);
 /* Its bin rows go; the caller gives it a name again. */
 MS_NODISCARD enum ms_code ms_change_unbin(struct ms_txn *txn, struct ms_tenant_id tenant,
-                                          const struct ms_asset_record *asset, struct ms_error *reterr);
+                                          const struct ms_asset_record *asset,
+                                          struct ms_error *reterr);
 /* The oldest name of a file. Errors: MS_NOT_FOUND it has none. */
-MS_NODISCARD enum ms_code ms_change_first_place(struct ms_txn *txn, struct ms_tenant_id tenant, uint64_t ino,
-                                                uint64_t *ret_parent,
+MS_NODISCARD enum ms_code ms_change_first_place(struct ms_txn *txn, struct ms_tenant_id tenant,
+                                                uint64_t ino, uint64_t *ret_parent,
                                                 char ret_name[MS_NAME_BYTES_MAX + 1],
                                                 struct ms_error *reterr);
-/* Every name of a file that is no folder goes, its folders' times and the feed follow. nlink is the caller's. */
+/* Every name of a file that is no folder goes, its folders' times and the feed follow. nlink is the
+ * caller's. */
 MS_NODISCARD enum ms_code ms_change_remove_names(struct ms_txn *txn, struct ms_tenant_id tenant,
                                                  uint64_t ino, struct ms_error *reterr);
 /* A new inode: stored and counted. */
 MS_NODISCARD enum ms_code ms_change_inode_new(struct ms_txn *txn, struct ms_tenant_id tenant,
-                                              const struct ms_inode_record *inode, struct ms_error *reterr);
+                                              const struct ms_inode_record *inode,
+                                              struct ms_error *reterr);
 /* The inode's own rows go: record, xattrs, link target, orphan mark; usage.inodes counts down. */
 MS_NODISCARD enum ms_code ms_change_inode_drop(struct ms_txn *txn, struct ms_tenant_id tenant,
                                                uint64_t ino, struct ms_error *reterr);
 
-/* References of objects. release: at 0 the object row becomes a tombstone; hashes go with the tombstone. */
+/* References of objects. release: at 0 the object row becomes a tombstone; hashes go with the
+ * tombstone. */
 MS_NODISCARD enum ms_code ms_change_object_take(struct ms_txn *txn, struct ms_object_id object,
                                                 struct ms_error *reterr);
 MS_NODISCARD enum ms_code ms_change_object_release(struct ms_txn *txn, struct ms_object_id object,
                                                    struct ms_error *reterr);
 /* A version goes: row deleted, its object released. */
 MS_NODISCARD enum ms_code ms_change_version_drop(struct ms_txn *txn, struct ms_tenant_id tenant,
-                                                 struct ms_version_id version, struct ms_error *reterr);
+                                                 struct ms_version_id version,
+                                                 struct ms_error *reterr);
 
-/* Quota. Reserve up to want bytes for (instance, ino): grants what fits, *ret_granted may be less, even 0; growth
- * of the lease row and of usage.reserved in one step. at_least: below this much nothing is granted. */
+/* Quota. Reserve up to want bytes for (instance, ino): grants what fits, *ret_granted may be less,
+ * even 0; growth of the lease row and of usage.reserved in one step. at_least: below this much
+ * nothing is granted. */
 MS_NODISCARD enum ms_code ms_change_reserve(struct ms_txn *txn, struct ms_tenant_id tenant,
-                                            struct ms_instance_id instance, uint64_t ino, uint64_t want,
-                                            uint64_t at_least, uint64_t *ret_granted,
+                                            struct ms_instance_id instance, uint64_t ino,
+                                            uint64_t want, uint64_t at_least, uint64_t *ret_granted,
                                             struct ms_error *reterr);
 /* Give back what is above keep_bytes; 0: the lease row goes. */
 MS_NODISCARD enum ms_code ms_change_unreserve(struct ms_txn *txn, struct ms_tenant_id tenant,
@@ -101,19 +127,20 @@ MS_NODISCARD enum ms_code ms_change_unreserve(struct ms_txn *txn, struct ms_tena
 /* What a tenant may still reserve: allowance - metered - reserved, never below 0. */
 uint64_t ms_usage_left(const struct ms_tenant_record *tenant, const struct ms_usage_record *usage);
 
-/* ---- feed rows: what other processes must forget -------------------------------------------------------------- */
+/* ---- feed rows: what other processes must forget
+ * -------------------------------------------------------------- */
 enum ms_feed_kind {
-    MS_FEED_INODE = 1,  /* attributes of ino changed */
-    MS_FEED_CONTENT,    /* ino has a new version: a fresh generation */
-    MS_FEED_ENTRY,      /* (parent, name) now names something else or nothing */
-    MS_FEED_TENANT,     /* mask or settings changed: everything of it */
-    MS_FEED_FREEZE,     /* ino may no longer be read: cut warm handles and mappings */
-    MS_FEED_RECALL,     /* quota is short: give back unused leases of this tenant */
+    MS_FEED_INODE = 1, /* attributes of ino changed */
+    MS_FEED_CONTENT,   /* ino has a new version: a fresh generation */
+    MS_FEED_ENTRY,     /* (parent, name) now names something else or nothing */
+    MS_FEED_TENANT,    /* mask or settings changed: everything of it */
+    MS_FEED_FREEZE,    /* ino may no longer be read: cut warm handles and mappings */
+    MS_FEED_RECALL,    /* quota is short: give back unused leases of this tenant */
 };
 struct ms_feed_row {
     uint8_t kind;
     struct ms_tenant_id tenant;
-    uint64_t ino;    /* ENTRY: the parent */
+    uint64_t ino;                     /* ENTRY: the parent */
     char name[MS_NAME_BYTES_MAX + 1]; /* ENTRY: spelling as given */
 };
 MS_NODISCARD enum ms_code ms_change_feed(struct ms_txn *txn, const struct ms_feed_row *row,
