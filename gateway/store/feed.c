@@ -239,6 +239,7 @@ enum ms_code ms_store_follow(struct ms_store *store, const struct ms_follow *fol
         free(f);
         return ms_fail(reterr, MS_NO_MEMORY, "no thread for a follower");
     }
+    atomic_fetch_add(&store->followers, 1);
     *ret_follower = f;
     return MS_OK;
 }
@@ -250,6 +251,7 @@ void ms_store_unfollow(struct ms_follower *follower) {
     atomic_store(&follower->closing, 1);
     wake_followers(follower->store);
     pthread_join(follower->thread, NULL);
+    atomic_fetch_sub(&follower->store->followers, 1);
     free(follower);
 }
 

@@ -296,7 +296,7 @@ enum ms_code ms_store_env_open(struct ms_store *store, const char *path, bool re
     /* MDB_NOTLS: a reader slot belongs to our transaction object, not to LMDB's idea of a thread. No other flag:
      * each of the others gives durability or the file's integrity away. */
     unsigned flags = MDB_NOTLS | (read_only ? MDB_RDONLY : 0);
-    int rc = mdb_env_create(&store->env);
+    int rc = mdb_env_create(&store->env), fd;
 
     if (rc == 0)
         rc = mdb_env_set_mapsize(store->env, store->options.map_bytes);
@@ -304,8 +304,12 @@ enum ms_code ms_store_env_open(struct ms_store *store, const char *path, bool re
         rc = mdb_env_set_maxreaders(store->env, store->options.readers_max);
     if (rc == 0)
         rc = mdb_env_open(store->env, path, flags, 0660);
-    if (rc == 0)
+    if (rc == 0) {
+        /* LMDB 0.9.24 forgets it for this one: a prober that we start must not get the file. */
+        if (mdb_env_get_fd(store->env, &fd) != 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) != 0)
+            return ms_fail_errno(reterr, errno, "cannot keep %s/data.mdb to ourselves", path);
         return open_table(store, reterr);
+    }
     if (rc == EACCES || rc == EROFS || rc == EPERM)
         return ms_fail(reterr, MS_READ_ONLY, "cannot open the metadata in %s: %s; even a reader must write its lock "
                                              "file", path, strerror(rc));

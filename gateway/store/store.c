@@ -175,6 +175,7 @@ static void close_env(struct ms_store *store) {
 void ms_store_close(struct ms_store *store) {
     if (!store)
         return;
+    MS_ASSERT(atomic_load(&store->followers) == 0);
     if (store->queue.started && atomic_load(&store->fence) != 0 && ms_process_leave(store, NULL) != MS_OK)
         ms_log_event(store->options.log, MS_LOG_DEBUG, "store.left_registered", "dir", store->dir, (char *)NULL);
     ms_writer_stop(store);
@@ -202,6 +203,7 @@ uint64_t ms_store_fence(const struct ms_store *store) { return atomic_load(&stor
 
 void ms_store_stats(struct ms_store *store, struct ms_store_stats *ret_stats) {
     struct ms_store_stats s = {0};
+    struct ms_txn *txn;
     MDB_envinfo info;
     MDB_stat stat;
 
@@ -209,14 +211,15 @@ void ms_store_stats(struct ms_store *store, struct ms_store_stats *ret_stats) {
     s.operations = atomic_load(&store->operations);
     s.batches_taken_apart = atomic_load(&store->taken_apart);
     s.map_grown = atomic_load(&store->map_grown);
-    pthread_mutex_lock(&store->map_mutex); /* the map may be moved while it is looked at */
-    if (mdb_env_info(store->env, &info) == 0 && mdb_env_stat(store->env, &stat) == 0) {
-        s.map_bytes = info.me_mapsize;
-        s.used_bytes = ((uint64_t)info.me_last_pgno + 1) * stat.ms_psize;
-        s.entries = stat.ms_entries;
-        s.readers = info.me_numreaders;
-        s.readers_max = info.me_maxreaders;
+    if (ms_read_begin(store, &txn, NULL) == MS_OK) { /* while a read is open, the map stays where it is */
+        if (mdb_env_info(store->env, &info) == 0 && mdb_env_stat(store->env, &stat) == 0) {
+            s.map_bytes = info.me_mapsize;
+            s.used_bytes = ((uint64_t)info.me_last_pgno + 1) * stat.ms_psize;
+            s.entries = stat.ms_entries;
+            s.readers = info.me_numreaders;
+            s.readers_max = info.me_maxreaders;
+        }
+        ms_read_end(txn);
     }
-    pthread_mutex_unlock(&store->map_mutex);
     *ret_stats = s;
 }

@@ -46,12 +46,16 @@ struct ms_store_options {
     int64_t feed_age_ms;      /* 0: 10 min; older rows go when somebody commits */
 };
 
-/* Open or make a store. On failure nothing is left behind.
- * Errors: MS_NOT_FOUND no store there; MS_FOREIGN the folder belongs to another program; MS_NEWER_FORMAT;
- * MS_READ_ONLY; MS_NO_SPACE; MS_CORRUPT; MS_UNSUPPORTED a file system that LMDB cannot trust (NFS, FUSE, 9p). */
+/* Open or make a store. On failure nothing half-made is left behind. A new store wants an empty folder; afterwards
+ * meta/ and run/ are the store's, and others may put theirs beside them. SIGBUS is caught from now on: it writes a
+ * line and ends the process, because a mapped file was truncated under it.
+ * Errors: MS_NOT_FOUND no store there; MS_FOREIGN the folder belongs to another program; MS_NEWER_FORMAT; MS_BUSY
+ * this process has it open already; MS_READ_ONLY; MS_NO_SPACE; MS_CORRUPT; MS_UNSUPPORTED a file system that LMDB
+ * cannot trust (NFS, FUSE, 9p). A full disk alone does not keep a store from being opened. */
 MS_NODISCARD enum ms_code ms_store_open(const struct ms_store_options *options,
                                         struct ms_store **ret_store, struct ms_error *reterr);
-/* Waits for queued writes; removes this process from the registry. NULL is fine. */
+/* Waits for queued writes; removes this process from the registry: what it held must be settled before. No read,
+ * scan or follower may be open. NULL is fine. */
 void ms_store_close(struct ms_store *store);
 
 /* ---- transactions ------------------------------------------------------------------------------------------- */
@@ -66,7 +70,8 @@ MS_NODISCARD enum ms_code ms_txn_get(struct ms_txn *txn, struct ms_view key, str
 /* The same without making an error text: false when absent; other failures stick to the transaction. */
 bool ms_txn_has(struct ms_txn *txn, struct ms_view key);
 
-/* Ordered scan over keys in [from, to), forwards or backwards. Ends with MS_NOT_FOUND.
+/* Ordered scan over keys in [from, to), forwards or backwards; an empty bound is none. Ends with MS_NOT_FOUND.
+ * Keys whose first byte is 0x00 are the store's own: no scan gives them and no put may name them.
  * A scan sees the transaction's own writes made before it began; after a put or delete in the same transaction
  * it goes on behind the last key that it gave (it re-seeks), so deleting while scanning is fine. */
 struct ms_scan {
@@ -168,11 +173,13 @@ MS_NODISCARD enum ms_code ms_store_processes(struct ms_store *store, struct ms_p
                                              size_t *ret_n, struct ms_error *reterr);
 /* Whether an instance can still commit: alive here, or its run file is locked. */
 bool ms_store_instance_alive(struct ms_store *store, struct ms_instance_id instance);
-/* Take over from a dead process: raises its fencing number so that a late commit of it fails, exactly one caller
- * wins. What it held (leases, journals, intents) is then the winner's to settle; afterwards ms_store_forget().
- * Errors: MS_BUSY it lives; MS_NOT_FOUND. */
+/* Take over from a dead process: raises its fencing number so that a late commit of it fails; exactly one process
+ * wins, and may ask again. What the dead held (leases, journals, intents) is then the winner's to settle; afterwards
+ * ms_store_forget(). A winner that dies before is taken over from in turn.
+ * Errors: MS_BUSY it lives, or a living process took over; MS_NOT_FOUND. */
 MS_NODISCARD enum ms_code ms_store_adopt(struct ms_store *store, struct ms_instance_id dead,
                                          struct ms_error *reterr);
+/* Drop the row of a process that this one adopted. Gone already is fine. Errors: MS_BUSY not adopted by this one. */
 MS_NODISCARD enum ms_code ms_store_forget(struct ms_store *store, struct ms_instance_id dead,
                                           struct ms_error *reterr);
 
@@ -194,6 +201,7 @@ bool ms_follower_catch_up(struct ms_follower *follower, int64_t timeout_ms);
 
 /* ---- health ------------------------------------------------------------------------------------------------- */
 
+/* Not inside a read of the same thread. used_bytes: how far the file reaches, free pages in it included. */
 struct ms_store_stats {
     uint64_t commits, operations, batches_taken_apart, map_grown;
     uint64_t map_bytes, used_bytes, entries;
@@ -201,13 +209,15 @@ struct ms_store_stats {
 };
 void ms_store_stats(struct ms_store *store, struct ms_store_stats *ret_stats);
 
-/* Walk every record of a range and check its envelope; each may be NULL. Works in bounded reads from a cursor, so
+/* Walk every record and check its envelope; each may be NULL. Works in bounded reads from a cursor, so
  * it never holds one for long. Errors: MS_CORRUPT is reported through each, not returned. */
 MS_NODISCARD enum ms_code ms_store_check(struct ms_store *store,
                                          void (*each)(void *priv, struct ms_view key, const struct ms_error *err),
                                          void *priv, struct ms_error *reterr);
 
-/* A consistent compacted copy into an empty folder, verified by reading it back. Blocks: yes, for its whole length. */
+/* A consistent compacted copy into an existing empty folder, which is a store then; read back in a child process
+ * before it gets its name. The map cannot grow meanwhile. Blocks: yes, for its whole length.
+ * Errors: MS_NOT_EMPTY; MS_NO_SPACE less than 20 % of map_bytes_max is free; MS_CORRUPT it does not read back. */
 MS_NODISCARD enum ms_code ms_store_copy(struct ms_store *store, const char *to_dir, struct ms_error *reterr);
 
 #endif

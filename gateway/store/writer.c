@@ -413,6 +413,7 @@ static void run_alone(struct ms_store *store, struct ms_write_request *request) 
         code = ms_fail(&request->error, MS_NO_SPACE, "no room for this operation in a map of %" PRIu64 " bytes",
                        atomic_load(&store->map_bytes));
     }
+    atomic_fetch_add_explicit(&store->operations, 1, memory_order_relaxed);
     complete(request, code);
 }
 

@@ -1,6 +1,8 @@
 #include "store_test.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -117,15 +119,40 @@ char *store_test_dump(struct ms_store *store, bool backwards) {
     return text;
 }
 
-int store_test_child_start(int (*fn)(void *arg), void *arg) {
-    pid_t pid = fork();
+bool store_test_main(int argc, char **argv, const struct store_test_child *children, int *ret_status) {
+    struct ms_store_options o = {.clock = ms_clock_system(), .random = ms_random_system(), .label = "child"};
 
-    if (pid == 0)
-        _exit(fn(arg));
+    if (argc != 7)
+        return false;
+    o.dir = argv[2];
+    o.map_bytes = strtoull(argv[3], NULL, 10);
+    o.map_bytes_max = strtoull(argv[4], NULL, 10);
+    o.create = true;
+    for (; children->name; children++)
+        if (strcmp(children->name, argv[1]) == 0) {
+            *ret_status = children->fn(&o, (unsigned)strtoul(argv[5], NULL, 10), (unsigned)strtoul(argv[6], NULL, 10));
+            return true;
+        }
+    *ret_status = 99;
+    return true;
+}
+
+int store_test_start(const struct store_test *t, const char *name, unsigned place, unsigned n) {
+    char map[24], max[24], place_text[16], n_text[16];
+    char program[] = "store-test-child";
+    char *argv[] = {program, (char *)(uintptr_t)name, t->store_dir, map, max, place_text, n_text, NULL};
+    pid_t pid;
+
+    snprintf(map, sizeof map, "%" PRIu64, t->options.map_bytes);
+    snprintf(max, sizeof max, "%" PRIu64, t->options.map_bytes_max);
+    snprintf(place_text, sizeof place_text, "%u", place);
+    snprintf(n_text, sizeof n_text, "%u", n);
+    if (posix_spawn(&pid, "/proc/self/exe", NULL, NULL, argv, environ) != 0)
+        return -1;
     return pid;
 }
 
-int store_test_child_wait(int pid) {
+int store_test_wait(int pid) {
     int status = 0;
 
     while (waitpid(pid, &status, 0) < 0)
@@ -134,6 +161,25 @@ int store_test_child_wait(int pid) {
     return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
 
-int store_test_child(int (*fn)(void *arg), void *arg) {
-    return store_test_child_wait(store_test_child_start(fn, arg));
+int store_test_run(const struct store_test *t, const char *name, unsigned place, unsigned n) {
+    return store_test_wait(store_test_start(t, name, place, n));
+}
+
+bool store_test_await_flag(const char *store_dir, const char *name) {
+    char path[4096];
+
+    snprintf(path, sizeof path, "%s.%s", store_dir, name);
+    for (unsigned i = 0; i < 60000; i++) {
+        if (access(path, F_OK) == 0)
+            return true;
+        ms_clock_sleep_ns(1000000);
+    }
+    return false;
+}
+
+void store_test_make_flag(const char *store_dir, const char *name) {
+    char path[4096];
+
+    snprintf(path, sizeof path, "%s.%s", store_dir, name);
+    ms_test_write_file(path, "", 0);
 }

@@ -32,10 +32,22 @@ char *store_test_get(struct ms_store *store, const char *key);
 /* The records from "k" on, as "k1=v1 k2=v2", on the heap. */
 char *store_test_dump(struct ms_store *store, bool backwards);
 
-/* Run fn(arg) in a child that never had a store; its result is the child's exit status, -signal when killed.
- * To be called before the test opens its own. */
-int store_test_child(int (*fn)(void *arg), void *arg);
-int store_test_child_start(int (*fn)(void *arg), void *arg);
-int store_test_child_wait(int pid);
+/* Other processes: the test program itself, started anew (a child of a process with a store must exec). What it runs
+ * is named in a table that main() gives to store_test_main(). */
+struct store_test_child {
+    const char *name;
+    int (*fn)(struct ms_store_options *options, unsigned place, unsigned n); /* its result is the exit status */
+};
+/* In main(): true when this is such a child, with its exit status. */
+bool store_test_main(int argc, char **argv, const struct store_test_child *children, int *ret_status);
+/* Start one on the same folder with the same map sizes; the clock and randomness are the machine's. */
+int store_test_start(const struct store_test *t, const char *name, unsigned place, unsigned n);
+/* Its exit status, or -signal. */
+int store_test_wait(int pid);
+int store_test_run(const struct store_test *t, const char *name, unsigned place, unsigned n);
+
+/* Wait until a file "<dir>/<name>" is there; false after a minute. make_flag() makes it. */
+bool store_test_await_flag(const char *store_dir, const char *name);
+void store_test_make_flag(const char *store_dir, const char *name);
 
 #endif

@@ -1,0 +1,345 @@
+/* Disks that fail: this program answers for the system calls that write, and fails the ones that a test names. */
+#include "store_test.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+enum call { PWRITE_META = 1, PWRITE_DATA = 2, WRITEV = 4, FDATASYNC = 8, FSYNC = 16, MKDIRAT = 32, RENAMEAT = 64 };
+#define WRITES (PWRITE_META | PWRITE_DATA | WRITEV)
+#define ALL 127
+
+static struct {
+    _Atomic unsigned calls;  /* which ones fail */
+    _Atomic int after;       /* how many of them still succeed */
+    _Atomic int times;       /* how many fail, -1: all */
+    _Atomic int err;         /* 0: a short write */
+    _Atomic unsigned fired, seen;
+    _Atomic int disk_full; /* statvfs says so */
+} fault;
+
+static void inject(unsigned calls, int after, int times, int err) {
+    atomic_store(&fault.after, after);
+    atomic_store(&fault.times, times);
+    atomic_store(&fault.err, err);
+    atomic_store(&fault.fired, 0);
+    atomic_store(&fault.seen, 0);
+    atomic_store(&fault.disk_full, 0);
+    atomic_store(&fault.calls, calls);
+}
+
+static void heal(void) { inject(0, 0, 0, 0); }
+
+static bool fails(enum call call) {
+    if (!(atomic_load(&fault.calls) & call))
+        return false;
+    atomic_fetch_add(&fault.seen, 1);
+    if (atomic_fetch_sub(&fault.after, 1) > 0)
+        return false;
+    if (atomic_load(&fault.times) == 0)
+        return false;
+    if (atomic_load(&fault.times) > 0)
+        atomic_fetch_sub(&fault.times, 1);
+    atomic_fetch_add(&fault.fired, 1);
+    errno = atomic_load(&fault.err);
+    return true;
+}
+
+/* LMDB asks for "pwrite"; with 64-bit offsets that word means another symbol here. */
+ssize_t hooked_pwrite(int fd, const void *buf, size_t n, off_t at) __asm__("pwrite");
+
+ssize_t hooked_pwrite(int fd, const void *buf, size_t n, off_t at) {
+    /* LMDB writes its meta page as a hundred bytes of it, data in whole pages. */
+    if (fails(n < 4096 ? PWRITE_META : PWRITE_DATA))
+        return errno ? -1 : (ssize_t)(n / 2);
+    return syscall(SYS_pwrite64, fd, buf, n, at);
+}
+
+ssize_t writev(int fd, const struct iovec *iov, int n) {
+    if (fails(WRITEV))
+        return errno ? -1 : (ssize_t)iov[0].iov_len / 2;
+    return syscall(SYS_writev, fd, iov, n);
+}
+
+int fdatasync(int fd) { return fails(FDATASYNC) ? -1 : (int)syscall(SYS_fdatasync, fd); }
+int fsync(int fd) { return fails(FSYNC) ? -1 : (int)syscall(SYS_fsync, fd); }
+
+int mkdirat(int fd, const char *path, mode_t mode) {
+    return fails(MKDIRAT) ? -1 : (int)syscall(SYS_mkdirat, fd, path, mode);
+}
+
+int renameat(int from_fd, const char *from, int to_fd, const char *to) {
+    return fails(RENAMEAT) ? -1 : (int)syscall(SYS_renameat2, from_fd, from, to_fd, to, 0);
+}
+
+int fstatvfs(int fd, struct statvfs *ret) {
+    (void)fd;
+    *ret = (struct statvfs){.f_frsize = 4096, .f_bavail = atomic_load(&fault.disk_full) ? 1 : 1 << 20};
+    return 0;
+}
+
+/* ---- rule 8: EIO ends it ----------------------------------------------------------------------------------------- */
+
+static void assert_all_panics(struct ms_store *store) {
+    struct ms_txn *txn;
+
+    assert_code(store_test_put(store, "k9", "later", &test_err), MS_PANIC);
+    assert_code(ms_read_begin(store, &txn, &test_err), MS_PANIC);
+    assert_code(ms_store_check(store, NULL, NULL, &test_err), MS_PANIC);
+}
+
+static void an_error_of_the_disk_at_commit_ends_all_use_and_loses_nothing(void **state) {
+    static const unsigned calls[] = {FDATASYNC, PWRITE_META, PWRITE_DATA | WRITEV, ALL};
+    struct store_test *t = *state;
+    char *text;
+
+    for (size_t i = 0; i < MS_ARRAY_LEN(calls); i++) {
+        char key[8];
+
+        snprintf(key, sizeof key, "k%zu", i);
+        assert_ok(store_test_put(t->store, "k-good", key, &test_err));
+        inject(calls[i], 0, i == 3 ? -1 : 1, EIO);
+        assert_code(store_test_put(t->store, key, "must not be half", &test_err), MS_PANIC);
+        assert_true(atomic_load(&fault.fired) > 0);
+        assert_non_null(strstr(test_err.message, "restart"));
+        if (i < 3)
+            heal(); /* the disk is well again: no matter */
+        assert_all_panics(t->store);
+        store_test_close(t);
+        heal();
+        store_test_open(t);
+        text = store_test_get(t->store, "k-good");
+        assert_string_equal(text, key);
+        free(text);
+        text = store_test_get(t->store, key);
+        assert_true(!text || strcmp(text, "must not be half") == 0); /* not acknowledged: either way */
+        free(text);
+        assert_null(store_test_get(t->store, "k9"));
+        assert_ok(ms_store_check(t->store, NULL, NULL, &test_err));
+    }
+}
+
+/* ---- full disks -------------------------------------------------------------------------------------------------- */
+
+static void a_full_disk_refuses_writes_and_goes_on_reading(void **state) {
+    static const int errs[] = {ENOSPC, EDQUOT, EFBIG};
+    struct store_test *t = *state;
+    char *text;
+
+    assert_ok(store_test_put(t->store, "k1", "one", &test_err));
+    for (size_t i = 0; i < MS_ARRAY_LEN(errs); i++)
+        for (unsigned j = 0; j < 2; j++) {
+            inject(j ? FDATASYNC : PWRITE_DATA | WRITEV, 0, -1, errs[i]);
+            assert_code(store_test_put(t->store, "k2", "two", &test_err), MS_NO_SPACE);
+            assert_code(store_test_del(t->store, "k1", &test_err), MS_NO_SPACE);
+            assert_true(atomic_load(&fault.fired) >= 2);
+            text = store_test_get(t->store, "k1");
+            assert_string_equal(text, "one");
+            free(text);
+            assert_null(store_test_get(t->store, "k2"));
+            heal(); /* somebody made room: no restart is needed */
+            assert_ok(store_test_put(t->store, "k2", "two", &test_err));
+            assert_ok(store_test_del(t->store, "k2", &test_err));
+        }
+}
+
+static void a_write_cut_short_on_a_full_disk_is_no_panic(void **state) {
+    struct store_test *t = *state;
+
+    inject(PWRITE_DATA | WRITEV, 0, 1, 0);
+    atomic_store(&fault.disk_full, 1);
+    assert_code(store_test_put(t->store, "k1", "one", &test_err), MS_NO_SPACE);
+    assert_int_equal(atomic_load(&fault.fired), 1);
+    assert_ok(store_test_put(t->store, "k1", "one", &test_err));
+}
+
+struct queued {
+    struct ms_write_request request;
+    char key[8];
+    _Atomic unsigned *done;
+};
+
+static enum ms_code put_key_op(struct ms_txn *txn, const void *in, void *out, struct ms_error *reterr) {
+    (void)out;
+    return ms_txn_put(txn, ms_view_str(in), ms_view_str("x"), reterr);
+}
+
+static void count_done(struct ms_write_request *request) {
+    atomic_fetch_add(((struct queued *)request->priv)->done, 1);
+}
+
+static void a_batch_that_does_not_fit_the_disk_is_tried_one_by_one(void **state) {
+    struct store_test *t = *state;
+    struct ms_store_stats before, after;
+    struct queued q[40];
+    _Atomic unsigned done = 0;
+    unsigned good = 0;
+
+    ms_store_stats(t->store, &before);
+    inject(FDATASYNC, 1, 1, ENOSPC); /* the first operation commits alone, then a batch fails */
+    for (unsigned i = 0; i < 40; i++) {
+        q[i] = (struct queued){.done = &done};
+        snprintf(q[i].key, sizeof q[i].key, "k%u", i);
+        q[i].request = (struct ms_write_request){
+            .write = {.fn = put_key_op, .in = q[i].key}, .done = count_done, .priv = &q[i]};
+        ms_store_submit(t->store, &q[i].request);
+    }
+    while (atomic_load(&done) < 40)
+        ms_clock_sleep_ns(100000);
+    for (unsigned i = 0; i < 40; i++) {
+        char *text = store_test_get(t->store, q[i].key);
+
+        assert_int_equal(q[i].request.code == MS_OK, text != NULL);
+        assert_true(q[i].request.code == MS_OK || q[i].request.code == MS_NO_SPACE);
+        good += q[i].request.code == MS_OK;
+        free(text);
+    }
+    ms_store_stats(t->store, &after);
+    assert_true(good >= 39 || after.batches_taken_apart == before.batches_taken_apart);
+    heal();
+}
+
+static void a_store_is_opened_and_read_on_a_full_disk(void **state) {
+    struct store_test *t = *state;
+    char *text;
+
+    assert_ok(store_test_put(t->store, "k1", "one", &test_err));
+    store_test_close(t);
+    inject(PWRITE_DATA | WRITEV, 0, -1, ENOSPC);
+    store_test_open(t);
+    assert_int_equal(ms_store_fence(t->store), 0); /* not registered yet */
+    text = store_test_get(t->store, "k1");
+    assert_string_equal(text, "one");
+    free(text);
+    assert_code(store_test_put(t->store, "k2", "two", &test_err), MS_NO_SPACE);
+    heal();
+    assert_ok(store_test_put(t->store, "k2", "two", &test_err));
+    assert_int_not_equal(ms_store_fence(t->store), 0);
+}
+
+/* ---- making a store --------------------------------------------------------------------------------------------- */
+
+static void a_creation_that_fails_anywhere_leaves_nothing_and_can_be_repeated(void **state) {
+    struct store_test *t = *state;
+    unsigned fired = 0, n;
+
+    store_test_close(t);
+    for (n = 0; n < 200; n++) {
+        char name[16];
+        struct stat st;
+        enum ms_code code;
+        char *meta, *half;
+
+        free(t->store_dir);
+        snprintf(name, sizeof name, "n%u", n);
+        t->store_dir = ms_test_path(t->dir, name);
+        t->options.dir = t->store_dir;
+        meta = ms_test_path(t->store_dir, "meta");
+        half = ms_test_path(t->store_dir, "meta.new");
+        inject(ALL, (int)n, 1, EIO);
+        code = ms_store_open(&t->options, &t->store, NULL);
+        if (atomic_load(&fault.fired) == 0) {
+            heal();
+            assert_int_equal(code, MS_OK);
+            free(meta), free(half);
+            break;
+        }
+        fired++;
+        heal();
+        assert_int_not_equal(stat(half, &st), 0);
+        if (stat(meta, &st) != 0)
+            assert_int_not_equal(stat(t->store_dir, &st), 0); /* nor the folder that was made for it */
+        if (code == MS_OK)
+            store_test_close(t);
+        store_test_open(t);
+        assert_ok(store_test_put(t->store, "k", "v", &test_err));
+        store_test_close(t);
+        free(meta), free(half);
+    }
+    assert_true(fired >= 10);
+    print_message("%u places\n", fired);
+}
+
+/* ---- copies ------------------------------------------------------------------------------------------------------ */
+
+static void a_copy_that_cannot_be_synced_leaves_nothing(void **state) {
+    struct store_test *t = *state;
+    char *to = ms_test_path(t->dir, "copy");
+
+    assert_int_equal(mkdir(to, 0700), 0);
+    inject(FSYNC, 0, 1, EIO);
+    assert_code(ms_store_copy(t->store, to, &test_err), MS_IO);
+    heal();
+    assert_ok(ms_store_copy(t->store, to, &test_err)); /* it is still empty */
+    free(to);
+}
+
+/* ---- rule 9: SIGBUS -------------------------------------------------------------------------------------------- */
+
+static int truncated_child(struct ms_store_options *o, unsigned place, unsigned n) {
+    char key[16], path[4096];
+    struct ms_store *store = NULL;
+
+    (void)place, (void)n;
+    if (ms_store_open(o, &store, NULL) != MS_OK)
+        return 1;
+    for (unsigned i = 0; i < 200; i++) {
+        snprintf(key, sizeof key, "k%u", i);
+        if (store_test_put(store, key, "some text that fills a few pages in the end, line by line", NULL) != MS_OK)
+            return 2;
+    }
+    snprintf(path, sizeof path, "%s/meta/data.mdb", o->dir);
+    if (truncate(path, 8192) != 0)
+        return 3;
+    free(store_test_get(store, "k199"));
+    return 4;
+}
+
+static void a_file_truncated_under_the_map_ends_the_process_with_a_line(void **state) {
+    struct store_test *t = *state;
+    int out[2], kept = dup(STDERR_FILENO), status;
+    char text[2048] = "";
+    ssize_t n;
+
+    store_test_close(t);
+    assert_int_equal(pipe2(out, O_CLOEXEC), 0);
+    dup2(out[1], STDERR_FILENO);
+    status = store_test_run(t, "truncated", 0, 0);
+    dup2(kept, STDERR_FILENO);
+    close(kept);
+    close(out[1]);
+    n = read(out[0], text, sizeof text - 1);
+    close(out[0]);
+    assert_int_equal(status, 70);
+    assert_true(n > 0);
+    assert_non_null(strstr(text, "SIGBUS"));
+}
+
+static const struct store_test_child children[] = {{"truncated", truncated_child}, {NULL, NULL}};
+
+int main(int argc, char **argv) {
+#define T(f) cmocka_unit_test_setup_teardown(f, store_test_setup, store_test_teardown)
+    const struct CMUnitTest tests[] = {
+        T(an_error_of_the_disk_at_commit_ends_all_use_and_loses_nothing),
+        T(a_full_disk_refuses_writes_and_goes_on_reading),
+        T(a_write_cut_short_on_a_full_disk_is_no_panic),
+        T(a_batch_that_does_not_fit_the_disk_is_tried_one_by_one),
+        T(a_store_is_opened_and_read_on_a_full_disk),
+        T(a_creation_that_fails_anywhere_leaves_nothing_and_can_be_repeated),
+        T(a_copy_that_cannot_be_synced_leaves_nothing),
+        T(a_file_truncated_under_the_map_ends_the_process_with_a_line),
+    };
+    int status;
+
+    if (store_test_main(argc, argv, children, &status))
+        return status;
+    return cmocka_run_group_tests_name("store faults", tests, NULL, NULL);
+}

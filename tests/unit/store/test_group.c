@@ -1,0 +1,263 @@
+/* Group commit: many operations share a commit, each fails alone, and what each costs in commits. */
+#include "store_test.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define THREADS 16
+#define EACH 60
+
+static enum ms_code add_op(struct ms_txn *txn, const void *in, void *out, struct ms_error *reterr) {
+    const char *key = in;
+    uint64_t *ret_sum = out, sum = 0;
+    struct ms_view v;
+    enum ms_code code = ms_txn_get(txn, ms_view_str(key), &v, NULL);
+
+    if (code == MS_OK && v.n == sizeof sum)
+        memcpy(&sum, v.p, sizeof sum);
+    else if (code != MS_NOT_FOUND)
+        return ms_fail(reterr, MS_CORRUPT, "%zu bytes", v.n);
+    *ret_sum = ++sum;
+    return ms_txn_put(txn, ms_view_str(key), ms_view_of(&sum, sizeof sum), reterr);
+}
+
+static enum ms_code put_and_fail_op(struct ms_txn *txn, const void *in, void *out, struct ms_error *reterr) {
+    enum ms_code code = ms_txn_put(txn, ms_view_str(in), ms_view_str("must not stay"), reterr);
+
+    (void)out;
+    return code == MS_OK ? ms_fail(reterr, MS_WRONG_STATE, "no") : code;
+}
+
+struct worker {
+    struct ms_store *store;
+    unsigned bad, first;
+};
+
+static void *worker_main(void *arg) {
+    struct worker *w = arg;
+    struct ms_error err;
+
+    for (unsigned i = 0; i < EACH; i++) {
+        uint64_t sum = 0;
+        struct ms_write add = {.fn = add_op, .in = "sum", .out = &sum, .out_size = sizeof sum};
+        struct ms_write fail = {.fn = put_and_fail_op, .in = "half"};
+
+        if (ms_store_write(w->store, &add, &err) != MS_OK || sum == 0)
+            w->bad++;
+        if (ms_store_write(w->store, &fail, &err) != MS_WRONG_STATE || strcmp(err.message, "no") != 0)
+            w->bad++;
+    }
+    return NULL;
+}
+
+static void operations_of_many_threads_share_commits_and_fail_alone(void **state) {
+    struct store_test *t = *state;
+    struct worker workers[THREADS];
+    struct ms_store_stats before, after;
+    pthread_t ids[THREADS];
+    uint64_t sum = 0;
+
+    ms_store_stats(t->store, &before);
+    for (unsigned i = 0; i < THREADS; i++) {
+        workers[i] = (struct worker){.store = t->store};
+        assert_int_equal(pthread_create(&ids[i], NULL, worker_main, &workers[i]), 0);
+    }
+    for (unsigned i = 0; i < THREADS; i++) {
+        pthread_join(ids[i], NULL);
+        assert_int_equal(workers[i].bad, 0);
+    }
+    ms_store_stats(t->store, &after);
+    assert_ok(ms_store_write(t->store, &(struct ms_write){.fn = add_op, .in = "sum", .out = &sum, .out_size = 8},
+                             &test_err));
+    assert_int_equal(sum, THREADS * EACH + 1);
+    assert_null(store_test_get(t->store, "half"));
+    assert_int_equal(after.operations - before.operations, 2 * THREADS * EACH);
+    assert_true(after.commits - before.commits < THREADS * EACH);
+}
+
+struct queued {
+    struct ms_write_request request;
+    uint64_t sum;
+    _Atomic unsigned *done;
+    unsigned place;
+};
+
+static void count_done(struct ms_write_request *request) {
+    struct queued *q = request->priv;
+
+    q->place = atomic_fetch_add(q->done, 1);
+}
+
+static void submitted_operations_run_in_order_and_answer_once(void **state) {
+    struct store_test *t = *state;
+    struct queued *q = calloc(1000, sizeof *q);
+    struct ms_store_stats before, after;
+    _Atomic unsigned done = 0;
+
+    ms_store_stats(t->store, &before);
+    for (unsigned i = 0; i < 1000; i++) {
+        q[i].done = &done;
+        q[i].request = (struct ms_write_request){
+            .write = {.fn = add_op, .in = "sum", .out = &q[i].sum, .out_size = 8}, .done = count_done, .priv = &q[i]};
+        ms_store_submit(t->store, &q[i].request);
+    }
+    while (atomic_load(&done) < 1000)
+        ms_clock_sleep_ns(100000);
+    for (unsigned i = 0; i < 1000; i++) {
+        assert_int_equal(q[i].request.code, MS_OK);
+        assert_int_equal(q[i].sum, i + 1);
+        assert_int_equal(q[i].place, i);
+    }
+    ms_store_stats(t->store, &after);
+    assert_true(after.commits - before.commits < 500);
+    assert_true(after.commits - before.commits >= 4); /* 256 at most in one */
+    free(q);
+}
+
+static void closing_waits_for_what_is_queued(void **state) {
+    struct store_test *t = *state;
+    struct queued q[50];
+    _Atomic unsigned done = 0;
+    char *text;
+
+    for (unsigned i = 0; i < 50; i++) {
+        q[i] = (struct queued){.done = &done};
+        q[i].request = (struct ms_write_request){
+            .write = {.fn = add_op, .in = "sum", .out = &q[i].sum, .out_size = 8}, .done = count_done, .priv = &q[i]};
+        ms_store_submit(t->store, &q[i].request);
+    }
+    store_test_close(t);
+    assert_int_equal(atomic_load(&done), 50);
+    store_test_open(t);
+    text = store_test_get(t->store, "sum");
+    assert_int_equal(text[0], 50);
+    free(text);
+}
+
+static enum ms_code only_look_op(struct ms_txn *txn, const void *in, void *out, struct ms_error *reterr) {
+    (void)in, (void)out, (void)reterr;
+    (void)ms_txn_has(txn, ms_view_str("sum"));
+    (void)ms_txn_instant(txn);
+    return ms_txn_del(txn, ms_view_str("not there"), reterr);
+}
+
+static enum ms_code numbered_op(struct ms_txn *txn, const void *in, void *out, struct ms_error *reterr) {
+    enum ms_code code = ms_txn_number(txn, "n", out, reterr);
+
+    (void)in;
+    return code == MS_OK ? ms_txn_put(txn, ms_view_str("k"), ms_view_str("v"), reterr) : code;
+}
+
+static uint64_t commits_of(struct ms_store *store, const struct ms_write *write) {
+    struct ms_store_stats before, after;
+
+    ms_store_stats(store, &before);
+    assert_ok(ms_store_write(store, write, &test_err));
+    ms_store_stats(store, &after);
+    return after.commits - before.commits;
+}
+
+static void the_commit_budget_is_one_per_change_and_none_without(void **state) {
+    struct store_test *t = *state;
+    uint64_t n = 0;
+    struct ms_write number = {.fn = numbered_op, .out = &n, .out_size = sizeof n};
+
+    assert_int_equal(commits_of(t->store, &(struct ms_write){.fn = add_op, .in = "sum", .out = &n, .out_size = 8}), 1);
+    assert_int_equal(commits_of(t->store, &(struct ms_write){.fn = only_look_op}), 0);
+    for (unsigned i = 0; i < 300; i++)
+        assert_int_equal(commits_of(t->store, &number), 1); /* a lease of numbers rides along */
+    assert_int_equal(n, 300);
+}
+
+struct impure {
+    _Atomic unsigned runs;
+    uint8_t random[2][16];
+    uint64_t number[2];
+    struct ms_instant instant[2];
+};
+
+static enum ms_code impure_op(struct ms_txn *txn, const void *in, void *out, struct ms_error *reterr) {
+    struct impure *p = (struct impure *)(uintptr_t)in;
+    unsigned run = atomic_fetch_add(&p->runs, 1) % 2;
+
+    (void)out;
+    ms_txn_random(txn, p->random[run], sizeof p->random[run]);
+    p->instant[run] = ms_txn_instant(txn);
+    return ms_txn_number(txn, "pure", &p->number[run], reterr);
+}
+
+static void debug_builds_run_each_operation_twice_with_the_same_results(void **state) {
+    struct store_test *t = *state;
+    struct impure p = {0};
+    struct ms_write w = {.fn = impure_op, .in = &p};
+
+    assert_ok(ms_store_write(t->store, &w, &test_err)); /* leases numbers, hence runs more often */
+    atomic_store(&p.runs, 0);
+    assert_ok(ms_store_write(t->store, &w, &test_err));
+#ifdef NDEBUG
+    assert_int_equal(atomic_load(&p.runs), 1);
+#else
+    assert_int_equal(atomic_load(&p.runs), 2);
+    assert_memory_equal(p.random[0], p.random[1], sizeof p.random[0]);
+    assert_int_equal(p.number[0], p.number[1]);
+    assert_int_equal(p.instant[0].ms, p.instant[1].ms);
+#endif
+    assert_int_equal(p.number[0], 2);
+}
+
+static void *read_a_lot(void *arg) {
+    struct worker *w = arg;
+
+    for (unsigned i = 0; i < 2000; i++) {
+        struct ms_txn *txn;
+        struct ms_view v;
+        uint64_t sum;
+
+        if (ms_read_begin(w->store, &txn, NULL) != MS_OK || ms_txn_get(txn, ms_view_str("sum"), &v, NULL) != MS_OK) {
+            w->bad++;
+            continue;
+        }
+        memcpy(&sum, v.p, sizeof sum);
+        if (sum < w->first) /* what was seen stays seen */
+            w->bad++;
+        w->first = (unsigned)sum;
+        ms_read_end(txn);
+    }
+    return NULL;
+}
+
+static void readers_see_whole_commits_in_order(void **state) {
+    struct store_test *t = *state;
+    struct worker workers[4];
+    pthread_t ids[4];
+    uint64_t sum;
+    struct ms_write add = {.fn = add_op, .in = "sum", .out = &sum, .out_size = sizeof sum};
+
+    assert_ok(ms_store_write(t->store, &add, &test_err));
+    for (unsigned i = 0; i < 4; i++) {
+        workers[i] = (struct worker){.store = t->store};
+        assert_int_equal(pthread_create(&ids[i], NULL, read_a_lot, &workers[i]), 0);
+    }
+    for (unsigned i = 0; i < 200; i++)
+        assert_ok(ms_store_write(t->store, &add, &test_err));
+    for (unsigned i = 0; i < 4; i++) {
+        pthread_join(ids[i], NULL);
+        assert_int_equal(workers[i].bad, 0);
+    }
+}
+
+int main(void) {
+#define T(f) cmocka_unit_test_setup_teardown(f, store_test_setup, store_test_teardown)
+    const struct CMUnitTest tests[] = {
+        T(operations_of_many_threads_share_commits_and_fail_alone),
+        T(submitted_operations_run_in_order_and_answer_once),
+        T(closing_waits_for_what_is_queued),
+        T(the_commit_budget_is_one_per_change_and_none_without),
+        T(debug_builds_run_each_operation_twice_with_the_same_results),
+        T(readers_see_whole_commits_in_order),
+    };
+
+    return cmocka_run_group_tests_name("store group commit", tests, NULL, NULL);
+}
