@@ -337,10 +337,13 @@ static enum ms_code check_rest(const struct ms_obj *obj, const struct ms_obj_req
 
 enum ms_code ms_obj_check(const struct ms_obj *obj, const struct ms_obj_request *request,
                           struct ms_error *reterr) {
+    const struct ms_obj *driver = obj;
     enum ms_code code;
 
+    while (driver->inner)
+        driver = driver->inner;
     if (!is_declared(obj, request->op))
-        return ms_fail(reterr, MS_UNSUPPORTED, "the object store '%s' has no %s", obj->ops->name,
+        return ms_fail(reterr, MS_UNSUPPORTED, "the object store '%s' has no %s", driver->ops->name,
                        request->op < MS_OBJ_OP_COUNT ? ms_obj_op_name(request->op) : "such operation");
     if (request->op == MS_OBJ_LIST || request->op == MS_OBJ_MP_LIST)
         return check_list(request, reterr);

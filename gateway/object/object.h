@@ -155,6 +155,7 @@ struct ms_obj {
     const struct ms_obj_ops *ops;
     struct ms_obj_caps caps;
     struct ms_engine *engine;
+    struct ms_obj *inner; /* of a wrapper: what it wraps */
 };
 
 static inline void ms_obj_submit(struct ms_obj *obj, struct ms_obj_request *r) { obj->ops->submit(obj, r); }

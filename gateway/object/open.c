@@ -1,7 +1,6 @@
 /* open.c — URL -> driver -> wrappers, and whose store it is. */
-#include "object/driver.h"
-
 #include "base/assert.h"
+#include "object/wrap.h"
 
 #include <stdio.h>
 
@@ -126,7 +125,16 @@ enum ms_code ms_obj_open(const struct ms_obj_options *options, struct ms_obj **r
 
     MS_ASSERT(options->engine);
     MS_ASSERT(options->random);
+    /* From the inside: each try of a retry is checked, traced and made to fail anew. */
     code = open_driver(options, &obj, reterr);
+    if (code == MS_OK && options->faults)
+        code = ms_wrap_fault(options, MS_TAKE(obj), &obj, reterr);
+    if (code == MS_OK && options->trace)
+        code = ms_wrap_trace(options, MS_TAKE(obj), &obj, reterr);
+    if (code == MS_OK)
+        code = ms_wrap_verify(options, MS_TAKE(obj), &obj, reterr);
+    if (code == MS_OK)
+        code = ms_wrap_retry(options, MS_TAKE(obj), &obj, reterr);
     if (code == MS_OK)
         code = claim(obj, options, reterr);
     if (code != MS_OK) {

@@ -15,10 +15,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* FAULTY: as WRAPPED, and a part of the calls fail before or after they are done; retrying must hide that. */
+enum dress { BARE, WRAPPED, FAULTY, DRESSES };
+
 struct instance {
     const char *driver;
     const char *(*url)(const char *tmpdir, char *ret_url, size_t size);
-    bool wrapped;
+    enum dress dress;
 };
 
 struct subject {

@@ -511,7 +511,7 @@ static void a_cancelled_request_still_ends_once(void **state) {
     assert_int_equal(wrong, 0);
     for (size_t i = 0; i < 32; i++) {
         /* Applied in whole or not at all. */
-        if (r[i].code == MS_OK)
+        if (r[i].code == MS_OK || do_head(s, keys[i], NULL, NULL, NULL) != MS_NOT_FOUND)
             assert_object(s, keys[i], s->bytes, 2 * MIB);
         else
             assert_no_object(s, keys[i]);
