@@ -21,6 +21,8 @@
 
 struct ms_upload;
 
+#define MS_UPLOAD_TYPE_MAX 127 /* of a content type */
+
 struct ms_upload_options {
     struct ms_obj *obj;
     struct ms_cache *cache;          /* for ranges of base */
@@ -28,12 +30,17 @@ struct ms_upload_options {
     const struct ms_source *base;    /* NULL: none; stays until freed */
     const char *key;                 /* written once; copied */
     unsigned block_log2;
-    struct ms_obj_meta meta;         /* strings are copied; content_type may be set later */
+    struct ms_obj_meta meta;         /* strings are copied */
+    /* Asked once, on a thread of the engine, just before the object is born (with multipart: before its first part):
+     * the content type, "" for meta's. It may read the stage. NULL: meta's. */
+    void (*content_type)(void *priv, struct ms_stage *stage, char ret_type[MS_UPLOAD_TYPE_MAX + 1]);
+    void *content_type_priv;
     unsigned parts_in_flight_max;    /* 0: 4 */
 };
 MS_NODISCARD enum ms_code ms_upload_new(const struct ms_upload_options *options,
                                         struct ms_upload **ret_upload, struct ms_error *reterr);
-/* Needs: no call outstanding. Does not touch the store. NULL is fine. */
+/* Needs: no call outstanding; the last done may do it. Changes nothing in the store. After neither finish nor drop it
+ * waits for parts that are on their way; then not on a thread of the engine. NULL is fine. */
 void ms_upload_free(struct ms_upload *upload);
 
 /* Bytes were written behind the cursor: whole parts before up_to may go out. Cheap; call after each write. */
