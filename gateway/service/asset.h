@@ -9,36 +9,42 @@ struct ms_asset_info {
     struct ms_asset_record asset; /* effective at the request's instant */
     struct ms_file_record main;   /* {0} while there is none */
     struct ms_version_record version;
-    enum ms_state state;          /* shown */
-    char path[8192];              /* computed; in the bin: where it was; "" when nowhere */
+    enum ms_state state; /* shown */
+    char path[8192];     /* computed; in the bin: where it was; "" when nowhere */
     uint64_t size;
 };
-MS_NODISCARD enum ms_code ms_asset_get(struct ms_svc *svc, const struct ms_ctx *ctx, struct ms_asset_id id,
-                                       struct ms_asset_info *ret_info, struct ms_error *reterr);
+MS_NODISCARD enum ms_code ms_asset_get(struct ms_svc *svc, const struct ms_ctx *ctx,
+                                       struct ms_asset_id id, struct ms_asset_info *ret_info,
+                                       struct ms_error *reterr);
 /* A path in the tree or a 32-hex id. Errors: MS_NOT_FOUND, naming both readings. */
-MS_NODISCARD enum ms_code ms_asset_find(struct ms_svc *svc, const struct ms_ctx *ctx, const char *path_or_id,
-                                        struct ms_asset_info *ret_info, struct ms_error *reterr);
-/* In id order behind `after` (none: from the start), bounded pages. states: bits 1 << enum ms_state, 0: all but
- * DELETED. */
-MS_NODISCARD enum ms_code ms_asset_list(struct ms_svc *svc, const struct ms_ctx *ctx, struct ms_asset_id after,
-                                        uint32_t states, struct ms_asset_info *ret_infos, size_t max, size_t *ret_n,
+MS_NODISCARD enum ms_code ms_asset_find(struct ms_svc *svc, const struct ms_ctx *ctx,
+                                        const char *path_or_id, struct ms_asset_info *ret_info,
+                                        struct ms_error *reterr);
+/* In id order behind `after` (none: from the start), bounded pages. states: bits 1 << enum
+ * ms_state, 0: all but DELETED. */
+MS_NODISCARD enum ms_code ms_asset_list(struct ms_svc *svc, const struct ms_ctx *ctx,
+                                        struct ms_asset_id after, uint32_t states,
+                                        struct ms_asset_info *ret_infos, size_t max, size_t *ret_n,
                                         struct ms_error *reterr);
 
-/* One life-cycle event on one asset by the table; delete, restore, force delete, freeze, unfreeze, activate...
- * why goes to audit row and, for freezes, to the asset with code. Refusals: MS_WRONG_STATE, MS_NOT_PERMITTED with the rule. */
+/* One life-cycle event on one asset by the table; delete, restore, force delete, freeze, unfreeze,
+ * activate... why goes to audit row and, for freezes, to the asset with code. Refusals:
+ * MS_WRONG_STATE, MS_NOT_PERMITTED with the rule. */
 struct ms_asset_event {
     struct ms_asset_id id;
     enum ms_event event;
     const char *why, *reason_code;
-    struct ms_instant at;      /* ANNOUNCE, SCHEDULE */
+    struct ms_instant at; /* ANNOUNCE, SCHEDULE */
     uint8_t scheduled_op;
-    const char *restore_to;    /* RESTORE: another path; NULL: where it was */
+    const char *restore_to; /* RESTORE: another path; NULL: where it was */
 };
-MS_NODISCARD enum ms_code ms_asset_apply(struct ms_svc *svc, const struct ms_ctx *ctx, const struct ms_asset_event *event,
+MS_NODISCARD enum ms_code ms_asset_apply(struct ms_svc *svc, const struct ms_ctx *ctx,
+                                         const struct ms_asset_event *event,
                                          struct ms_asset_info *ret_info, struct ms_error *reterr);
 
-/* Upload a local file to a path in the tree, with the same engine as the mount; blocks until sealed. An existing
- * file there is overwritten when replace is set: the asset keeps its id. progress may be NULL; false cancels. */
+/* Upload a local file to a path in the tree, with the same engine as the mount; blocks until
+ * sealed. An existing file there is overwritten when replace is set: the asset keeps its id.
+ * progress may be NULL; false cancels. */
 struct ms_put {
     int fd;
     const char *path;
@@ -48,16 +54,18 @@ struct ms_put {
     bool (*progress)(void *priv, uint64_t done, uint64_t total);
     void *priv;
 };
-MS_NODISCARD enum ms_code ms_asset_put(struct ms_svc *svc, const struct ms_ctx *ctx, const struct ms_put *put,
-                                       struct ms_asset_info *ret_info, struct ms_error *reterr);
-/* Write the verified bytes of an asset's MAIN to fd. Models: refused for tenants (product.md 3.6). */
+MS_NODISCARD enum ms_code ms_asset_put(struct ms_svc *svc, const struct ms_ctx *ctx,
+                                       const struct ms_put *put, struct ms_asset_info *ret_info,
+                                       struct ms_error *reterr);
+/* Write the verified bytes of an asset's MAIN to fd. Models: refused for tenants (product.md 3.6).
+ */
 struct ms_get {
     struct ms_asset_id id;
     int fd;
     bool (*progress)(void *priv, uint64_t done, uint64_t total);
     void *priv;
 };
-MS_NODISCARD enum ms_code ms_asset_fetch(struct ms_svc *svc, const struct ms_ctx *ctx, const struct ms_get *get,
-                                         struct ms_error *reterr);
+MS_NODISCARD enum ms_code ms_asset_fetch(struct ms_svc *svc, const struct ms_ctx *ctx,
+                                         const struct ms_get *get, struct ms_error *reterr);
 
 #endif

@@ -1,18 +1,24 @@
 /* file.h — open files: one live image per inode and process, from the first write to the seal.
  *
- * A file is *unsealed* from creation, truncation or first write until its seal (design.md section 5). All handles of
- * one process share one image: a stage over the base version. Other processes see the old version until the seal.
+ * A file is *unsealed* from creation, truncation or first write until its seal (design.md section
+ * 5). All handles of one process share one image: a stage over the base version. Other processes
+ * see the old version until the seal.
  *   - write and truncate go to the local stage and to the quota lease, never to the store;
- *   - sync: parts are durable in the store and the part list is committed; not visible elsewhere, not judged;
- *   - flush (close of any descriptor): on a sealed file nothing; while another handle of this process may write,
- *     what sync does; otherwise it judges (suffix, content by libmagic, size limit) and seals;
- *   - a refused new file is sealed as FAILED with its bytes and its reason, and flush returns the error; a refused
- *     overwrite is flush's error but stays with the open file until the last handle, then it is dropped;
+ *   - sync: parts are durable in the store and the part list is committed; not visible elsewhere,
+ * not judged;
+ *   - flush (close of any descriptor): on a sealed file nothing; while another handle of this
+ * process may write, what sync does; otherwise it judges (suffix, content by libmagic, size limit)
+ * and seals;
+ *   - a refused new file is sealed as FAILED with its bytes and its reason, and flush returns the
+ * error; a refused overwrite is flush's error but stays with the open file until the last handle,
+ * then it is dropped;
  *   - an empty new file is a finished COMMON_FILE of size 0 without an object, not judged.
- * One seal = one commit: version, object, hashes, inode, asset (life cycle, type), file, ledger, usage, lease, intent.
+ * One seal = one commit: version, object, hashes, inode, asset (life cycle, type), file, ledger,
+ * usage, lease, intent.
  *
- * Threads: any. Reads, sync, flush and release are asynchronous: done comes once, on any thread, maybe before the
- * call returns; write and truncate may touch the local disk and wait for one commit (a lease), not for the store.
+ * Threads: any. Reads, sync, flush and release are asynchronous: done comes once, on any thread,
+ * maybe before the call returns; write and truncate may touch the local disk and wait for one
+ * commit (a lease), not for the store.
  */
 #ifndef MS_SERVICE_FILE_H
 #define MS_SERVICE_FILE_H
@@ -26,13 +32,16 @@ struct ms_open {
     uint64_t ino;
     bool read, write, append, truncate;
 };
-/* Errors: MS_NOT_READABLE, MS_WRONG_STATE by the life cycle (product.md 3.6), MS_NOT_FOUND, MS_IS_DIR. */
-MS_NODISCARD enum ms_code ms_file_open(struct ms_svc *svc, const struct ms_ctx *ctx, const struct ms_open *open,
-                                       struct ms_handle **ret_handle, struct ms_error *reterr);
+/* Errors: MS_NOT_READABLE, MS_WRONG_STATE by the life cycle (product.md 3.6), MS_NOT_FOUND,
+ * MS_IS_DIR. */
+MS_NODISCARD enum ms_code ms_file_open(struct ms_svc *svc, const struct ms_ctx *ctx,
+                                       const struct ms_open *open, struct ms_handle **ret_handle,
+                                       struct ms_error *reterr);
 /* ms_tree_make of a regular file and the handle on it, open for read and write as asked. */
-MS_NODISCARD enum ms_code ms_file_create(struct ms_svc *svc, const struct ms_ctx *ctx, const struct ms_make *make,
-                                         const struct ms_open *open, struct ms_node *ret_node,
-                                         struct ms_handle **ret_handle, struct ms_error *reterr);
+MS_NODISCARD enum ms_code ms_file_create(struct ms_svc *svc, const struct ms_ctx *ctx,
+                                         const struct ms_make *make, const struct ms_open *open,
+                                         struct ms_node *ret_node, struct ms_handle **ret_handle,
+                                         struct ms_error *reterr);
 
 struct ms_file_io {
     void (*done)(struct ms_file_io *io);
@@ -42,36 +51,68 @@ struct ms_file_io {
     size_t n; /* read: bytes given; less than asked at the end of the file only */
 };
 /* into stays until done. */
-void ms_file_read(struct ms_handle *handle, uint64_t offset, size_t length, void *into, struct ms_file_io *io);
-/* *ret_n may be less than n: cut short at the quota or size limit; the next write then fails (MS_QUOTA, MS_TOO_LARGE).
- * An append handle writes at the end, whatever offset says. */
-MS_NODISCARD enum ms_code ms_file_write(struct ms_handle *handle, uint64_t offset, const void *p, size_t n,
-                                        size_t *ret_n, struct ms_error *reterr);
-MS_NODISCARD enum ms_code ms_file_truncate(struct ms_svc *svc, const struct ms_ctx *ctx, uint64_t ino,
-                                           struct ms_handle *handle_or_null, uint64_t size, struct ms_error *reterr);
-/* mode 0: grow; KEEP_SIZE, PUNCH_HOLE, ZERO_RANGE as fallocate(2). Errors: MS_QUOTA (nothing taken), MS_UNSUPPORTED. */
-MS_NODISCARD enum ms_code ms_file_allocate(struct ms_handle *handle, int mode, uint64_t offset, uint64_t length,
-                                           struct ms_error *reterr);
+void ms_file_read(struct ms_handle *handle, uint64_t offset, size_t length, void *into,
+                  struct ms_file_io *io);
+/* *ret_n may be less than n: cut short at the quota or size limit; the next write then fails
+ * (MS_QUOTA, MS_TOO_LARGE). An append handle writes at the end, whatever offset says. */
+MS_NODISCARD enum ms_code ms_file_write(struct ms_handle *handle, uint64_t offset, const void *p,
+                                        size_t n, size_t *ret_n, struct ms_error *reterr);
+MS_NODISCARD enum ms_code ms_file_truncate(struct ms_svc *svc, const struct ms_ctx *ctx,
+                                           uint64_t ino, struct ms_handle *handle_or_null,
+                                           uint64_t size, struct ms_error *reterr);
+/* Without a handle: opened, truncated and sealed before it returns, so this form waits for the
+ * store. */
+/* The same without waiting; done comes once the file is sealed again. */
+void ms_file_truncate_start(struct ms_svc *svc, const struct ms_ctx *ctx, uint64_t ino,
+                            uint64_t size, struct ms_file_io *io);
+/* mode 0: grow; KEEP_SIZE, PUNCH_HOLE, ZERO_RANGE as fallocate(2). Errors: MS_QUOTA (nothing
+ * taken), MS_UNSUPPORTED. */
+MS_NODISCARD enum ms_code ms_file_allocate(struct ms_handle *handle, int mode, uint64_t offset,
+                                           uint64_t length, struct ms_error *reterr);
 void ms_file_sync(struct ms_handle *handle, struct ms_file_io *io);
 void ms_file_flush(struct ms_handle *handle, struct ms_file_io *io);
-/* The handle is gone when done comes. The last one of a still unsealed file judges and seals or drops it. */
+/* What was written and is not sealed shall not be: unless somebody goes on writing, the last
+ * release drops it (a new file vanishes) and says MS_CANCELLED. */
+void ms_file_abandon(struct ms_handle *handle);
+/* The handle is gone when done comes. The last one of a still unsealed file judges and seals or
+ * drops it. */
 void ms_file_release(struct ms_handle *handle, struct ms_file_io *io);
 
-/* What this process sees now: live size and times over the record. False: nothing is live here, ask the tree. */
+/* The blocking form, for commands and tests: ms_file_flush(handle, ms_file_wait_begin(&w));
+ * ms_file_wait_end(&w, ..). */
+struct ms_file_wait {
+    struct ms_file_io io;
+    struct ms_latch latch;
+};
+struct ms_file_io *ms_file_wait_begin(struct ms_file_wait *wait);
+MS_NODISCARD enum ms_code ms_file_wait_end(struct ms_file_wait *wait, size_t *ret_n_or_null,
+                                           struct ms_error *reterr);
+
+/* Which inode, and which generation of it the handle's bytes are: a seal by this process moves it
+ * on, so that a mount can keep its node and page cache. */
+uint64_t ms_file_ino(const struct ms_handle *handle);
+uint64_t ms_file_generation(const struct ms_handle *handle);
+
+/* What this process sees now: live size and times over the record. False: nothing is live here, ask
+ * the tree. */
 bool ms_file_overlay(struct ms_svc *svc, const struct ms_ctx *ctx, struct ms_node *node);
-/* setattr on an unsealed live file is kept and folded into the seal (commit budget): true when it was taken. */
-bool ms_file_setattr(struct ms_svc *svc, const struct ms_ctx *ctx, const struct ms_setattr *set, struct ms_node *ret_node);
+/* setattr on an unsealed live file is kept and folded into the seal (commit budget): true when it
+ * was taken. */
+bool ms_file_setattr(struct ms_svc *svc, const struct ms_ctx *ctx, const struct ms_setattr *set,
+                     struct ms_node *ret_node);
 /* How many handles of this process are on the inode; for keep_open. */
 unsigned ms_file_handles(struct ms_svc *svc, const struct ms_ctx *ctx, uint64_t ino);
 /* The inode lost its last name while open: at the last close it is dropped, not sealed. */
 void ms_file_orphaned(struct ms_svc *svc, const struct ms_ctx *ctx, uint64_t ino);
-/* From the feed: may no longer be read; reads in flight end, later ones are refused until it is allowed again. */
+/* From the feed: may no longer be read; reads in flight end, later ones are refused until it is
+ * allowed again. */
 void ms_file_revalidate(struct ms_svc *svc, struct ms_tenant_id tenant, uint64_t ino_or_0);
 /* From the feed: give back what leases of this tenant do not use. */
 void ms_file_recall(struct ms_svc *svc, struct ms_tenant_id tenant);
 
 /* ms_svc_open and ms_svc_close call these. */
-MS_NODISCARD enum ms_code ms_files_new(struct ms_svc *svc, struct ms_files **ret_files, struct ms_error *reterr);
+MS_NODISCARD enum ms_code ms_files_new(struct ms_svc *svc, struct ms_files **ret_files,
+                                       struct ms_error *reterr);
 void ms_files_free(struct ms_files *files);
 
 #endif

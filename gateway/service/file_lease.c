@@ -1,0 +1,352 @@
+/* Quota on the write path (design.md section 6): bytes are reserved before they are accepted, ahead
+ * of the writer, so that most writes cost no commit; nothing is refused before everybody has given
+ * back what he does not use. */
+#include "service/file_image.h"
+
+#include "quota/quota.h"
+#include "service/tenant.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SWEEP_MAX 256      /* overdue assets applied before a refusal */
+#define GIVE_BACK_MAX 4096 /* leases in one commit */
+
+/* ---- write operations -------------------------------------------------------------------- */
+
+struct reserve_in {
+    struct ms_tenant_id tenant;
+    struct ms_instance_id instance;
+    uint64_t ino, missing, at_least;
+    bool sweep;
+};
+struct reserve_out {
+    uint64_t granted;
+};
+
+/* Time may have freed bytes that nobody has swept yet. */
+static enum ms_code apply_overdue(struct ms_txn *txn, const struct ms_tenant_record *tenant,
+                                  struct ms_error *reterr) {
+    struct ms_tenant_id id = {tenant->id};
+    struct ms_instant now = ms_txn_instant(txn);
+    struct ms_key from = ms_key_dues_of(id),
+                  to = ms_key_due(id, ms_instant_add_ms(now, 1), 0, (struct ms_id){{0}});
+    struct ms_scan scan;
+    struct ms_view key;
+    struct ms_due_record due;
+    enum ms_code code = MS_OK;
+
+    ms_scan_begin(&scan, txn, ms_key_view(&from), ms_key_view(&to));
+    for (unsigned n = 0; code == MS_OK && n < SWEEP_MAX; n++) {
+        struct ms_asset_id asset_id;
+        struct ms_asset_record asset;
+        struct ms_tenant_id of;
+        struct ms_instant at;
+        uint8_t kind;
+
+        code = ms_row_next_due(&scan, &key, &due, reterr);
+        if (code == MS_OK)
+            code = ms_key_split_due(key, &of, &at, &kind, &asset_id.id, reterr);
+        if (code == MS_OK)
+            code = ms_row_get_asset(txn, ms_key_asset(id, asset_id), &asset, reterr);
+        if (code == MS_OK)
+            code = ms_change_overdue(txn, tenant, &asset, now, reterr);
+    }
+    ms_scan_end(&scan);
+    return code == MS_NOT_FOUND ? MS_OK : code;
+}
+
+static enum ms_code reserve_op(struct ms_txn *txn, const void *in, void *out,
+                               struct ms_error *reterr) {
+    const struct reserve_in *i = in;
+    struct reserve_out *o = out;
+    struct ms_tenant_record tenant;
+    struct ms_usage_record usage;
+    uint64_t ahead;
+    enum ms_code code = ms_change_begin(txn, i->tenant, &tenant, reterr);
+
+    if (code == MS_OK && i->sweep)
+        code = apply_overdue(txn, &tenant, reterr);
+    if (code == MS_OK)
+        code = ms_row_get_usage(txn, ms_key_usage(i->tenant), &usage, reterr);
+    if (code != MS_OK)
+        return code;
+    ahead = ms_quota_lease_ahead(ms_usage_left(&tenant, &usage));
+    return ms_change_reserve(txn, i->tenant, i->instance, i->ino,
+                             i->missing > ahead ? i->missing : ahead, i->at_least, &o->granted,
+                             reterr);
+}
+
+struct give_back_in {
+    struct ms_tenant_id tenant;
+    struct ms_instance_id instance;
+    bool recall; /* ask other processes too */
+    size_t n;
+    struct {
+        uint64_t ino, keep;
+    } * lease;
+};
+struct give_back_out {
+    bool others; /* other processes hold leases of this tenant */
+};
+
+static enum ms_code others_hold(struct ms_txn *txn, const struct give_back_in *i, bool *ret_others,
+                                struct ms_error *reterr) {
+    struct ms_key prefix = ms_key_leases_of(i->tenant);
+    struct ms_scan scan;
+    struct ms_view key;
+    struct ms_lease_record lease;
+    enum ms_code code;
+
+    ms_scan_prefix(&scan, txn, ms_key_view(&prefix));
+    while ((code = ms_row_next_lease(&scan, &key, &lease, reterr)) == MS_OK) {
+        if (memcmp(lease.instance.b, i->instance.id.b, MS_ID_BYTES) != 0) {
+            *ret_others = true;
+            break;
+        }
+    }
+    ms_scan_end(&scan);
+    return code == MS_NOT_FOUND ? MS_OK : code;
+}
+
+static enum ms_code give_back_op(struct ms_txn *txn, const void *in, void *out,
+                                 struct ms_error *reterr) {
+    const struct give_back_in *i = in;
+    struct give_back_out *o = out;
+    enum ms_code code = MS_OK;
+
+    for (size_t k = 0; code == MS_OK && k < i->n; k++)
+        code = ms_change_unreserve(txn, i->tenant, i->instance, i->lease[k].ino, i->lease[k].keep,
+                                   reterr);
+    if (code == MS_OK && i->recall)
+        code = others_hold(txn, i, &o->others, reterr);
+    if (code == MS_OK && o->others) {
+        const struct ms_feed_row row = {.kind = MS_FEED_RECALL, .tenant = i->tenant};
+
+        code = ms_change_feed(txn, &row, reterr);
+    }
+    return code;
+}
+
+static enum ms_code write_op(struct ms_svc *svc, ms_write_fn *fn, const void *in, void *out,
+                             size_t out_size, struct ms_error *reterr) {
+    const struct ms_write write = {
+        .fn = fn, .in = in, .out = out, .out_size = out_size, .fence = ms_store_fence(svc->store)};
+
+    return ms_store_write(svc->store, &write, reterr);
+}
+
+/* ---- giving back ------------------------------------------------------------------------- */
+
+struct taken {
+    struct ms_file *file;
+    uint64_t unused;
+};
+
+/* Take away what an image does not use; it may not touch its lease until the commit is through. */
+static bool take_unused(struct ms_file *file, struct taken *taken, uint64_t *ret_keep) {
+    pthread_mutex_lock(&file->mutex);
+    while (file->locked.lease_busy)
+        pthread_cond_wait(&file->changed, &file->mutex);
+    MS_ASSERT(file->locked.leased >= file->locked.needed);
+    *taken = (struct taken){file, file->locked.leased - file->locked.needed};
+    if (taken->unused > 0) {
+        file->locked.leased = *ret_keep = file->locked.needed;
+        file->locked.lease_busy = true;
+    }
+    pthread_mutex_unlock(&file->mutex);
+    return taken->unused > 0;
+}
+
+static void end_taken(const struct taken *taken, bool given) {
+    struct ms_file *file = taken->file;
+
+    pthread_mutex_lock(&file->mutex);
+    if (!given)
+        file->locked.leased += taken->unused;
+    file->locked.lease_busy = false;
+    pthread_cond_broadcast(&file->changed);
+    pthread_mutex_unlock(&file->mutex);
+}
+
+static enum ms_code commit_give_back(struct ms_svc *svc, struct give_back_in *in,
+                                     struct taken *taken, bool *ret_others,
+                                     struct ms_error *reterr) {
+    struct give_back_out out = {0};
+    enum ms_code code = MS_OK;
+
+    if (in->n > 0 || in->recall)
+        code = write_op(svc, give_back_op, in, &out, sizeof out, reterr);
+    for (size_t k = 0; k < in->n; k++)
+        end_taken(&taken[k], code == MS_OK);
+    *ret_others = out.others;
+    return code;
+}
+
+/* Every image of the tenant but `but` gives back what it does not use. */
+static enum ms_code give_back(struct ms_svc *svc, struct ms_tenant_id tenant,
+                              const struct ms_file *but, bool recall, bool *ret_others,
+                              struct ms_error *reterr) {
+    size_t n = 0;
+    struct ms_file **all = ms_image_all(svc->files, tenant, &n);
+    struct taken *taken = calloc(n + 1, sizeof *taken);
+    struct give_back_in in = {
+        .tenant = tenant, .instance = ms_store_instance(svc->store), .recall = recall};
+    enum ms_code code = MS_OK;
+
+    in.lease = calloc(n + 1, sizeof *in.lease);
+    if (!taken || !in.lease)
+        code = ms_fail(reterr, MS_NO_MEMORY, "no memory to give back quota leases");
+    for (size_t k = 0; code == MS_OK && k < n && in.n < GIVE_BACK_MAX; k++) {
+        if (all[k] != but && take_unused(all[k], &taken[in.n], &in.lease[in.n].keep)) {
+            in.lease[in.n].ino = all[k]->ino;
+            in.n++;
+        }
+    }
+    if (code == MS_OK)
+        code = commit_give_back(svc, &in, taken, ret_others, reterr);
+    for (size_t k = 0; k < n; k++)
+        ms_image_unref(all[k]);
+    free(all);
+    free(taken);
+    free(in.lease);
+    return code;
+}
+
+void ms_file_recall(struct ms_svc *svc, struct ms_tenant_id tenant) {
+    struct ms_error err;
+    bool others;
+
+    pthread_mutex_lock(&svc->files->recalling);
+    if (give_back(svc, tenant, NULL, false, &others, &err) != MS_OK)
+        ms_log_failure(svc->log, MS_LOG_WARN, "quota leases were not given back", &err, NULL);
+    pthread_mutex_unlock(&svc->files->recalling);
+}
+
+struct pause {
+    struct ms_timer timer;
+    struct ms_latch latch;
+};
+static void end_pause(struct ms_timer *timer) {
+    struct pause *pause = MS_CONTAINER_OF(timer, struct pause, timer);
+
+    ms_latch_open(&pause->latch);
+}
+
+static enum ms_code recall(struct ms_file *file, struct ms_error *reterr) {
+    struct ms_svc *svc = file->svc;
+    struct pause pause = {.timer.fire = end_pause};
+    bool others = false;
+    enum ms_code code;
+
+    pthread_mutex_lock(&svc->files->recalling);
+    code = give_back(svc, file->tenant, file, true, &others, reterr);
+    pthread_mutex_unlock(&svc->files->recalling);
+    if (code == MS_OK && others) {
+        ms_latch_init(&pause.latch);
+        ms_engine_after(svc->engine, &pause.timer, INT64_C(1000000) * MS_RECALL_WAIT_MS);
+        ms_latch_wait(&pause.latch);
+    }
+    return code;
+}
+
+/* ---- growing ----------------------------------------------------------------------------- */
+
+static uint64_t growth(const struct ms_file *file, uint64_t size) {
+    return size > file->locked.metered ? size - file->locked.metered : 0;
+}
+
+static uint64_t above(uint64_t a, uint64_t b) { return a > b ? a - b : 0; }
+
+/* One reservation for what is missing; nothing to do when the lease suffices. */
+static enum ms_code reserve(struct ms_file *file, uint64_t at_least, uint64_t new_size, bool sweep,
+                            struct ms_error *reterr) {
+    struct reserve_in in = {.tenant = file->tenant,
+                            .instance = ms_store_instance(file->svc->store),
+                            .ino = file->ino,
+                            .sweep = sweep};
+    struct reserve_out out = {0};
+    enum ms_code code = MS_OK;
+
+    pthread_mutex_lock(&file->mutex);
+    while (file->locked.lease_busy)
+        pthread_cond_wait(&file->changed, &file->mutex);
+    in.missing = above(growth(file, new_size), file->locked.leased);
+    in.at_least = above(growth(file, at_least), file->locked.leased);
+    file->locked.lease_busy = in.missing > 0;
+    pthread_mutex_unlock(&file->mutex);
+    if (in.missing == 0)
+        return MS_OK;
+    code = write_op(file->svc, reserve_op, &in, &out, sizeof out, reterr);
+    pthread_mutex_lock(&file->mutex);
+    file->locked.leased += out.granted;
+    file->locked.lease_busy = false;
+    pthread_cond_broadcast(&file->changed);
+    pthread_mutex_unlock(&file->mutex);
+    return code;
+}
+
+/* Claim as much of the lease as the new size wants. False: it is not enough for all of it. */
+static bool claim(struct ms_file *file, uint64_t at_least, uint64_t new_size, bool take_part,
+                  uint64_t *ret_size) {
+    uint64_t size = new_size;
+    bool whole;
+
+    pthread_mutex_lock(&file->mutex);
+    while (file->locked.lease_busy)
+        pthread_cond_wait(&file->changed, &file->mutex);
+    whole = growth(file, new_size) <= file->locked.leased;
+    if (!whole)
+        size = file->locked.metered + file->locked.leased;
+    if ((whole || take_part) && size >= at_least) {
+        uint64_t need = growth(file, size);
+
+        if (need > file->locked.needed)
+            file->locked.needed = need;
+        *ret_size = size;
+    }
+    pthread_mutex_unlock(&file->mutex);
+    return whole;
+}
+
+/* In the words of the whole: what there is, what is used, what is promised to others. */
+static enum ms_code refuse(struct ms_file *file, uint64_t at_least, struct ms_error *reterr) {
+    const struct ms_ctx ctx = {.tenant = file->tenant, .who = "msasset"};
+    struct ms_quota_info info;
+    enum ms_code code = ms_tenant_quota(file->svc, &ctx, &info, reterr);
+
+    if (code != MS_OK)
+        return code;
+    return ms_fail(reterr, MS_QUOTA,
+                   "the file would grow to %" PRIu64 " bytes, but the tenant's quota of %" PRIu64
+                   " bytes has %" PRIu64 " left (%" PRIu64 " used, %" PRIu64
+                   " reserved): delete assets for good or buy capacity",
+                   at_least, info.allowance, info.left, info.metered, info.reserved);
+}
+
+enum ms_code ms_lease_grow(struct ms_file *file, uint64_t at_least, uint64_t new_size,
+                           uint64_t *ret_size, struct ms_error *reterr) {
+    uint64_t size = 0;
+    enum ms_code code;
+
+    MS_ASSERT(at_least <= new_size);
+    if (claim(file, at_least, new_size, false, &size))
+        goto out;
+    code = reserve(file, at_least, new_size, false, reterr);
+    if (code != MS_OK)
+        return code;
+    if (claim(file, at_least, new_size, false, &size))
+        goto out;
+    code = recall(file, reterr);
+    if (code == MS_OK)
+        code = reserve(file, at_least, new_size, true, reterr);
+    if (code != MS_OK)
+        return code;
+    (void)claim(file, at_least, new_size, true, &size);
+    if (size < at_least)
+        return refuse(file, at_least, reterr);
+out:
+    *ret_size = size;
+    return MS_OK;
+}
