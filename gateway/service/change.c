@@ -266,7 +266,7 @@ static enum ms_code delete_below(struct ms_txn *txn, struct ms_key prefix,
             break;
     }
     ms_scan_end(&scan);
-    return code == MS_NOT_FOUND ? MS_OK : code;
+    return ms_absent_is_fine(code, reterr);
 }
 
 /* One name of a file goes; its folder's times follow. */
@@ -306,7 +306,7 @@ enum ms_code ms_change_remove_names(struct ms_txn *txn, struct ms_tenant_id tena
             break;
     }
     ms_scan_end(&scan);
-    return code == MS_NOT_FOUND ? MS_OK : code;
+    return ms_absent_is_fine(code, reterr);
 }
 
 enum ms_code ms_change_inode_new(struct ms_txn *txn, struct ms_tenant_id tenant,
@@ -362,7 +362,7 @@ static enum ms_code drop_files(struct ms_txn *txn, struct ms_tenant_id tenant,
             break;
     }
     ms_scan_end(&scan);
-    return code == MS_NOT_FOUND ? MS_OK : code;
+    return ms_absent_is_fine(code, reterr);
 }
 
 enum ms_code ms_change_free(struct ms_txn *txn, struct ms_tenant_id tenant,

@@ -165,9 +165,7 @@ static enum ms_code read_marker(int dir_fd, const char *path, struct marker *ret
     return parse_marker(text, path, ret_marker, reterr);
 }
 
-/* ---- parts
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- parts ----------------------------------------------------------------------------------- */
 
 static struct ms_svc *svc_new(const struct ms_svc_options *o) {
     struct ms_svc *svc = calloc(1, sizeof *svc);
@@ -263,9 +261,7 @@ static enum ms_code read_meta(struct ms_svc *svc, struct ms_error *reterr) {
     return MS_OK;
 }
 
-/* ---- init
- * ----------------------------------------------------------------------------------------------------
- */
+/* ---- init ------------------------------------------------------------------------------------ */
 
 static enum ms_code meta_op(struct ms_txn *txn, const void *in, void *out,
                             struct ms_error *reterr) {

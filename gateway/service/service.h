@@ -9,7 +9,7 @@
  *   <dir>/meta/           LMDB (store/)      <dir>/run/       run files of live processes
  *   <dir>/journal/<instance>/ staging        <dir>/objects/   the embedded default's objects
  *
- * Threads: any number share one ms_svc; two services may live in one process (tests do).
+ * Threads: any number share one ms_svc; a process opens a store once.
  * Lifecycle: ms_svc_init() once for a folder; ms_svc_open() -> use -> ms_svc_close().
  */
 #ifndef MS_SERVICE_SERVICE_H

@@ -9,9 +9,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-/* ---- add
- * -----------------------------------------------------------------------------------------------------
- */
+/* ---- add ------------------------------------------------------------------------------------- */
 
 struct add_args {
     const struct ms_tenant_options *options;
@@ -133,9 +131,7 @@ enum ms_code ms_tenant_add(struct ms_svc *svc, const char *who,
     return MS_OK;
 }
 
-/* ---- find
- * ----------------------------------------------------------------------------------------------------
- */
+/* ---- find ------------------------------------------------------------------------------------ */
 
 static enum ms_code get_in(struct ms_txn *txn, struct ms_tenant_id id,
                            struct ms_tenant_record *ret_tenant, struct ms_error *reterr) {
@@ -152,6 +148,7 @@ static enum ms_code find_in(struct ms_txn *txn, const char *name_or_id,
         enum ms_code code = ms_row_get_id(txn, ms_key_tname(name_or_id), &id.id, reterr);
         if (code != MS_NOT_FOUND)
             return code == MS_OK ? get_in(txn, id, ret_tenant, reterr) : code;
+        (void)ms_absent_is_fine(code, reterr);
     }
     if (ms_id_parse(name_or_id, &id.id, NULL) == MS_OK)
         return get_in(txn, id, ret_tenant, reterr);
@@ -207,7 +204,7 @@ static enum ms_code list_in(struct ms_txn *txn, struct tenants *to, struct ms_er
         if ((code = add_to(to, &tenant, reterr)) != MS_OK)
             break;
     ms_scan_end(&scan);
-    return code == MS_NOT_FOUND ? MS_OK : code;
+    return ms_absent_is_fine(code, reterr);
 }
 
 enum ms_code ms_tenant_list(struct ms_svc *svc, struct ms_tenant_record **ret_list, size_t *ret_n,
@@ -226,9 +223,7 @@ enum ms_code ms_tenant_list(struct ms_svc *svc, struct ms_tenant_record **ret_li
     return MS_OK;
 }
 
-/* ---- settings
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- settings -------------------------------------------------------------------------------- */
 
 static enum ms_code feed_tenant(const struct ms_tree *t, struct ms_error *reterr) {
     struct ms_feed_row row = {.kind = MS_FEED_TENANT, .tenant = t->id};
@@ -266,9 +261,7 @@ enum ms_code ms_tenant_set_quota(struct ms_svc *svc, const struct ms_ctx *ctx, u
     return ms_tree_write(svc, ctx, quota_op, &free_bytes, NULL, 0, reterr);
 }
 
-/* ---- freeze
- * --------------------------------------------------------------------------------------------------
- */
+/* ---- freeze ---------------------------------------------------------------------------------- */
 
 struct hold_args {
     enum ms_hold hold;
@@ -289,10 +282,8 @@ static enum ms_code nothing_due_before(const struct ms_tree *t, struct ms_error 
     ms_scan_begin(&scan, t->txn, ms_key_view(&from), ms_key_view(&to));
     enum ms_code code = ms_scan_next(&scan, &key, &value, reterr);
     ms_scan_end(&scan);
-    if (code == MS_NOT_FOUND)
-        return MS_OK;
     if (code != MS_OK)
-        return code;
+        return ms_absent_is_fine(code, reterr);
     return ms_fail(reterr, MS_BUSY,
                    "deadlines from before the last freeze of tenant %s are not applied yet: "
                    "run msasset sweep and try again",
@@ -347,9 +338,7 @@ enum ms_code ms_tenant_hold(struct ms_svc *svc, const struct ms_ctx *ctx, enum m
     return ms_tree_write(svc, ctx, hold_op, &args, NULL, 0, reterr);
 }
 
-/* ---- usage
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- usage ----------------------------------------------------------------------------------- */
 
 static enum ms_code quota_in(const struct ms_tree *t, struct ms_quota_info *ret_info,
                              struct ms_error *reterr) {

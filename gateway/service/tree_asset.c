@@ -67,9 +67,7 @@ enum ms_code ms_tree_asset(const struct ms_tree *t, const struct ms_inode_record
     return MS_OK;
 }
 
-/* ---- rights
- * --------------------------------------------------------------------------------------------------
- */
+/* ---- rights ---------------------------------------------------------------------------------- */
 
 enum ms_code ms_tree_refused(const struct ms_tree *t, const struct ms_tree_asset *asset,
                              enum ms_lc_rule rule, const char *what, struct ms_error *reterr) {
@@ -217,9 +215,7 @@ enum ms_code ms_tree_follow(const struct ms_tree *t, struct ms_tree_asset *asset
                             reterr);
 }
 
-/* ---- take-over
- * -----------------------------------------------------------------------------------------------
- */
+/* ---- take-over ------------------------------------------------------------------------------- */
 
 #define TAKE_OVER_MS (24 * MS_HOUR_MS)
 

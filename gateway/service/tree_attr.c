@@ -5,9 +5,7 @@
 #include <inttypes.h>
 #include <sys/stat.h>
 
-/* ---- setattr
- * -------------------------------------------------------------------------------------------------
- */
+/* ---- setattr --------------------------------------------------------------------------------- */
 
 static bool is_time(const struct timespec *ts) {
     return ts->tv_nsec >= 0 && ts->tv_nsec < 1000000000;
@@ -99,9 +97,7 @@ enum ms_code ms_tree_setattr(struct ms_svc *svc, const struct ms_ctx *ctx,
     return MS_OK;
 }
 
-/* ---- readlink
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- readlink -------------------------------------------------------------------------------- */
 
 static enum ms_code readlink_in(const struct ms_tree *t, uint64_t ino,
                                 char ret_target[MS_SYMLINK_BYTES_MAX + 1],
@@ -130,9 +126,7 @@ enum ms_code ms_tree_readlink(struct ms_svc *svc, const struct ms_ctx *ctx, uint
     return code;
 }
 
-/* ---- statfs
- * --------------------------------------------------------------------------------------------------
- */
+/* ---- statfs ---------------------------------------------------------------------------------- */
 
 #define INODES_TOTAL (UINT64_C(1) << 40) /* numbers are 64 bits: the disk ends first */
 

@@ -5,9 +5,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-/* ---- one inode
- * -----------------------------------------------------------------------------------------------
- */
+/* ---- one inode ------------------------------------------------------------------------------- */
 
 static enum ms_code node_of(const struct ms_tree *t, uint64_t ino, struct ms_node *ret_node,
                             struct ms_error *reterr) {
@@ -58,9 +56,7 @@ enum ms_code ms_tree_lookup(struct ms_svc *svc, const struct ms_ctx *ctx, uint64
     return code;
 }
 
-/* ---- paths
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- paths ----------------------------------------------------------------------------------- */
 
 /* Take the next component off *path. False at the end. Errors: MS_NAME_TOO_LONG. */
 static enum ms_code next_component(const char **path, char ret_name[MS_NAME_BYTES_MAX + 1],
@@ -155,9 +151,7 @@ enum ms_code ms_tree_path(struct ms_svc *svc, const struct ms_ctx *ctx, uint64_t
     return code;
 }
 
-/* ---- listing
- * -------------------------------------------------------------------------------------------------
- */
+/* ---- listing --------------------------------------------------------------------------------- */
 
 static enum ms_code list_one(const struct ms_tree *t, uint64_t dir, const char *nfc,
                              struct ms_node *ret_node, bool *ret_shown, struct ms_error *reterr) {
@@ -193,12 +187,11 @@ static enum ms_code list(const struct ms_tree *t, uint64_t dir, uint64_t after_s
             break;
         n += shown;
     }
-    bool ended = code == MS_NOT_FOUND;
     ms_scan_end(&scan);
-    if (code != MS_OK && !ended)
-        return code;
-    *ret_n = n;
-    return MS_OK;
+    code = ms_absent_is_fine(code, reterr);
+    if (code == MS_OK)
+        *ret_n = n;
+    return code;
 }
 
 enum ms_code ms_tree_list(struct ms_svc *svc, const struct ms_ctx *ctx, uint64_t dir,

@@ -5,9 +5,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-/* ---- the inode
- * -----------------------------------------------------------------------------------------------
- */
+/* ---- the inode ------------------------------------------------------------------------------- */
 
 /* A file that its maker has not sealed yet stays for it, wherever the unlink came from. */
 static bool is_kept(const struct ms_tree *t, const struct ms_inode_record *inode, bool keep_open) {
@@ -38,9 +36,7 @@ enum ms_code ms_tree_let_go(const struct ms_tree *t, struct ms_inode_record *ino
     return ms_tree_feed_inode(t, inode->ino, reterr);
 }
 
-/* ---- the asset
- * -----------------------------------------------------------------------------------------------
- */
+/* ---- the asset ------------------------------------------------------------------------------- */
 
 static enum ms_code move_xattrs(const struct ms_tree *t, uint64_t from, uint64_t to,
                                 struct ms_error *reterr) {
@@ -65,7 +61,7 @@ static enum ms_code move_xattrs(const struct ms_tree *t, uint64_t from, uint64_t
             break;
     }
     ms_scan_end(&scan);
-    return code == MS_NOT_FOUND ? MS_OK : code;
+    return ms_absent_is_fine(code, reterr);
 }
 
 /* A new inode takes the asset, its bytes and attributes into the bin, so that whoever has the old

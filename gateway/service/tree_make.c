@@ -15,9 +15,7 @@ void ms_tree_object_key(struct ms_asset_id asset, struct ms_file_id file, uint32
                    ms_id_text(file.id).s, n, suffix);
 }
 
-/* ---- the inode
- * -----------------------------------------------------------------------------------------------
- */
+/* ---- the inode ------------------------------------------------------------------------------- */
 
 static enum ms_code new_inode(const struct ms_tree *t, const struct ms_make *make,
                               const struct ms_inode_record *dir, struct ms_inode_record *ret_inode,

@@ -117,9 +117,7 @@ static enum ms_code judge(struct rename *r, struct ms_error *reterr) {
                          r->from_place.top, &r->dst_judged, reterr);
 }
 
-/* ---- moving
- * --------------------------------------------------------------------------------------------------
- */
+/* ---- moving ---------------------------------------------------------------------------------- */
 
 /* Editors rename a file inside its folder to keep it as a backup: unlink asks for this
  * (tree_unlink.c). */

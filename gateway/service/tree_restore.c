@@ -9,9 +9,7 @@
 #define GHOSTS_MAX (4 * MS_DEPTH_MAX)
 #define NUMBER_MAX 10000
 
-/* ---- folders
- * -------------------------------------------------------------------------------------------------
- */
+/* ---- folders --------------------------------------------------------------------------------- */
 
 /* A folder in another: a new inode, or a removed one that comes back. Both are stored. */
 static enum ms_code enter_folder(const struct ms_tree *t, uint64_t parent, const char *name,
@@ -164,9 +162,7 @@ static enum ms_code make_path(const struct ms_tree *t, const char *path, uint64_
     return ms_tree_must_not_exist(ret_name, &f, reterr);
 }
 
-/* ---- the file
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- the file -------------------------------------------------------------------------------- */
 
 static enum ms_code put_back(const struct ms_tree *t, struct ms_tree_asset *asset, uint64_t parent,
                              const char *name, const char *old_name, struct ms_error *reterr) {

@@ -5,9 +5,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-/* ---- begin
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- begin ----------------------------------------------------------------------------------- */
 
 enum ms_code ms_tree_write(struct ms_svc *svc, const struct ms_ctx *ctx, ms_write_fn *fn,
                            const void *args, void *out, size_t out_size, struct ms_error *reterr) {
@@ -91,9 +89,7 @@ enum ms_code ms_tree_thawed(const struct ms_tree *t, const char *what, struct ms
                    t->tenant.name, t->tenant.mask_reason[0] ? ": " : "", t->tenant.mask_reason);
 }
 
-/* ---- inodes
- * --------------------------------------------------------------------------------------------------
- */
+/* ---- inodes ---------------------------------------------------------------------------------- */
 
 enum ms_code ms_tree_inode(const struct ms_tree *t, uint64_t ino, struct ms_inode_record *ret_inode,
                            struct ms_error *reterr) {
@@ -137,9 +133,7 @@ void ms_tree_touch(const struct ms_tree *t, struct ms_inode_record *inode, unsig
     }
 }
 
-/* ---- names
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 static enum ms_code name_row(const struct ms_tree *t, uint64_t parent, struct ms_found *f,
                              struct ms_error *reterr) {
@@ -300,9 +294,7 @@ enum ms_code ms_tree_writable(const struct ms_tree *t, enum ms_special top,
                    "%s/ is filled by the platform only: use another folder", ms_special_name(top));
 }
 
-/* ---- paths
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- paths ----------------------------------------------------------------------------------- */
 
 /* One step up: the folder that holds a name of ino, and that name. */
 static enum ms_code step_up(const struct ms_tree *t, uint64_t ino, uint64_t *ret_parent,
@@ -367,9 +359,7 @@ enum ms_code ms_tree_path_in(const struct ms_tree *t, uint64_t parent, const cha
     return prepend_parents(t, parent, ret_path, reterr);
 }
 
-/* ---- feed
- * ----------------------------------------------------------------------------------------------------
- */
+/* ---- feed ------------------------------------------------------------------------------------ */
 
 enum ms_code ms_tree_feed_inode(const struct ms_tree *t, uint64_t ino, struct ms_error *reterr) {
     struct ms_feed_row row = {.kind = MS_FEED_INODE, .tenant = t->id, .ino = ino};

@@ -20,6 +20,16 @@
             return try_code_;                                                                      \
     } while (0)
 
+/* The end of a scan, or a row that need not be there, is no failure: what it left in reterr goes.
+ */
+static inline enum ms_code ms_absent_is_fine(enum ms_code code, struct ms_error *reterr) {
+    if (code != MS_NOT_FOUND)
+        return code;
+    if (reterr)
+        *reterr = (struct ms_error){.code = MS_OK};
+    return MS_OK;
+}
+
 /* One operation's view of one tenant. */
 struct ms_tree {
     struct ms_txn *txn;
@@ -104,9 +114,7 @@ void ms_tree_fill(const struct ms_tree *t, const struct ms_inode_record *inode,
 enum { MS_TOUCH_ATIME = 1, MS_TOUCH_MTIME = 2, MS_TOUCH_CTIME = 4, MS_TOUCH_CHANGE = 6 };
 void ms_tree_touch(const struct ms_tree *t, struct ms_inode_record *inode, unsigned which);
 
-/* ---- names
- * ------------------------------------------------------------------------------------------------------
- */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 /* What a name names. */
 struct ms_found {
@@ -222,9 +230,7 @@ MS_NODISCARD enum ms_code ms_tree_bin_count(struct ms_txn *txn, struct ms_tenant
 MS_NODISCARD enum ms_code ms_tree_restore(const struct ms_tree *t, struct ms_tree_asset *asset,
                                           const char *path, struct ms_error *reterr);
 
-/* ---- folders
- * --------------------------------------------------------------------------------------------------------
- */
+/* ---- folders --------------------------------------------------------------------------------- */
 
 /* A folder has more (+1) or fewer (-1) folders in it: links and count; the caller stores it. */
 static inline void ms_tree_subdirs(struct ms_inode_record *dir, int more) {
@@ -241,9 +247,7 @@ MS_NODISCARD enum ms_code ms_tree_dir_lost(const struct ms_tree *t, uint64_t par
                                            struct ms_found *found, bool keep_open,
                                            struct ms_gone *ret_gone, struct ms_error *reterr);
 
-/* ---- feed
- * ------------------------------------------------------------------------------------------------------------
- */
+/* ---- feed ------------------------------------------------------------------------------------ */
 MS_NODISCARD enum ms_code ms_tree_feed_inode(const struct ms_tree *t, uint64_t ino,
                                              struct ms_error *reterr);
 /* The entry changed, and with it the folder's times. */

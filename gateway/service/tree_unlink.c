@@ -49,9 +49,7 @@ static enum ms_code hand_over(const struct ms_tree *t, struct ms_found *f, struc
     return ms_tree_let_go(t, &f->inode, keep_open, ret_gone, reterr);
 }
 
-/* ---- unlink
- * --------------------------------------------------------------------------------------------------
- */
+/* ---- unlink ---------------------------------------------------------------------------------- */
 
 static enum ms_code unlink_op(struct ms_txn *txn, const void *in, void *out,
                               struct ms_error *reterr) {
@@ -85,9 +83,7 @@ enum ms_code ms_tree_unlink(struct ms_svc *svc, const struct ms_ctx *ctx, uint64
     return MS_OK;
 }
 
-/* ---- rmdir
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- rmdir ----------------------------------------------------------------------------------- */
 
 enum ms_code ms_tree_empty(const struct ms_tree *t, const struct ms_found *dir,
                            struct ms_error *reterr) {
@@ -108,7 +104,7 @@ enum ms_code ms_tree_empty(const struct ms_tree *t, const struct ms_found *dir,
         }
     }
     ms_scan_end(&scan);
-    return code == MS_NOT_FOUND ? MS_OK : code;
+    return ms_absent_is_fine(code, reterr);
 }
 
 enum ms_code ms_tree_dir_lost(const struct ms_tree *t, uint64_t parent, struct ms_found *found,

@@ -10,9 +10,7 @@
 #define TAGS_MAX 50
 #define TAG_CHARS_MAX 128
 
-/* ---- computed
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- computed -------------------------------------------------------------------------------- */
 
 struct shown {
     const struct ms_tree *t;
@@ -205,7 +203,7 @@ static enum ms_code list_stored(const struct ms_tree *t, uint64_t ino, struct ms
             break;
     }
     ms_scan_end(&scan);
-    return code == MS_NOT_FOUND ? MS_OK : code;
+    return ms_absent_is_fine(code, reterr);
 }
 
 enum ms_code ms_tree_xattr_list(struct ms_svc *svc, const struct ms_ctx *ctx, uint64_t ino,
@@ -223,9 +221,7 @@ enum ms_code ms_tree_xattr_list(struct ms_svc *svc, const struct ms_ctx *ctx, ui
     return code;
 }
 
-/* ---- tags
- * ----------------------------------------------------------------------------------------------------
- */
+/* ---- tags ------------------------------------------------------------------------------------ */
 
 static size_t utf8_chars(const char *p, size_t n) {
     size_t chars = 0;
@@ -313,7 +309,7 @@ static enum ms_code others_take(const struct ms_tree *t, const struct set_args *
             bytes += key.n - prefix.len + value.n;
     ms_scan_end(&scan);
     *ret_bytes = bytes;
-    return code == MS_NOT_FOUND ? MS_OK : code;
+    return ms_absent_is_fine(code, reterr);
 }
 
 static enum ms_code set_stored(const struct ms_tree *t, const struct set_args *a,
