@@ -1,7 +1,13 @@
 #include "cli/help.h"
 
+enum { OPT_ROFF };
+
 static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr) {
     char name[64] = "";
+    if (cli->given[OPT_ROFF]) {
+        ms_help_print_roff(stdout);
+        return MS_OK;
+    }
     for (int i = 0; i < cli->args_n; i++) {
         size_t used = strlen(name);
         (void)snprintf(name + used, sizeof name - used, "%s%s", i ? " " : "", cli->args[i]);
@@ -23,6 +29,7 @@ const struct ms_cmd ms_cmd_help = {
     .args = "[COMMAND]",
     .summary = "show help",
     .help = "Without a command: all commands and the global options.\n",
+    .opts = {{"roff", 0, NULL, "print the manual page msasset(1)"}},
     .args_min = 0,
     .args_max = 2,
     .run = run,
