@@ -238,7 +238,7 @@ static enum ms_code make_subdir(const char *path, struct ms_error *reterr) {
 static enum ms_code open_journal(struct ms_svc *svc, const struct ms_svc_options *o,
                                  struct ms_error *reterr) {
     char path[sizeof svc->dir + 64];
-    uint64_t limit;
+    uint64_t limit = 0;
     MS_TRY(journal_limit(svc, o, &limit, reterr));
     (void)snprintf(path, sizeof path, "%s/journal", svc->dir);
     MS_TRY(make_subdir(path, reterr));

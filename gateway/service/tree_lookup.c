@@ -91,7 +91,7 @@ static enum ms_code walk(const struct ms_tree *t, const char *path, bool stop_be
     ret_name[0] = '\0';
     for (;;) {
         const char *before = rest;
-        bool more;
+        bool more = false;
         MS_TRY(next_component(&rest, ret_name, &more, reterr));
         if (!more && *before == '/' && before != path && !S_ISDIR(node.inode.mode))
             return ms_fail(reterr, MS_NOT_DIR, "\"%s\" ends with a slash but is not a folder",

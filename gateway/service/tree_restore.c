@@ -196,7 +196,7 @@ enum ms_code ms_tree_restore(const struct ms_tree *t, struct ms_tree_asset *asse
                              struct ms_error *reterr) {
     struct ms_bin_record bin;
     char name[MS_NAME_BYTES_MAX + 1];
-    uint64_t parent;
+    uint64_t parent = 0;
     MS_TRY(bin_entry(t, &asset->rec, &bin, reterr));
     if (asset->rec.ino == 0)
         return ms_change_unbin(t->txn, t->id, &asset->rec, reterr);
