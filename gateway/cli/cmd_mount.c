@@ -99,8 +99,9 @@ static enum ms_code serve_in_background(struct starting *s, const char *tenant,
         s->fd = pipefd[1];
         struct ms_error err = {0};
         enum ms_code code = serve(s, tenant, &err);
+        bool served = s->fd < 0;
         tell_parent(s, code, &err);
-        if (code != MS_OK)
+        if (code != MS_OK && served)
             ms_log_failure(&s->cli->log, MS_LOG_ERROR, "mount", &err, "dir", s->dir, NULL);
         ms_svc_close(s->cli->svc);
         _exit(ms_code_exit(code));
