@@ -223,20 +223,29 @@ static void lift_admin(struct ms_life *l) {
         unbin(l);
 }
 
-static void lift_package(struct ms_life *l, struct ms_instant at) {
+/* What held a deadline off ends behind the start of a tenant freeze, even in the same millisecond: else
+ * the deadline would count as due before the freeze, which stops it. */
+static struct ms_instant end_of_hold_off(const struct ms_lc_facts *f, struct ms_instant at) {
+    return ms_instant_max(at, ms_instant_add_ms(f->mask.since, 1));
+}
+
+static void lift_package(struct ms_life *l, const struct ms_lc_facts *f, struct ms_instant at) {
     bool frozen = l->holds != 0;
     l->holds &= (uint8_t)~MS_HOLD_PACKAGE;
     if (!frozen || l->holds)
         return;
-    if (l->last == MS_LAST_FROZEN && l->binned) /* DELETING shows again */
-        bin(l, at, l->retention_ms);
-    else if (!l->binned)
+    if (!l->binned)
         l->last = MS_LAST_NONE;
+    if (!l->binned || l->last == MS_LAST_BINNED)
+        return;
+    bin(l, at, l->retention_ms); /* DELETING shows again */
+    if (l->retention_ms == 0)
+        l->purge_floor = end_of_hold_off(f, at);
 }
 
-static void renew_off(struct ms_life *l, struct ms_instant at) {
+static void renew_off(struct ms_life *l, const struct ms_lc_facts *f, struct ms_instant at) {
     if (l->auto_renew && l->binned)
-        l->purge_floor = at;
+        l->purge_floor = end_of_hold_off(f, at);
     l->auto_renew = 0;
 }
 
@@ -276,7 +285,8 @@ static void do_schedule(struct ms_life *l, unsigned does, const struct ms_lc_fac
         add_op(l, (struct ms_scheduled){f->at, f->scheduled_op});
 }
 
-static void do_holds(struct ms_life *l, unsigned does, struct ms_instant at) {
+static void do_holds(struct ms_life *l, unsigned does, const struct ms_lc_facts *f,
+                     struct ms_instant at) {
     if (does & MS_DO_HOLD_ADMIN)
         hold(l, MS_HOLD_ADMIN);
     if (does & MS_DO_HOLD_SCHEDULED)
@@ -286,7 +296,7 @@ static void do_holds(struct ms_life *l, unsigned does, struct ms_instant at) {
     if (does & MS_DO_LIFT_ADMIN)
         lift_admin(l);
     if (does & MS_DO_LIFT_PACKAGE)
-        lift_package(l, at);
+        lift_package(l, f, at);
 }
 
 static void do_rest(struct ms_life *l, unsigned does, const struct ms_lc_facts *f,
@@ -302,9 +312,9 @@ static void do_rest(struct ms_life *l, unsigned does, const struct ms_lc_facts *
     if (does & MS_DO_RENEW_ON)
         l->auto_renew = 1;
     if (does & MS_DO_RENEW_OFF)
-        renew_off(l, at);
+        renew_off(l, f, at);
     if (does & MS_DO_RAISE_DUE)
-        l->confirm_due = ms_instant_max(l->confirm_due, at);
+        l->confirm_due = ms_instant_max(l->confirm_due, end_of_hold_off(f, at));
 }
 
 static bool has_bytes(const struct ms_life *l) {
@@ -337,7 +347,7 @@ static struct ms_lc_verdict take(const struct ms_life *life, const struct ms_lc_
                                  const struct ms_lc_facts *facts, struct ms_instant at) {
     struct ms_lc_verdict v = {MS_LC_ALLOWED, *life, row->effects, at};
     do_schedule(&v.next, row->does, facts);
-    do_holds(&v.next, row->does, at);
+    do_holds(&v.next, row->does, facts, at);
     do_rest(&v.next, row->does, facts, at);
     move(&v.next, row, facts);
     v.effects |= effects_of(life, &v.next);
