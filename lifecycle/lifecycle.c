@@ -53,8 +53,7 @@ void ms_lc_end(struct ms_life *life) {
     *life = (struct ms_life){.rest = MS_STATE_DELETED, .created = life->created};
 }
 
-/* ---- may it happen?
- * ------------------------------------------------------------------------------------------ */
+/* ---- may it happen? ------------------------------------------------------------------------ */
 
 static bool announced_too_soon(const struct ms_lc_facts *f) {
     return f->origin == MS_ORIGIN_SYSTEM && f->at.ms < ms_instant_add_months(f->now, 3).ms;
@@ -152,8 +151,7 @@ static enum ms_lc_rule first_broken(const struct ms_life *l, enum ms_event event
     return MS_LC_ALLOWED;
 }
 
-/* ---- what becomes of it
- * -------------------------------------------------------------------------------------- */
+/* ---- what becomes of it -------------------------------------------------------------------- */
 
 static void settle_main(struct ms_life *l, enum ms_state rest, bool sealed, bool in_review) {
     l->rest = (uint8_t)rest;
@@ -223,8 +221,8 @@ static void lift_admin(struct ms_life *l) {
         unbin(l);
 }
 
-/* What held a deadline off ends behind the start of a tenant freeze, even in the same millisecond: else
- * the deadline would count as due before the freeze, which stops it. */
+/* What held a deadline off ends behind the start of a tenant freeze, even in the same millisecond:
+ * else the deadline would count as due before the freeze, which stops it. */
 static struct ms_instant end_of_hold_off(const struct ms_lc_facts *f, struct ms_instant at) {
     return ms_instant_max(at, ms_instant_add_ms(f->mask.since, 1));
 }

@@ -49,7 +49,7 @@ const uint8_t ms_lc_place_rights[MS_PLACE_COUNT] = {
 
 /* clang-format off */
 const struct ms_lc_row ms_lc_rows[] = {
-    /* MAIN confirmed; a new MAIN, or name, of an asset failed by content is checked as at creation */
+    /* MAIN confirmed; a new MAIN, or name, after a failure by content is checked as at creation */
     ON(CONFIRM, AT(UPLOADING) | AT(FAILED_CONTENT), ANY, READY),
     ON(CONFIRM_REVIEW, AT(UPLOADING) | AT(FAILED_CONTENT), ANY, REVIEWING),
     /* 24 h after creation and MAIN not confirmed */
@@ -66,9 +66,11 @@ const struct ms_lc_row ms_lc_rows[] = {
     ON(REVIEW_PASS, AT(REVIEWING), ANY, READY),
     ON(REVIEW_PASS, FINISHED, HELD, SAME, .does = MS_DO_VERDICT, .effects = MS_EFFECT_HELD_LIVE),
     ON(REVIEW_REJECT_AUTO, AT(REVIEWING), ANY, FAILED, .fail = MS_FAIL_AUTOMATIC_REVIEW_REJECT),
-    ON(REVIEW_REJECT_AUTO, FINISHED, HELD, SAME, .does = MS_DO_VERDICT, .effects = MS_EFFECT_HELD_DROP),
+    ON(REVIEW_REJECT_AUTO, FINISHED, HELD, SAME, .does = MS_DO_VERDICT,
+       .effects = MS_EFFECT_HELD_DROP),
     ON(REVIEW_REJECT_MANUAL, AT(REVIEWING), ANY, FAILED, .fail = MS_FAIL_MANUAL_REVIEW_REJECT),
-    ON(REVIEW_REJECT_MANUAL, FINISHED, HELD, SAME, .does = MS_DO_VERDICT, .effects = MS_EFFECT_HELD_DROP),
+    ON(REVIEW_REJECT_MANUAL, FINISHED, HELD, SAME, .does = MS_DO_VERDICT,
+       .effects = MS_EFFECT_HELD_DROP),
     ON(EDIT_REVIEW, FINISHED, ANY, SAME, .does = MS_DO_HOLD_EDIT),
     /* activate, deactivate */
     ON(ACTIVATE, AT(UNACTIVED) | AT(ACTIVED), ANY, ACTIVED),
@@ -100,7 +102,8 @@ const struct ms_lc_row ms_lc_rows[] = {
     ON(SCHEDULE, LIVE, ANY, SAME, .does = MS_DO_ADD_OP),
     ON(UNSCHEDULE, LIVE, ANY, SAME, .does = MS_DO_DROP_OPS),
     DUE(SCHEDULED_BLOCK, LIVE, ANY, SAME, .does = MS_DO_DROP_OP | MS_DO_HOLD_SCHEDULED),
-    DUE(SCHEDULED_DELETE, LIVE, RENEWING, SAME, .does = MS_DO_DROP_OP, .effects = MS_EFFECT_SCHEDULE_REFUSED),
+    DUE(SCHEDULED_DELETE, LIVE, RENEWING, SAME, .does = MS_DO_DROP_OP,
+        .effects = MS_EFFECT_SCHEDULE_REFUSED),
     DUE(SCHEDULED_DELETE, LIVE, DELETING, SAME, .does = MS_DO_DROP_OP),
     DUE(SCHEDULED_DELETE, LIVE, BIN_OFF, DELETED),
     DUE(SCHEDULED_DELETE, LIVE, ANY, SAME, .does = MS_DO_DROP_OP | MS_DO_BIN),

@@ -39,7 +39,7 @@ static void into_bin(struct clockwork *c) {
     c->retention = c->left = c->tenant_retention;
 }
 
-static void delete(struct clockwork *c) {
+static void delete (struct clockwork *c) {
     if (deleting(c))
         return;
     if (c->tenant_retention == 0)
@@ -77,7 +77,7 @@ static void run_op(struct clockwork *c, int i) {
         c->scheduled = true;
         c->block_over_bin = c->in_bin;
     } else if (!c->renews) {
-        delete(c);
+        delete (c);
     }
 }
 
@@ -165,7 +165,7 @@ static bool happens(struct clockwork *c, enum ms_event event, int at_hour, bool 
     if (event == MS_EVENT_DELETE) {
         if (c->renews)
             return false;
-        delete(c);
+        delete (c);
         return true;
     }
     if (event == MS_EVENT_RESTORE) {

@@ -1,7 +1,8 @@
 /* clockwork.h — one asset's life by ticking: a model that never computes an instant.
  *
- * Time is whole hours. Each tick counts what is left of a retention down and looks what has come to zero; a tenant
- * freeze stops the count and its end winds it up again. Nothing is shared with lifecycle/ but the names of states.
+ * Time is whole hours. Each tick counts what is left of a retention down and looks what has come to
+ * zero; a tenant freeze stops the count and its end winds it up again. Nothing is shared with
+ * lifecycle/ but the names of states.
  */
 #ifndef MS_TESTS_LIFECYCLE_CLOCKWORK_H
 #define MS_TESTS_LIFECYCLE_CLOCKWORK_H

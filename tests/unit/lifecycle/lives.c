@@ -25,8 +25,11 @@ static void with_schedules(struct walk *w, const struct ms_life *l) {
     static const struct {
         int64_t at;
         uint8_t op;
-    } one[] = {{HOUR, MS_SCHEDULED_BLOCK}, {HOUR, MS_SCHEDULED_DELETE}, {-HOUR, MS_SCHEDULED_BLOCK},
-               {-HOUR, MS_SCHEDULED_DELETE}, {0, MS_SCHEDULED_DELETE}};
+    } one[] = {{HOUR, MS_SCHEDULED_BLOCK},
+               {HOUR, MS_SCHEDULED_DELETE},
+               {-HOUR, MS_SCHEDULED_BLOCK},
+               {-HOUR, MS_SCHEDULED_DELETE},
+               {0, MS_SCHEDULED_DELETE}};
     give(w, l);
     for (size_t i = 0; i < sizeof one / sizeof one[0]; i++) {
         struct ms_life s = *l;
@@ -35,10 +38,11 @@ static void with_schedules(struct walk *w, const struct ms_life *l) {
     }
     struct ms_life full = *l;
     for (int i = 0; i < MS_SCHEDULED_MAX; i++)
-        schedule(&full, NOW + HOUR + i / 2 * HOUR, i % 2 ? MS_SCHEDULED_DELETE : MS_SCHEDULED_BLOCK);
+        schedule(&full, NOW + HOUR + i / 2 * HOUR,
+                 i % 2 ? MS_SCHEDULED_DELETE : MS_SCHEDULED_BLOCK);
     give(w, &full);
-    for (int i = 0; i < MS_SCHEDULED_MAX; i++) /* seven of them have come */
-        full.scheduled[i].at.ms -= 4 * HOUR;
+    for (int i = 0; i < MS_SCHEDULED_MAX; i++) /* four of them have come */
+        full.scheduled[i].at.ms -= 2 * HOUR;
     give(w, &full);
 }
 
@@ -48,11 +52,15 @@ static void with_renewal(struct walk *w, const struct ms_life *l) {
         with_schedules(w, &r);
 }
 
-/* Retention that ends later, ended, ends now, was held off by an auto-renewing package, has no length. */
+/* Retention that ends later, ended, ends now, was held off by an auto-renewing package, has no
+ * length. */
 static void with_retention(struct walk *w, const struct ms_life *l) {
     static const struct {
         int64_t since, retention, floor;
-    } bins[] = {{DAY, 7 * DAY, 0}, {8 * DAY, 7 * DAY, 0}, {7 * DAY, 7 * DAY, 0}, {9 * DAY, 7 * DAY, HOUR},
+    } bins[] = {{DAY, 7 * DAY, 0},
+                {8 * DAY, 7 * DAY, 0},
+                {7 * DAY, 7 * DAY, 0},
+                {9 * DAY, 7 * DAY, HOUR},
                 {HOUR, 0, 0}};
     for (size_t i = 0; i < sizeof bins / sizeof bins[0]; i++) {
         struct ms_life b = *l;
@@ -132,43 +140,49 @@ struct ms_mask lives_mask(unsigned i) {
         {.holds = MS_TENANT_HOLDS, .since = {NOW}},
         {.since = {NOW - 10 * DAY}, .lifted_at = {NOW - 2 * HOUR}},
         {.since = {NOW - 2 * HOUR}, .lifted_at = {NOW}, .lifted_before = {NOW - 2 * DAY}},
-        {.since = {NOW - 200 * DAY}, .lifted_at = {NOW - 199 * DAY}, .lifted_before = {NOW - 300 * DAY}},
+        {.since = {NOW - 200 * DAY},
+         .lifted_at = {NOW - 199 * DAY},
+         .lifted_before = {NOW - 300 * DAY}},
     };
     return masks[i];
 }
 
 static bool same_ops(const struct ms_life *a, const struct ms_life *b) {
     for (size_t i = 0; i < MS_SCHEDULED_MAX; i++)
-        if (a->scheduled[i].at.ms != b->scheduled[i].at.ms || a->scheduled[i].op != b->scheduled[i].op)
+        if (a->scheduled[i].at.ms != b->scheduled[i].at.ms ||
+            a->scheduled[i].op != b->scheduled[i].op)
             return false;
     return a->scheduled_count == b->scheduled_count;
 }
 
 bool lives_equal(const struct ms_life *a, const struct ms_life *b) {
-    return a->rest == b->rest && a->holds == b->holds && a->binned == b->binned && a->last == b->last &&
-           a->fail == b->fail && a->sealed == b->sealed && a->in_review == b->in_review &&
-           a->auto_renew == b->auto_renew && a->created.ms == b->created.ms &&
-           a->confirm_due.ms == b->confirm_due.ms && a->binned_at.ms == b->binned_at.ms &&
-           a->retention_ms == b->retention_ms && a->purge_floor.ms == b->purge_floor.ms &&
-           a->takedown_due.ms == b->takedown_due.ms && same_ops(a, b);
+    return a->rest == b->rest && a->holds == b->holds && a->binned == b->binned &&
+           a->last == b->last && a->fail == b->fail && a->sealed == b->sealed &&
+           a->in_review == b->in_review && a->auto_renew == b->auto_renew &&
+           a->created.ms == b->created.ms && a->confirm_due.ms == b->confirm_due.ms &&
+           a->binned_at.ms == b->binned_at.ms && a->retention_ms == b->retention_ms &&
+           a->purge_floor.ms == b->purge_floor.ms && a->takedown_due.ms == b->takedown_due.ms &&
+           same_ops(a, b);
 }
 
 const char *lives_text(const struct ms_life *l) {
     static char texts[4][400];
     static unsigned turn;
     char *text = texts[turn++ % 4];
-    int n = snprintf(text, sizeof texts[0],
-                     "%s%s%s%s%s holds=%u bin=%u last=%u at=%+" PRId64 "h ret=%" PRId64 "h floor=%+" PRId64
-                     "h confirm=%+" PRId64 "h takedown=%+" PRId64 "h ops=%u",
-                     ms_state_name((enum ms_state)l->rest), l->sealed ? " sealed" : "",
-                     l->in_review ? " review" : "", l->auto_renew ? " renews" : "",
-                     l->fail ? ms_fail_name((enum ms_fail_type)l->fail) : "", l->holds, l->binned, l->last,
-                     l->binned_at.ms ? (l->binned_at.ms - NOW) / HOUR : 0, l->retention_ms / HOUR,
-                     l->purge_floor.ms ? (l->purge_floor.ms - NOW) / HOUR : 0,
-                     l->confirm_due.ms ? (l->confirm_due.ms - NOW) / HOUR : 0,
-                     l->takedown_due.ms ? (l->takedown_due.ms - NOW) / HOUR : 0, l->scheduled_count);
+    int n =
+        snprintf(text, sizeof texts[0],
+                 "%s%s%s%s%s holds=%u bin=%u last=%u at=%+" PRId64 "h ret=%" PRId64
+                 "h floor=%+" PRId64 "h confirm=%+" PRId64 "h takedown=%+" PRId64 "h ops=%u",
+                 ms_state_name((enum ms_state)l->rest), l->sealed ? " sealed" : "",
+                 l->in_review ? " review" : "", l->auto_renew ? " renews" : "",
+                 l->fail ? ms_fail_name((enum ms_fail_type)l->fail) : "", l->holds, l->binned,
+                 l->last, l->binned_at.ms ? (l->binned_at.ms - NOW) / HOUR : 0,
+                 l->retention_ms / HOUR, l->purge_floor.ms ? (l->purge_floor.ms - NOW) / HOUR : 0,
+                 l->confirm_due.ms ? (l->confirm_due.ms - NOW) / HOUR : 0,
+                 l->takedown_due.ms ? (l->takedown_due.ms - NOW) / HOUR : 0, l->scheduled_count);
     for (int i = 0; i < l->scheduled_count && n < (int)sizeof texts[0]; i++)
         n += snprintf(text + n, sizeof texts[0] - (size_t)n, " %s%+" PRId64 "h",
-                      l->scheduled[i].op == MS_SCHEDULED_BLOCK ? "B" : "D", (l->scheduled[i].at.ms - NOW) / HOUR);
+                      l->scheduled[i].op == MS_SCHEDULED_BLOCK ? "B" : "D",
+                      (l->scheduled[i].at.ms - NOW) / HOUR);
     return text;
 }

@@ -1,4 +1,5 @@
-/* lives.h — every kind of valid life around one instant, and comparison of lives; shared by the tests of lifecycle/. */
+/* lives.h — every kind of valid life around one instant, and comparison of lives; shared by the
+ * tests of lifecycle/. */
 #ifndef MS_TESTS_LIFECYCLE_LIVES_H
 #define MS_TESTS_LIFECYCLE_LIVES_H
 
@@ -8,8 +9,8 @@
 
 #define AT(t) ((struct ms_instant){(t)})
 
-/* Calls each once for every valid combination of resting state, review, holds, bin, what came last, auto-renew,
- * scheduled operations, and deadlines before, at and after NOW. Returns how many. */
+/* Calls each once for every valid combination of resting state, review, holds, bin, what came last,
+ * auto-renew, scheduled operations, and deadlines before, at and after NOW. Returns how many. */
 uint64_t lives_each(void (*each)(void *priv, const struct ms_life *life), void *priv);
 
 /* The tenant masks worth a cell: never, by each hold and both, lifted, lifted twice. */

@@ -46,10 +46,13 @@ static struct ms_life close_up(const struct asset *a) {
     l.sealed = a->confirmed;
     l.in_review = a->verdict_outstanding;
     l.auto_renew = a->renews;
-    l.holds = (uint8_t)((a->hold_admin ? MS_HOLD_ADMIN : 0) | (a->hold_scheduled ? MS_HOLD_SCHEDULED : 0) |
+    l.holds = (uint8_t)((a->hold_admin ? MS_HOLD_ADMIN : 0) |
+                        (a->hold_scheduled ? MS_HOLD_SCHEDULED : 0) |
                         (a->hold_package ? MS_HOLD_PACKAGE : 0));
     l.binned = a->in_bin;
-    l.last = a->bin_came_last ? MS_LAST_BINNED : a->freeze_came_last ? MS_LAST_FROZEN : MS_LAST_NONE;
+    l.last = a->bin_came_last      ? MS_LAST_BINNED
+             : a->freeze_came_last ? MS_LAST_FROZEN
+                                   : MS_LAST_NONE;
     l.created.ms = a->born;
     l.confirm_due.ms = a->confirm_until;
     l.binned_at.ms = a->retention_from;
@@ -61,12 +64,15 @@ static struct ms_life close_up(const struct asset *a) {
     return l;
 }
 
-/* ---- 3.1 ----------------------------------------------------------------------------------------------------- */
+/* ---- 3.1 ----------------------------------------------------------------------------------- */
 
 /* "frozen while any is left" */
-static bool frozen(const struct asset *a) { return a->hold_admin || a->hold_scheduled || a->hold_package; }
+static bool frozen(const struct asset *a) {
+    return a->hold_admin || a->hold_scheduled || a->hold_package;
+}
 
-/* "DELETED if R is; else, of frozen (BLOCK) and binned (DELETING), the one that came last; else R" */
+/* "DELETED if R is; else, of frozen (BLOCK) and binned (DELETING), the one that came last; else R"
+ */
 static enum ms_state shows(const struct asset *a) {
     if (a->r == MS_STATE_DELETED)
         return MS_STATE_DELETED;
@@ -118,7 +124,7 @@ static void delete_for_good(struct asset *a) {
     a->refused_op = refused;
 }
 
-/* ---- who --------------------------------------------------------------------------------------------------------- */
+/* ---- who ----------------------------------------------------------------------------------- */
 
 /* "preset, read-only for everyone": whoever is no administrator */
 static bool preset_for_this_actor(const struct ms_lc_facts *f) {
@@ -127,8 +133,8 @@ static bool preset_for_this_actor(const struct ms_lc_facts *f) {
 
 static bool tenant_frozen(const struct ms_lc_facts *f) { return f->mask.holds != 0; }
 
-/* "confirm, activate, deactivate, edit, share, copy and transfer are refused while the asset is frozen or binned",
- * and under a tenant freeze all but list, show and delete */
+/* "confirm, activate, deactivate, edit, share, copy and transfer are refused while the asset is
+ * frozen or binned", and under a tenant freeze all but list, show and delete */
 static bool owner_may_change(const struct asset *a, const struct ms_lc_facts *f) {
     if (a->r == MS_STATE_DELETED)
         return false;
@@ -137,7 +143,7 @@ static bool owner_may_change(const struct asset *a, const struct ms_lc_facts *f)
     return !frozen(a) && !a->in_bin;
 }
 
-/* ---- 3.2, row by row --------------------------------------------------------------------------------------------- */
+/* ---- 3.2, row by row ----------------------------------------------------------------------- */
 
 /* "MAIN confirmed": CREATING; and "FAILED by content: checked as at creation" */
 static bool waits_for_main(const struct asset *a) {
@@ -195,8 +201,8 @@ static bool content_breaks_rule(struct asset *a, const struct ms_lc_facts *f) {
     return true;
 }
 
-/* "R may change underneath (24 h, probe, review verdicts)": freezes and the bin do not matter. "a reject drops it
- * [the held edit] and changes no state" */
+/* "R may change underneath (24 h, probe, review verdicts)": freezes and the bin do not matter. "a
+ * reject drops it [the held edit] and changes no state" */
 static bool verdict(struct asset *a, const struct ms_lc_facts *f, enum ms_fail_type reject) {
     if (!f->actor_admin || a->r == MS_STATE_DELETED || !a->verdict_outstanding)
         return false;
@@ -214,7 +220,8 @@ static bool verdict(struct asset *a, const struct ms_lc_facts *f, enum ms_fail_t
 }
 
 static bool finished(const struct asset *a) {
-    return a->r == MS_STATE_UNACTIVED || a->r == MS_STATE_ACTIVED || a->r == MS_STATE_WAITING_DELETE;
+    return a->r == MS_STATE_UNACTIVED || a->r == MS_STATE_ACTIVED ||
+           a->r == MS_STATE_WAITING_DELETE;
 }
 
 static bool edit_needs_review(struct asset *a, const struct ms_lc_facts *f) {
@@ -233,7 +240,9 @@ static bool set_active(struct asset *a, const struct ms_lc_facts *f, bool active
     return true;
 }
 
-static int64_t three_months_later(int64_t t) { return ms_instant_add_months(ms_instant_of(t), 3).ms; }
+static int64_t three_months_later(int64_t t) {
+    return ms_instant_add_months(ms_instant_of(t), 3).ms;
+}
 
 /* "administrator; date, for presets >= 3 months ahead" */
 static bool announce(struct asset *a, const struct ms_lc_facts *f) {
@@ -266,15 +275,16 @@ static void announced_date(struct asset *a, const struct ms_lc_facts *f, int64_t
     a->announced = 0;
     if (a->in_bin)
         return;
-    /* without a bin there is nothing to be put in; but retention of an auto-renewing package's asset waits */
+    /* without a bin there is nothing to be put in; but retention of an auto-renewing package's
+     * asset waits */
     if (f->retention_ms == 0 && !a->renews)
         delete_for_good(a);
     else
         enter_bin(a, at, f->retention_ms);
 }
 
-/* "any but DELETED, frozen ones too: binned; retention starts. Again while DELETING: nothing. While BLOCK shows
- * over a binned asset: DELETING shows again, retention starts anew" */
+/* "any but DELETED, frozen ones too: binned; retention starts. Again while DELETING: nothing. While
+ * BLOCK shows over a binned asset: DELETING shows again, retention starts anew" */
 static void goes_to_bin(struct asset *a, const struct ms_lc_facts *f, int64_t at) {
     if (shows(a) == MS_STATE_DELETING)
         return;
@@ -314,8 +324,8 @@ static bool freeze(struct asset *a, const struct ms_lc_facts *f) {
     return true;
 }
 
-/* "- ADMIN, - SCHEDULED; with no hold left the asset is not frozen and not binned"; "an unfreeze request against
- * PACKAGE or ARREARS is refused" */
+/* "- ADMIN, - SCHEDULED; with no hold left the asset is not frozen and not binned"; "an unfreeze
+ * request against PACKAGE or ARREARS is refused" */
 static bool unfreeze(struct asset *a, const struct ms_lc_facts *f) {
     if (!f->actor_admin || a->r == MS_STATE_DELETED)
         return false;
@@ -335,13 +345,14 @@ static bool package_runs_out(struct asset *a, const struct ms_lc_facts *f) {
     return true;
 }
 
-/* "retention in the bin stops" from the first instant of a tenant freeze on: what happens in that same millisecond,
- * but after its beginning, can't end a wait before it */
+/* "retention in the bin stops" from the first instant of a tenant freeze on: what happens in that
+ * same millisecond, but after its beginning, can't end a wait before it */
 static int64_t end_of_wait(const struct ms_lc_facts *f) {
     return f->mask.since.ms == f->now.ms ? f->now.ms + 1 : f->now.ms;
 }
 
-/* "A hold lifted by renewal or payment takes nothing out of the bin; if DELETING shows again, retention starts anew" */
+/* "A hold lifted by renewal or payment takes nothing out of the bin; if DELETING shows again,
+ * retention starts anew" */
 static bool package_renewed(struct asset *a, const struct ms_lc_facts *f) {
     if (!f->actor_admin || a->r == MS_STATE_DELETED)
         return false;
@@ -397,8 +408,8 @@ static bool unschedule(struct asset *a, const struct ms_lc_facts *f) {
     return true;
 }
 
-/* "ACTIVED, UNACTIVED, not frozen, not binned: receiver's: UNACTIVED, or ACTIVED with auto_active"; scheduled
- * operations are dropped; refused until auto-renew is off */
+/* "ACTIVED, UNACTIVED, not frozen, not binned: receiver's: UNACTIVED, or ACTIVED with auto_active";
+ * scheduled operations are dropped; refused until auto-renew is off */
 static bool transfer(struct asset *a, const struct ms_lc_facts *f) {
     if (!owner_may_change(a, f) || a->renews || a->verdict_outstanding)
         return false;
@@ -426,13 +437,14 @@ static bool terminate(struct asset *a, const struct ms_lc_facts *f) {
     return true;
 }
 
-/* ---- 3.3: deadlines ------------------------------------------------------------------------------------------------ */
+/* ---- 3.3: deadlines ------------------------------------------------------------------------ */
 
 static int64_t later(int64_t a, int64_t b) { return a < b ? b : a; }
 
 #define DAY INT64_C(86400000)
 
-/* 24 h after creation; an open handle holds it off; "a CREATING asset gets at least 24 h after" a tenant freeze */
+/* 24 h after creation; an open handle holds it off; "a CREATING asset gets at least 24 h after" a
+ * tenant freeze */
 static int64_t upload_deadline(const struct asset *a, const struct ms_lc_facts *f) {
     if (a->r != MS_STATE_CREATING || a->confirmed || a->confirm_until == 0)
         return INT64_MAX;
@@ -448,8 +460,8 @@ static int64_t upload_deadline(const struct asset *a, const struct ms_lc_facts *
     return t;
 }
 
-/* "retention in the bin stops and starts again in full afterwards"; BLOCK over the bin is not purged; "retention
- * waits" while a package renews itself */
+/* "retention in the bin stops and starts again in full afterwards"; BLOCK over the bin is not
+ * purged; "retention waits" while a package renews itself */
 static int64_t end_of_retention(const struct asset *a, const struct ms_lc_facts *f) {
     if (shows(a) != MS_STATE_DELETING || a->renews)
         return INT64_MAX;
@@ -467,7 +479,8 @@ static int64_t end_of_retention(const struct asset *a, const struct ms_lc_facts 
     return later(from + a->retention, a->waited_until);
 }
 
-int64_t ref_deadline(const struct ms_life *life, const struct ms_lc_facts *f, enum ms_due_kind *ret_kind) {
+int64_t ref_deadline(const struct ms_life *life, const struct ms_lc_facts *f,
+                     enum ms_due_kind *ret_kind) {
     struct asset a = open_up(life);
     int64_t takedown = a.r == MS_STATE_WAITING_DELETE ? a.announced : INT64_MAX;
     int64_t op = a.ops ? a.op[0].at.ms : INT64_MAX;
@@ -477,7 +490,8 @@ int64_t ref_deadline(const struct ms_life *life, const struct ms_lc_facts *f, en
     /* asked in reverse, so that of equal ones the one that stands first in states.def wins */
     if (op < INT64_MAX) {
         first = op;
-        *ret_kind = a.op[0].op == MS_SCHEDULED_BLOCK ? MS_DUE_SCHEDULED_BLOCK : MS_DUE_SCHEDULED_DELETE;
+        *ret_kind =
+            a.op[0].op == MS_SCHEDULED_BLOCK ? MS_DUE_SCHEDULED_BLOCK : MS_DUE_SCHEDULED_DELETE;
     }
     if (takedown < INT64_MAX && takedown <= first) {
         first = takedown;
@@ -500,7 +514,8 @@ static void forget_first_op(struct asset *a) {
     memset(&a->op[a->ops], 0, sizeof a->op[0]);
 }
 
-/* "fires once and is removed"; "a scheduled deletion is recorded as refused" for an auto-renewing package's asset */
+/* "fires once and is removed"; "a scheduled deletion is recorded as refused" for an auto-renewing
+ * package's asset */
 static void scheduled_operation(struct asset *a, const struct ms_lc_facts *f, int64_t at) {
     uint8_t op = a->op[0].op;
     forget_first_op(a);
@@ -514,7 +529,8 @@ static void scheduled_operation(struct asset *a, const struct ms_lc_facts *f, in
     }
 }
 
-static bool deadline_comes(struct asset *a, const struct ms_life *life, const struct ms_lc_facts *f, int64_t *ret_at) {
+static bool deadline_comes(struct asset *a, const struct ms_life *life, const struct ms_lc_facts *f,
+                           int64_t *ret_at) {
     enum ms_due_kind kind;
     int64_t at = ref_deadline(life, f, &kind);
     if (kind == MS_DUE_NONE || at > f->now.ms) /* "rules fire at now >= due" */
@@ -531,40 +547,69 @@ static bool deadline_comes(struct asset *a, const struct ms_life *life, const st
     return true;
 }
 
-/* ---- one event ------------------------------------------------------------------------------------------------- */
+/* ---- one event ----------------------------------------------------------------------------- */
 
-static bool happens(struct asset *a, enum ms_event event, const struct ms_life *life, const struct ms_lc_facts *f,
-                    int64_t *ret_at) {
+static bool happens(struct asset *a, enum ms_event event, const struct ms_life *life,
+                    const struct ms_lc_facts *f, int64_t *ret_at) {
     switch (event) {
-    case MS_EVENT_CONFIRM: return confirm(a, f);
-    case MS_EVENT_CONFIRM_REVIEW: return confirm_with_review(a, f);
-    case MS_EVENT_MISMATCH: return mismatch(a, f);
-    case MS_EVENT_CONTENT_FAIL: return content_breaks_rule(a, f);
-    case MS_EVENT_PROBE_FAIL: return verdict(a, f, MS_FAIL_CONTENT);
-    case MS_EVENT_REVIEW_PASS: return verdict(a, f, MS_FAIL_NONE);
-    case MS_EVENT_REVIEW_REJECT_AUTO: return verdict(a, f, MS_FAIL_AUTOMATIC_REVIEW_REJECT);
-    case MS_EVENT_REVIEW_REJECT_MANUAL: return verdict(a, f, MS_FAIL_MANUAL_REVIEW_REJECT);
-    case MS_EVENT_EDIT_REVIEW: return edit_needs_review(a, f);
-    case MS_EVENT_ACTIVATE: return set_active(a, f, true);
-    case MS_EVENT_DEACTIVATE: return set_active(a, f, false);
-    case MS_EVENT_ANNOUNCE: return announce(a, f);
-    case MS_EVENT_WITHDRAW: return withdraw(a, f);
-    case MS_EVENT_DELETE: return owner_deletes(a, f, false);
-    case MS_EVENT_RESTORE: return restore(a, f);
-    case MS_EVENT_FORCE_DELETE: return owner_deletes(a, f, true);
-    case MS_EVENT_FREEZE: return freeze(a, f);
-    case MS_EVENT_UNFREEZE: return unfreeze(a, f);
-    case MS_EVENT_PACKAGE_HOLD: return package_runs_out(a, f);
-    case MS_EVENT_PACKAGE_RENEW: return package_renewed(a, f);
-    case MS_EVENT_AUTO_RENEW_ON: return auto_renew(a, f, true);
-    case MS_EVENT_AUTO_RENEW_OFF: return auto_renew(a, f, false);
-    case MS_EVENT_SCHEDULE: return schedule(a, f);
-    case MS_EVENT_UNSCHEDULE: return unschedule(a, f);
-    case MS_EVENT_TRANSFER: return transfer(a, f);
-    case MS_EVENT_HELD_OFF: return upload_was_held_off(a, f);
-    case MS_EVENT_TERMINATE: return terminate(a, f);
-    case MS_EVENT_EXPIRE: return deadline_comes(a, life, f, ret_at);
-    case MS_EVENT_COUNT: break;
+    case MS_EVENT_CONFIRM:
+        return confirm(a, f);
+    case MS_EVENT_CONFIRM_REVIEW:
+        return confirm_with_review(a, f);
+    case MS_EVENT_MISMATCH:
+        return mismatch(a, f);
+    case MS_EVENT_CONTENT_FAIL:
+        return content_breaks_rule(a, f);
+    case MS_EVENT_PROBE_FAIL:
+        return verdict(a, f, MS_FAIL_CONTENT);
+    case MS_EVENT_REVIEW_PASS:
+        return verdict(a, f, MS_FAIL_NONE);
+    case MS_EVENT_REVIEW_REJECT_AUTO:
+        return verdict(a, f, MS_FAIL_AUTOMATIC_REVIEW_REJECT);
+    case MS_EVENT_REVIEW_REJECT_MANUAL:
+        return verdict(a, f, MS_FAIL_MANUAL_REVIEW_REJECT);
+    case MS_EVENT_EDIT_REVIEW:
+        return edit_needs_review(a, f);
+    case MS_EVENT_ACTIVATE:
+        return set_active(a, f, true);
+    case MS_EVENT_DEACTIVATE:
+        return set_active(a, f, false);
+    case MS_EVENT_ANNOUNCE:
+        return announce(a, f);
+    case MS_EVENT_WITHDRAW:
+        return withdraw(a, f);
+    case MS_EVENT_DELETE:
+        return owner_deletes(a, f, false);
+    case MS_EVENT_RESTORE:
+        return restore(a, f);
+    case MS_EVENT_FORCE_DELETE:
+        return owner_deletes(a, f, true);
+    case MS_EVENT_FREEZE:
+        return freeze(a, f);
+    case MS_EVENT_UNFREEZE:
+        return unfreeze(a, f);
+    case MS_EVENT_PACKAGE_HOLD:
+        return package_runs_out(a, f);
+    case MS_EVENT_PACKAGE_RENEW:
+        return package_renewed(a, f);
+    case MS_EVENT_AUTO_RENEW_ON:
+        return auto_renew(a, f, true);
+    case MS_EVENT_AUTO_RENEW_OFF:
+        return auto_renew(a, f, false);
+    case MS_EVENT_SCHEDULE:
+        return schedule(a, f);
+    case MS_EVENT_UNSCHEDULE:
+        return unschedule(a, f);
+    case MS_EVENT_TRANSFER:
+        return transfer(a, f);
+    case MS_EVENT_HELD_OFF:
+        return upload_was_held_off(a, f);
+    case MS_EVENT_TERMINATE:
+        return terminate(a, f);
+    case MS_EVENT_EXPIRE:
+        return deadline_comes(a, life, f, ret_at);
+    case MS_EVENT_COUNT:
+        break;
     }
     return false;
 }
@@ -572,10 +617,12 @@ static bool happens(struct asset *a, enum ms_event event, const struct ms_life *
 static bool keeps_bytes(const struct asset *a) {
     if (a->r == MS_STATE_DELETED)
         return false;
-    return !(a->r == MS_STATE_FAILED && (a->failure == MS_FAIL_TIMEOUT || a->failure == MS_FAIL_MISMATCH));
+    return !(a->r == MS_STATE_FAILED &&
+             (a->failure == MS_FAIL_TIMEOUT || a->failure == MS_FAIL_MISMATCH));
 }
 
-struct ref_answer ref_step(const struct ms_life *life, enum ms_event event, const struct ms_lc_facts *facts) {
+struct ref_answer ref_step(const struct ms_life *life, enum ms_event event,
+                           const struct ms_lc_facts *facts) {
     struct asset before = open_up(life), after = before;
     struct ref_answer answer = {.dated = facts->now};
     answer.allowed = happens(&after, event, life, facts, &answer.dated.ms);
@@ -595,20 +642,28 @@ struct ref_answer ref_step(const struct ms_life *life, enum ms_event event, cons
     return answer;
 }
 
-/* ---- 3.6, cell by cell ----------------------------------------------------------------------------------------------- */
+/* ---- 3.6, cell by cell --------------------------------------------------------------------- */
 
 static const char *row_of(const struct asset *a, enum ms_state shown) {
     /*                                             R    W    N    D    S    T    U  (N: rename) */
     switch (shown) {
-    case MS_STATE_CREATING: return a->confirmed ? "R-ND---" : "RWND---";
-    case MS_STATE_UNACTIVED: return "RWNDST-";
-    case MS_STATE_ACTIVED: return "RWNDSTU";
-    case MS_STATE_WAITING_DELETE: return "R-NDS-U";
-    case MS_STATE_FAILED: return a->failure == MS_FAIL_CONTENT ? "RWND---" : "---D---";
-    case MS_STATE_BLOCK: return "---D---";
-    case MS_STATE_DELETING: return "R-ND---";
+    case MS_STATE_CREATING:
+        return a->confirmed ? "R-ND---" : "RWND---";
+    case MS_STATE_UNACTIVED:
+        return "RWNDST-";
+    case MS_STATE_ACTIVED:
+        return "RWNDSTU";
+    case MS_STATE_WAITING_DELETE:
+        return "R-NDS-U";
+    case MS_STATE_FAILED:
+        return a->failure == MS_FAIL_CONTENT ? "RWND---" : "---D---";
+    case MS_STATE_BLOCK:
+        return "---D---";
+    case MS_STATE_DELETING:
+        return "R-ND---";
     case MS_STATE_DELETED:
-    case MS_STATE_COUNT: break;
+    case MS_STATE_COUNT:
+        break;
     }
     return "-------";
 }
@@ -620,7 +675,8 @@ bool ref_may(const struct ms_life *life, bool under_mask, enum ms_right right) {
     while ((1u << column) != (unsigned)right)
         column++;
     bool yes = row_of(&a, shown)[column] != '-';
-    if (under_mask && right != MS_RIGHT_DELETE) /* "List, show and delete work, everything else is refused" */
+    if (under_mask &&
+        right != MS_RIGHT_DELETE) /* "List, show and delete work, everything else is refused" */
         return false;
     if (frozen(&a) && right == MS_RIGHT_READ)
         return false;

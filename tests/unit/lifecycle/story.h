@@ -9,19 +9,21 @@
 
 struct story {
     struct ms_life life;
-    struct ms_lc_facts f;  /* f.now moves; the rest is what the tenant has set and who acts */
-    uint32_t effects;      /* of the last step */
+    struct ms_lc_facts f; /* f.now moves; the rest is what the tenant has set and who acts */
+    uint32_t effects;     /* of the last step */
     struct ms_instant dated;
 };
 
-/* An API upload, just created at NOW by a tenant whose bin keeps 7 days and whose assets become ACTIVED. */
+/* An API upload, just created at NOW by a tenant whose bin keeps 7 days and whose assets become
+ * ACTIVED. */
 static inline struct story story_upload(void) {
-    return (struct story){.life = ms_lc_create(AT(NOW), true),
-                          .f = {.now = AT(NOW), .activate = 1, .retention_ms = MS_BIN_RETENTION_MS}};
+    return (struct story){
+        .life = ms_lc_create(AT(NOW), true),
+        .f = {.now = AT(NOW), .activate = 1, .retention_ms = MS_BIN_RETENTION_MS}};
 }
 
-static inline void story_collect(void *priv, const struct ms_life *before, const struct ms_lc_verdict *step,
-                                 enum ms_due_kind kind) {
+static inline void story_collect(void *priv, const struct ms_life *before,
+                                 const struct ms_lc_verdict *step, enum ms_due_kind kind) {
     struct story *s = priv;
     (void)before;
     (void)kind;
@@ -29,7 +31,8 @@ static inline void story_collect(void *priv, const struct ms_life *before, const
     s->dated = step->at;
 }
 
-/* What is overdue takes effect, as any read or write does first; effects and the last instant are kept. */
+/* What is overdue takes effect, as any read or write does first; effects and the last instant are
+ * kept. */
 static inline void story_look(struct story *s) {
     s->effects = 0;
     s->life = ms_lc_effective(&s->life, &s->f, story_collect, s);
@@ -56,10 +59,14 @@ static inline enum ms_lc_rule story_admin_try(struct story *s, enum ms_event eve
     return rule;
 }
 
-static inline enum ms_state story_shows(const struct story *s) { return ms_lc_shown(&s->life, s->f.mask); }
+static inline enum ms_state story_shows(const struct story *s) {
+    return ms_lc_shown(&s->life, s->f.mask);
+}
 
-#define does(s, event) assert_string_equal(ms_lc_rule_name(story_try(s, MS_EVENT_##event)), "ALLOWED")
-#define admin_does(s, event) assert_string_equal(ms_lc_rule_name(story_admin_try(s, MS_EVENT_##event)), "ALLOWED")
+#define does(s, event)                                                                             \
+    assert_string_equal(ms_lc_rule_name(story_try(s, MS_EVENT_##event)), "ALLOWED")
+#define admin_does(s, event)                                                                       \
+    assert_string_equal(ms_lc_rule_name(story_admin_try(s, MS_EVENT_##event)), "ALLOWED")
 #define refused(s, event, rule)                                                                    \
     assert_string_equal(ms_lc_rule_name(story_try(s, MS_EVENT_##event)), #rule)
 #define admin_refused(s, event, rule)                                                              \

@@ -1,11 +1,12 @@
-/* Every kind of deadline, in every way it can be moved, one millisecond before, at and after its instant. */
+/* Every kind of deadline, in every way it can be moved, one millisecond before, at and after its
+ * instant. */
 #include "story.h"
 
 #define HOUR MS_HOUR_MS
 #define DAY MS_DAY_MS
 #define WEEK (7 * MS_DAY_MS)
 
-/* ---- ways to get a deadline: each leaves the story where it waits, and returns the due instant ------------------ */
+/* ---- ways to get a deadline: each leaves the story waiting and returns the due instant ----- */
 
 static int64_t upload(struct story *s) {
     *s = story_upload();
@@ -219,13 +220,15 @@ static int64_t a_scheduled_deletion_under_a_tenant_freeze(struct story *s) {
     return NOW + 400 * DAY;
 }
 
+/* clang-format off */
 static const struct due_case {
     const char *name;
     int64_t (*make)(struct story *s);
     enum ms_due_kind kind;
     enum ms_state before, after; /* without the tenant's mask */
 } cases[] = {
-#define CASE(make, kind, before, after) {#make, make, MS_DUE_##kind, MS_STATE_##before, MS_STATE_##after}
+#define CASE(make, kind, before, after)                                                            \
+    {#make, make, MS_DUE_##kind, MS_STATE_##before, MS_STATE_##after}
     CASE(upload, UPLOAD, CREATING, FAILED),
     CASE(upload_with_a_handle_closed_later, UPLOAD, CREATING, FAILED),
     CASE(upload_with_a_handle_closed_before, UPLOAD, CREATING, FAILED),
@@ -256,6 +259,7 @@ static const struct due_case {
     CASE(a_scheduled_deletion_without_a_bin, SCHEDULED_DELETE, ACTIVED, DELETED),
     CASE(a_scheduled_deletion_under_a_tenant_freeze, SCHEDULED_DELETE, ACTIVED, DELETING),
 };
+/* clang-format on */
 
 static void check_case(const struct due_case *c, int64_t around) {
     struct story s;
@@ -288,7 +292,7 @@ static void every_deadline_fires_at_its_instant_and_not_a_millisecond_before(voi
     print_message("deadline cells: %u\n", cells);
 }
 
-/* ---- what does not fire --------------------------------------------------------------------------------------- */
+/* ---- what does not fire -------------------------------------------------------------------- */
 
 static void an_open_handle_holds_the_upload_deadline_off_for_ever(void **state) {
     (void)state;
@@ -319,9 +323,10 @@ static void while_a_tenant_is_frozen_nothing_is_purged_and_no_upload_fails(void 
     shows(&bin, DELETING);
 }
 
-/* ---- around the start of a tenant freeze, unswept --------------------------------------------------------------- */
+/* ---- around the start of a tenant freeze, unswept ------------------------------------------ */
 
-/* The record is not touched between deletion and the look; the mask began `after_due` from the deadline. */
+/* The record is not touched between deletion and the look; the mask began `after_due` from the
+ * deadline. */
 static enum ms_state look_under_and_after_mask(int64_t after_due, bool lifted) {
     struct story s;
     int64_t due = retention(&s);
@@ -386,14 +391,16 @@ static void a_wait_that_ends_in_the_millisecond_of_a_tenant_freeze_ends_under_it
     assert_int_equal(up.life.rest, MS_STATE_CREATING);
 }
 
-/* ---- what a user sees at the instant ------------------------------------------------------------------------------ */
+/* ---- what a user sees at the instant ------------------------------------------------------- */
 
-static void restore_at_the_end_of_retention_is_refused_and_a_millisecond_before_it_is_not(void **state) {
+static void
+restore_at_the_end_of_retention_is_refused_and_a_millisecond_before_it_is_not(void **state) {
     (void)state;
     for (int64_t around = -1; around <= 1; around++) {
         struct story s;
         s.f.now = AT(retention(&s) + around);
-        assert_int_equal(story_try(&s, MS_EVENT_RESTORE), around < 0 ? MS_LC_ALLOWED : MS_LC_DELETED);
+        assert_int_equal(story_try(&s, MS_EVENT_RESTORE),
+                         around < 0 ? MS_LC_ALLOWED : MS_LC_DELETED);
     }
 }
 
@@ -411,7 +418,8 @@ static void a_withdrawal_at_the_announced_date_is_too_late(void **state) {
     for (int64_t around = -1; around <= 1; around++) {
         struct story s;
         s.f.now = AT(the_announced_date(&s) + around);
-        assert_int_equal(story_admin_try(&s, MS_EVENT_WITHDRAW), around < 0 ? MS_LC_ALLOWED : MS_LC_BINNED);
+        assert_int_equal(story_admin_try(&s, MS_EVENT_WITHDRAW),
+                         around < 0 ? MS_LC_ALLOWED : MS_LC_BINNED);
     }
 }
 
@@ -420,7 +428,8 @@ static void a_freeze_at_the_end_of_retention_is_too_late(void **state) {
     for (int64_t around = -1; around <= 1; around++) {
         struct story s;
         s.f.now = AT(retention(&s) + around);
-        assert_int_equal(story_admin_try(&s, MS_EVENT_FREEZE), around < 0 ? MS_LC_ALLOWED : MS_LC_DELETED);
+        assert_int_equal(story_admin_try(&s, MS_EVENT_FREEZE),
+                         around < 0 ? MS_LC_ALLOWED : MS_LC_DELETED);
     }
 }
 
@@ -443,7 +452,7 @@ static void at_one_instant_the_announced_date_comes_before_a_scheduled_block(voi
     assert_int_equal(s.life.binned, 1);
 }
 
-/* ---- files beside MAIN ----------------------------------------------------------------------------------------------- */
+/* ---- files beside MAIN --------------------------------------------------------------------- */
 
 static void a_file_is_cancelled_24_hours_after_its_declaration(void **state) {
     (void)state;
@@ -479,7 +488,8 @@ int main(void) {
         cmocka_unit_test(an_upload_that_was_overdue_when_a_tenant_freeze_began_has_failed),
         cmocka_unit_test(the_freeze_before_the_last_one_still_counts),
         cmocka_unit_test(a_wait_that_ends_in_the_millisecond_of_a_tenant_freeze_ends_under_it),
-        cmocka_unit_test(restore_at_the_end_of_retention_is_refused_and_a_millisecond_before_it_is_not),
+        cmocka_unit_test(
+            restore_at_the_end_of_retention_is_refused_and_a_millisecond_before_it_is_not),
         cmocka_unit_test(a_confirmation_at_24_hours_is_refused_and_a_millisecond_before_it_is_not),
         cmocka_unit_test(a_withdrawal_at_the_announced_date_is_too_late),
         cmocka_unit_test(a_freeze_at_the_end_of_retention_is_too_late),

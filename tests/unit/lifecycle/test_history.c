@@ -1,4 +1,5 @@
-/* Random histories: whether and when a sweep runs makes no difference, and the outcome is that of a model that ticks. */
+/* Random histories: whether and when a sweep runs makes no difference, and the outcome is that of a
+ * model that ticks. */
 #include "clockwork.h"
 #include "story.h"
 
@@ -7,7 +8,8 @@
 #define HOUR MS_HOUR_MS
 #define START (NOW - 12 * HOUR)
 
-/* The same asset, swept at every hour, at random hours, and never: only writes apply what is overdue. */
+/* The same asset, swept at every hour, at random hours, and never: only writes apply what is
+ * overdue. */
 enum { EAGER, SOMETIMES, NEVER, SWEEPS };
 
 struct history {
@@ -25,36 +27,41 @@ static uint64_t below(struct history *h, uint64_t n) { return ms_random_below(h-
 
 static void note(struct history *h, const char *what, int arg) {
     if (h->log_len < sizeof h->log - 96)
-        h->log_len += (size_t)snprintf(h->log + h->log_len, 96, "%dh %s %d (%s)\n", h->model.hour, what, arg,
-                                       ms_state_name(cw_shows(&h->model)));
+        h->log_len += (size_t)snprintf(h->log + h->log_len, 96, "%dh %s %d (%s)\n", h->model.hour,
+                                       what, arg, ms_state_name(cw_shows(&h->model)));
 }
 
-static void differ(struct history *h, const char *what, const struct ms_life *a, const struct ms_life *b) {
+static void differ(struct history *h, const char *what, const struct ms_life *a,
+                   const struct ms_life *b) {
     (void)fputs(h->log, stderr);
     print_message("  %s\n  %s\n", lives_text(a), lives_text(b));
-    print_message("  model: %s, in bin %d, block over it %d, left %d, takedown %dh, ops %d, upload %dh, renews %d, "
+    print_message("  model: %s, in bin %d, block over it %d, left %d, takedown %dh, ops %d, upload "
+                  "%dh, renews %d, "
                   "tenant frozen %d\n",
-                  ms_state_name(h->model.rest), h->model.in_bin, h->model.block_over_bin, h->model.left,
-                  h->model.takedown_hour, h->model.ops, h->model.upload_hour, h->model.renews,
-                  h->model.tenant_frozen);
+                  ms_state_name(h->model.rest), h->model.in_bin, h->model.block_over_bin,
+                  h->model.left, h->model.takedown_hour, h->model.ops, h->model.upload_hour,
+                  h->model.renews, h->model.tenant_frozen);
     fail_msg("seed %llu: %s", (unsigned long long)h->seed, what);
 }
 
-static struct ms_life now_of(const struct story *s) { return ms_lc_effective(&s->life, &s->f, NULL, NULL); }
+static struct ms_life now_of(const struct story *s) {
+    return ms_lc_effective(&s->life, &s->f, NULL, NULL);
+}
 
 static void compare(struct history *h) {
     struct ms_life seen = now_of(&h->s[EAGER]);
     const struct clockwork *m = &h->model;
-    uint8_t holds = (uint8_t)((m->admin ? MS_HOLD_ADMIN : 0) | (m->scheduled ? MS_HOLD_SCHEDULED : 0) |
-                              (m->package ? MS_HOLD_PACKAGE : 0));
+    uint8_t holds =
+        (uint8_t)((m->admin ? MS_HOLD_ADMIN : 0) | (m->scheduled ? MS_HOLD_SCHEDULED : 0) |
+                  (m->package ? MS_HOLD_PACKAGE : 0));
     h->comparisons++;
     for (int i = SOMETIMES; i < SWEEPS; i++) {
         struct ms_life other = now_of(&h->s[i]);
         if (!lives_equal(&seen, &other))
             differ(h, i == NEVER ? "swept or never" : "swept or sometimes", &seen, &other);
     }
-    if (ms_lc_shown(&seen, h->s[EAGER].f.mask) != cw_shows(m) || seen.rest != m->rest || seen.binned != m->in_bin ||
-        seen.holds != holds || seen.scheduled_count != m->ops)
+    if (ms_lc_shown(&seen, h->s[EAGER].f.mask) != cw_shows(m) || seen.rest != m->rest ||
+        seen.binned != m->in_bin || seen.holds != holds || seen.scheduled_count != m->ops)
         differ(h, "the model", &seen, &seen);
 }
 
@@ -75,10 +82,12 @@ static void one_event(struct history *h, enum ms_event event) {
     }
 }
 
-/* The contract of ms_lc_mask_freeze: before a freeze begins, what was due when the last one began is applied. */
+/* The contract of ms_lc_mask_freeze: before a freeze begins, what was due when the last one began
+ * is applied. */
 static void settle_before_freeze(struct history *h, struct story *s) {
     struct ms_mask m = s->f.mask;
-    if (m.holds == 0 && m.since.ms != 0 && ms_lc_due(&s->life, m, s->f.held_off).at.ms <= m.since.ms) {
+    if (m.holds == 0 && m.since.ms != 0 &&
+        ms_lc_due(&s->life, m, s->f.held_off).at.ms <= m.since.ms) {
         story_look(s);
         h->forced++;
     }
@@ -87,7 +96,8 @@ static void settle_before_freeze(struct history *h, struct story *s) {
 static void toggle_tenant(struct history *h) {
     uint8_t hold = below(h, 2) ? MS_HOLD_ADMIN : MS_HOLD_ARREARS;
     bool lift = (h->s[EAGER].f.mask.holds & hold) != 0;
-    /* the model's clock has no milliseconds in which a freeze without length could be told from its instant */
+    /* the model's clock has no milliseconds in which a freeze without length could be told from its
+     * instant */
     if (lift && h->s[EAGER].f.mask.since.ms == h->s[EAGER].f.now.ms)
         return;
     for (int i = 0; i < SWEEPS; i++) {
@@ -124,7 +134,8 @@ static void toggle_handle(struct history *h) {
         cw_close_handle(&h->model);
 }
 
-/* The contract of facts.retention_ms: what is due is applied before the tenant's setting changes. */
+/* The contract of facts.retention_ms: what is due is applied before the tenant's setting changes.
+ */
 static void change_setting(struct history *h) {
     static const int hours[] = {0, 1, 24, 72, 168};
     int hour = hours[below(h, MS_ARRAY_LEN(hours))];
@@ -138,9 +149,11 @@ static void change_setting(struct history *h) {
 
 static void something(struct history *h) {
     static const enum ms_event events[] = {
-        MS_EVENT_CONFIRM, MS_EVENT_DELETE, MS_EVENT_DELETE, MS_EVENT_RESTORE, MS_EVENT_FREEZE,
-        MS_EVENT_UNFREEZE, MS_EVENT_PACKAGE_HOLD, MS_EVENT_PACKAGE_RENEW, MS_EVENT_AUTO_RENEW_ON,
-        MS_EVENT_AUTO_RENEW_OFF, MS_EVENT_SCHEDULE, MS_EVENT_SCHEDULE, MS_EVENT_ANNOUNCE};
+        MS_EVENT_CONFIRM,        MS_EVENT_DELETE,        MS_EVENT_DELETE,
+        MS_EVENT_RESTORE,        MS_EVENT_FREEZE,        MS_EVENT_UNFREEZE,
+        MS_EVENT_PACKAGE_HOLD,   MS_EVENT_PACKAGE_RENEW, MS_EVENT_AUTO_RENEW_ON,
+        MS_EVENT_AUTO_RENEW_OFF, MS_EVENT_SCHEDULE,      MS_EVENT_SCHEDULE,
+        MS_EVENT_ANNOUNCE};
     uint64_t n = below(h, MS_ARRAY_LEN(events) + 5);
     if (n < MS_ARRAY_LEN(events))
         one_event(h, events[n]);
@@ -168,7 +181,8 @@ static void live_one(struct history *h, unsigned hours) {
     for (int i = 0; i < SWEEPS; i++)
         h->s[i] = (struct story){.life = ms_lc_create(AT(START), true),
                                  .f = {.now = AT(START), .activate = 1, .retention_ms = 72 * HOUR}};
-    uint64_t calm = 2 + below(h, 60); /* some histories are busy, in some much time passes between events */
+    uint64_t calm =
+        2 + below(h, 60); /* some histories are busy, in some much time passes between events */
     for (unsigned hour = 0; hour < hours && h->model.rest != MS_STATE_DELETED; hour++) {
         tick(h);
         for (uint64_t more = below(h, calm) == 0 ? 1 + below(h, 3) : 0; more > 0; more--)
@@ -190,11 +204,12 @@ static void swept_often_sometimes_or_never_the_life_is_that_of_the_ticking_model
     for (unsigned i = 0; i < rounds; i++)
         live_one(&h, 24 * 90);
     ms_random_seeded_fini(&random);
-    print_message("histories %u, events %u (refused %u), comparisons %u, settled before a freeze %u\n", rounds,
-                  h.events, h.refused, h.comparisons, h.forced);
+    print_message(
+        "histories %u, events %u (refused %u), comparisons %u, settled before a freeze %u\n",
+        rounds, h.events, h.refused, h.comparisons, h.forced);
 }
 
-/* ---- any events at any milliseconds: invariants and sweeps, no model ---------------------------------------------- */
+/* ---- any events at any milliseconds: invariants and sweeps, no model ----------------------- */
 
 static void random_wish(struct history *h, struct ms_lc_facts *f) {
     f->origin = (uint8_t)below(h, MS_ORIGIN_COUNT);
@@ -206,7 +221,7 @@ static void random_wish(struct history *h, struct ms_lc_facts *f) {
 static void wild_event(struct history *h) {
     struct ms_lc_facts wish = h->s[EAGER].f;
     uint8_t origin = wish.origin;
-    enum ms_event event = (enum ms_event)below(h, MS_EVENT_EXPIRE);
+    enum ms_event event = (enum ms_event)(MS_EVENT_EXPIRE + 1 + below(h, MS_EVENT_COUNT - 1));
     if (event == MS_EVENT_FORCE_DELETE || event == MS_EVENT_TERMINATE || event == MS_EVENT_HELD_OFF)
         return;
     random_wish(h, &wish);
@@ -232,7 +247,8 @@ static void live_wildly(struct history *h) {
     for (int i = 0; i < SWEEPS; i++)
         h->s[i] = first;
     for (int step = 0; step < 60 && h->s[EAGER].life.rest != MS_STATE_DELETED; step++) {
-        int64_t pass = (int64_t)below(h, below(h, 4) ? (uint64_t)MS_DAY_MS : 12 * (uint64_t)MS_DAY_MS);
+        int64_t pass =
+            (int64_t)below(h, below(h, 4) ? (uint64_t)MS_DAY_MS : 12 * (uint64_t)MS_DAY_MS);
         for (int i = 0; i < SWEEPS; i++)
             h->s[i].f.now.ms += pass;
         story_look(&h->s[EAGER]);
@@ -242,7 +258,8 @@ static void live_wildly(struct history *h) {
             toggle_tenant(h);
         else if (below(h, 3))
             wild_event(h);
-        struct ms_life a = now_of(&h->s[EAGER]), b = now_of(&h->s[NEVER]), c = now_of(&h->s[SOMETIMES]);
+        struct ms_life a = now_of(&h->s[EAGER]), b = now_of(&h->s[NEVER]),
+                       c = now_of(&h->s[SOMETIMES]);
         h->comparisons++;
         if (!lives_equal(&a, &b) || !lives_equal(&a, &c))
             differ(h, "swept or not", &a, &b);

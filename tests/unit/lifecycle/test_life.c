@@ -51,7 +51,8 @@ static void resting_state_failure_and_bytes_must_agree(void **state) {
     breaks(good, (l.rest = MS_STATE_FAILED, l.fail = MS_FAIL_CONTENT, l.sealed = 0), "keeps");
     breaks(good, l.rest = MS_STATE_CREATING, "verdict");
     breaks(good, l.sealed = 0, "sealed MAIN");
-    breaks(good, (l.rest = MS_STATE_FAILED, l.fail = MS_FAIL_CONTENT, l.in_review = 1), "not in review");
+    breaks(good, (l.rest = MS_STATE_FAILED, l.fail = MS_FAIL_CONTENT, l.in_review = 1),
+           "not in review");
     breaks(good, l.confirm_due.ms = NOW, "upload deadline");
     breaks(good, l.takedown_due.ms = NOW, "announced date");
     breaks(good, l.rest = MS_STATE_WAITING_DELETE, "announced date");
