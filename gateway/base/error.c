@@ -130,7 +130,7 @@ enum ms_code ms_vfail(struct ms_error *reterr, enum ms_code code, const char *fm
     return code;
 }
 
-enum ms_code ms_fail(struct ms_error *reterr, enum ms_code code, const char *fmt, ...) {
+enum ms_code ms_error_fill(struct ms_error *reterr, enum ms_code code, const char *fmt, ...) {
     va_list ap;
 
     va_start(ap, fmt);
@@ -139,7 +139,7 @@ enum ms_code ms_fail(struct ms_error *reterr, enum ms_code code, const char *fmt
     return code;
 }
 
-enum ms_code ms_fail_errno(struct ms_error *reterr, int err, const char *fmt, ...) {
+enum ms_code ms_error_fill_errno(struct ms_error *reterr, int err, const char *fmt, ...) {
     enum ms_code code = ms_code_from_errno(err);
     char buf[128];
     va_list ap;

@@ -82,14 +82,29 @@ struct ms_error {
     char message[MS_ERROR_MESSAGE_MAX];
 };
 
-/* Fill *reterr (may be NULL) and return code: failing is one statement. code is not MS_OK. */
-enum ms_code ms_fail(struct ms_error *reterr, enum ms_code code, const char *fmt, ...)
+/* ms_fail(reterr, code, fmt, ...): fill *reterr (may be NULL) and be code, so that failing is one
+ * statement. code is not MS_OK.
+ * ms_fail_errno(reterr, err, fmt, ...): the same with the code that fits a system error number, and
+ * ": <strerror>" appended.
+ * Macros, so that the optimiser knows that they never are MS_OK: else it warns wherever an
+ * out-parameter, which is written on success only, is read after a call that it could inline. */
+#define ms_fail(reterr, code, ...) MS_NOT_OK(ms_error_fill((reterr), (code), __VA_ARGS__))
+#define ms_fail_errno(reterr, err, ...) MS_NOT_OK(ms_error_fill_errno((reterr), (err), __VA_ARGS__))
+
+#define MS_NOT_OK(call)                                                                            \
+    __extension__({                                                                                \
+        enum ms_code ms_not_ok_ = (call);                                                          \
+        if (ms_not_ok_ == MS_OK)                                                                   \
+            __builtin_unreachable();                                                               \
+        ms_not_ok_;                                                                                \
+    })
+
+enum ms_code ms_error_fill(struct ms_error *reterr, enum ms_code code, const char *fmt, ...)
+    MS_PRINTF(3, 4);
+enum ms_code ms_error_fill_errno(struct ms_error *reterr, int err, const char *fmt, ...)
     MS_PRINTF(3, 4);
 enum ms_code ms_vfail(struct ms_error *reterr, enum ms_code code, const char *fmt, va_list ap)
     MS_PRINTF(3, 0);
-
-/* As ms_fail, with the code that fits a system error number and ": <strerror>" appended. */
-enum ms_code ms_fail_errno(struct ms_error *reterr, int err, const char *fmt, ...) MS_PRINTF(3, 4);
 
 /* The code for a system error number; MS_IO for one that has no row. */
 enum ms_code ms_code_from_errno(int err);

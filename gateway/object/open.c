@@ -19,17 +19,19 @@ static enum ms_code open_driver(const struct ms_obj_options *options, struct ms_
 #include "object/drivers.def"
 #undef MS_DRIVER
     };
+    static const char forms[] =
+#define MS_DRIVER(name) " " #name ":..."
+#include "object/drivers.def"
+#undef MS_DRIVER
+        ;
     const char *colon = options->url ? strchr(options->url, ':') : NULL;
     size_t n = colon ? (size_t)(colon - options->url) : 0;
 
     for (size_t i = 0; colon && i < MS_ARRAY_LEN(drivers); i++)
         if (strlen(drivers[i].name) == n && strncmp(drivers[i].name, options->url, n) == 0)
             return drivers[i].open(options, colon + 1, ret_obj, reterr);
-    return ms_fail(reterr, MS_CONFIG, "object store '%s': the forms are"
-#define MS_DRIVER(name) " " #name ":..."
-#include "object/drivers.def"
-#undef MS_DRIVER
-                   , options->url ? options->url : "");
+    return ms_fail(reterr, MS_CONFIG, "object store '%s': the forms are%s",
+                   options->url ? options->url : "", forms);
 }
 
 /* ---- the marker ---- */
