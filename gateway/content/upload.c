@@ -1222,8 +1222,7 @@ enum ms_code ms_upload_new(const struct ms_upload_options *o, struct ms_upload *
     u->content_type = o->content_type;
     u->content_type_priv = o->content_type_priv;
     snprintf(u->key, sizeof u->key, "%s", o->key);
-    memcpy(u->sync_key, u->key, strlen(u->key));
-    strcat(u->sync_key, SYNC_SUFFIX); /* check_options left room */
+    snprintf(u->sync_key, sizeof u->sync_key, "%s%s", o->key, SYNC_SUFFIX); /* there is room */
     u->control.upload = u;
     for (unsigned i = 0; i < u->sends_n; i++) {
         u->send[i].wire.upload = u;
