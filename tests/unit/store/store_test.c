@@ -76,6 +76,24 @@ enum ms_code store_test_put(struct ms_store *store, const char *key, const char 
     return ms_store_write(store, &(struct ms_write){.fn = put_op, .in = &p}, reterr);
 }
 
+static enum ms_code put_many_op(struct ms_txn *txn, const void *in, void *out, struct ms_error *reterr) {
+    const unsigned *n = in;
+    enum ms_code code = MS_OK;
+
+    (void)out;
+    for (unsigned i = 0; i < *n && code == MS_OK; i++) {
+        char key[16];
+
+        snprintf(key, sizeof key, "k%03u", i);
+        code = ms_txn_put(txn, ms_view_str(key), ms_view_str("x"), reterr);
+    }
+    return code;
+}
+
+enum ms_code store_test_put_many(struct ms_store *store, unsigned n, struct ms_error *reterr) {
+    return ms_store_write(store, &(struct ms_write){.fn = put_many_op, .in = &n}, reterr);
+}
+
 enum ms_code store_test_del(struct ms_store *store, const char *key, struct ms_error *reterr) {
     struct pair p = {key, NULL};
 

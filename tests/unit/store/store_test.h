@@ -28,6 +28,8 @@ void store_test_close(struct store_test *t);
 /* One put, delete or get by text. A get gives a copy on the heap, NULL when absent. */
 enum ms_code store_test_put(struct ms_store *store, const char *key, const char *value, struct ms_error *reterr);
 enum ms_code store_test_del(struct ms_store *store, const char *key, struct ms_error *reterr);
+/* Records "k000" to "k<n-1>" with the value "x", in one operation. */
+enum ms_code store_test_put_many(struct ms_store *store, unsigned n, struct ms_error *reterr);
 char *store_test_get(struct ms_store *store, const char *key);
 /* The records from "k" on, as "k1=v1 k2=v2", on the heap. */
 char *store_test_dump(struct ms_store *store, bool backwards);

@@ -98,12 +98,7 @@ static void deleting_while_scanning_goes_on_behind_the_last_key(void **state) {
         unsigned seen = 0, left = 0;
         char *text;
 
-        for (int i = 0; i < 1000; i++) {
-            char key[8];
-
-            snprintf(key, sizeof key, "k%03d", i);
-            assert_ok(store_test_put(t->store, key, "x", &test_err));
-        }
+        assert_ok(store_test_put_many(t->store, 1000, &test_err));
         assert_ok(store_test_del(t->store, "k500x", &test_err));
         assert_ok(ms_store_write(t->store,
                                  &(struct ms_write){.fn = thin_out_op, .in = &b, .out = &seen, .out_size = sizeof seen},
@@ -291,12 +286,7 @@ static void an_operation_of_another_fencing_number_fails(void **state) {
 static void check_finds_nothing_in_a_sound_store(void **state) {
     struct store_test *t = *state;
 
-    for (int i = 0; i < 1500; i++) {
-        char key[8];
-
-        snprintf(key, sizeof key, "k%d", i);
-        assert_ok(store_test_put(t->store, key, "x", &test_err));
-    }
+    assert_ok(store_test_put_many(t->store, 3000, &test_err));
     assert_ok(ms_store_check(t->store, NULL, NULL, &test_err));
 }
 
@@ -304,12 +294,7 @@ static void a_copy_is_a_store(void **state) {
     struct store_test *t = *state;
     char *to = ms_test_path(t->dir, "copy"), *text;
 
-    for (int i = 0; i < 300; i++) {
-        char key[8];
-
-        snprintf(key, sizeof key, "k%d", i);
-        assert_ok(store_test_put(t->store, key, "x", &test_err));
-    }
+    assert_ok(store_test_put_many(t->store, 300, &test_err));
     assert_code(ms_store_copy(t->store, t->dir, &test_err), MS_NOT_EMPTY);
     assert_code(ms_store_copy(t->store, to, &test_err), MS_NOT_FOUND);
     assert_int_equal(mkdir(to, 0700), 0);
