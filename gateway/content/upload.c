@@ -59,6 +59,8 @@ struct send {
     uint32_t index;
     uint64_t offset, length, generation;
     bool sync;       /* WHOLE: under the key of a sync */
+    bool for_call;   /* not ahead of any */
+    bool alone;      /* no other send takes staging space */
     bool freeze;     /* the body cannot change under the transfer */
     int fd;          /* a frozen copy; -1 */
     uint8_t *memory; /* of a small body, or for filling */
@@ -97,6 +99,7 @@ struct ms_upload {
     uint32_t goal_parts, goal_missing, cursor;
     bool goal_whole;   /* one PUT */
     bool again, renew; /* as soon as nothing is in flight: new goal; new upload id */
+    bool tight;        /* the staging area has room to fill one part at a time only */
     unsigned rounds;
 
     char upload_id[MS_UPLOAD_ID_MAX + 1];
@@ -114,7 +117,7 @@ struct ms_upload {
     unsigned in_flight;
     struct wire control;
     enum order order;
-    bool control_busy;
+    bool control_busy, order_for_call;
     char control_id[MS_UPLOAD_ID_MAX + 1];
 
     struct ms_obj_part *list; /* what the last result shows */
@@ -275,7 +278,8 @@ static enum ms_code hash_blocks(struct send *s, const uint8_t *p, size_t n) {
     return MS_OK;
 }
 
-/* Hash what the body will be read from. A writer may go on: whether it did is asked after the send. */
+/* Hash what the body will be read from. A writer may go on: whether it did is asked after the send.
+ */
 static enum ms_code hash_file(struct send *s, int fd) {
     size_t block = (size_t)1 << s->wire.upload->block_log2,
            piece = block > HASH_BYTES ? block : HASH_BYTES;
@@ -529,14 +533,16 @@ static void reject(struct send *s, struct part *p, bool touched) {
     p->intact = false;
     if (s->shrunk)
         u->again = true;
+    else if (s->code == MS_NO_SPACE && u->call && !s->alone)
+        u->tight = true; /* what the others have filled comes free: once more, one by one */
     else if (touched && s->code != MS_CANCELLED)
         p->torn++; /* the body changed under the transfer: it could not succeed */
     else if (s->code == MS_NOT_FOUND && s->index != WHOLE)
         lost_id(u);
-    else if (u->call)
+    else if (s->for_call)
         call_fail(u, s->code, &s->error);
     else
-        u->ahead_off = true; /* until a call tries again */
+        u->ahead_off = true; /* nobody's error: the next call sends it again */
 }
 
 static void send_settle(struct send *s) {
@@ -586,6 +592,8 @@ static void start_send(struct ms_upload *u, struct send *s, uint32_t index, bool
     s->offset = index == WHOLE ? 0 : ms_part_no(index + 1).offset;
     s->length = length;
     s->freeze = p->torn >= TORN_MAX;
+    s->alone = u->tight && u->in_flight == 0;
+    s->for_call = u->call != NULL;
     s->shrunk = false;
     s->code = MS_OK;
     p->busy = true;
@@ -603,9 +611,8 @@ static void send_ended(struct ms_task *task) {
         s->code = s->wire.request.code;
         s->error = s->wire.request.error;
     }
-    if (u->base && !s->code)
-        ms_stage_unfill(u->stage, s->offset,
-                        s->length); /* can be had again; the limit is for what cannot */
+    if (u->base) /* can be had again; the limit is for what cannot */
+        ms_stage_unfill(u->stage, s->offset, s->length);
     if (s->fd >= 0)
         close(s->fd);
     s->fd = -1;
@@ -662,6 +669,7 @@ static void give_order(struct ms_upload *u, enum order order) {
     MS_ASSERT(!u->control_busy);
     u->control_busy = true;
     u->order = order;
+    u->order_for_call = u->call != NULL;
     u->control.task.run = control_run;
     ms_engine_post(u->obj->engine, &u->control.task);
 }
@@ -673,7 +681,7 @@ static void created(struct ms_upload *u, enum ms_code code, struct ms_error *err
         code = ms_fail(error, MS_PROTOCOL, "the store gave no upload id for %s", u->key);
     if (!code)
         memcpy(u->upload_id, id, sizeof u->upload_id);
-    else if (u->call)
+    else if (u->order_for_call)
         call_fail(u, code, error);
     else
         u->ahead_off = true;
@@ -909,7 +917,7 @@ static void start_sends(struct ms_upload *u) {
             start_send(u, s, WHOLE, sync, u->goal_size);
         return;
     }
-    while (s && u->cursor < u->goal_parts) {
+    while (s && u->cursor < u->goal_parts && !(u->tight && u->in_flight > 0)) {
         const struct part *p = &u->part[u->cursor];
 
         if (!p->fits && !p->busy) {
@@ -992,7 +1000,7 @@ static void begin(struct ms_upload *u) {
     } else {
         u->phase = SENDING;
         u->rounds = 0;
-        u->ahead_off = u->again = false;
+        u->ahead_off = u->again = u->tight = false;
         for (uint32_t i = 0; i < u->parts; i++)
             u->part[i].torn = 0;
         set_goal(u);

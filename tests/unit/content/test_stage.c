@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #define PAGE 4096u
-#define LINE (24 * PAGE) /* the model's files are no longer than this */
+#define LINE (8 * PAGE) /* the model's files are no longer than this */
 
 struct fixture {
     char *dir, *journal_dir;
