@@ -107,13 +107,16 @@ static enum ms_code make_marker(struct ms_obj *obj, const struct ms_obj_options 
 static enum ms_code claim(struct ms_obj *obj, const struct ms_obj_options *o,
                           struct ms_error *reterr) {
     static const struct ms_id none;
+    struct ms_error err = {0};
     enum ms_code code;
 
     if (memcmp(o->store_id.b, none.b, MS_ID_BYTES) == 0)
         return MS_OK;
-    code = check_marker(obj, o, reterr);
-    if (code != MS_NOT_FOUND)
-        return code;
+    code = check_marker(obj, o, &err);
+    if (code != MS_OK && code != MS_NOT_FOUND)
+        return ms_fail(reterr, code, "%s", err.message);
+    if (code == MS_OK)
+        return MS_OK;
     if (o->create)
         return make_marker(obj, o, reterr);
     return ms_fail(reterr, MS_FOREIGN, "%s holds no %s: it is not the object store of %s (is its "
