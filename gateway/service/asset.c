@@ -10,6 +10,13 @@
 
 /* ---- one asset --------------------------------------------------------------------------- */
 
+/* What is not there is an answer here, not an error. */
+static enum ms_code absent(struct ms_error *reterr) {
+    if (reterr)
+        *reterr = (struct ms_error){0};
+    return MS_OK;
+}
+
 static enum ms_code main_file(const struct ms_tree *t, struct ms_asset_info *info,
                               struct ms_error *reterr) {
     struct ms_file_id file = {info->asset.main_file};
@@ -20,8 +27,10 @@ static enum ms_code main_file(const struct ms_tree *t, struct ms_asset_info *inf
         return MS_OK;
     code = ms_row_get_file(t->txn, ms_key_file(t->id, (struct ms_asset_id){info->asset.id}, file),
                            &info->main, reterr);
+    if (code == MS_NOT_FOUND)
+        return absent(reterr); /* a deleted one has no files any more */
     if (code != MS_OK)
-        return code == MS_NOT_FOUND ? MS_OK : code; /* a deleted one has no files any more */
+        return code;
     version = (struct ms_version_id){info->main.version};
     info->size = info->main.size;
     if (ms_version_id_is_none(version))
@@ -53,7 +62,7 @@ static enum ms_code path_of(const struct ms_tree *t, struct ms_asset_info *info,
         code = ms_tree_path_of(t, info->asset.ino, &path, reterr);
     if (code == MS_OK)
         memcpy(info->path, path.data, path.len);
-    return code == MS_NOT_FOUND ? MS_OK : code;
+    return code == MS_NOT_FOUND ? absent(reterr) : code;
 }
 
 static enum ms_code fill(const struct ms_tree *t, struct ms_asset_id id, struct ms_asset_info *info,
@@ -106,23 +115,28 @@ static enum ms_code find_path(struct ms_svc *svc, const struct ms_ctx *ctx, cons
     return MS_OK;
 }
 
+static enum ms_code no_such(const char *path_or_id, struct ms_error *reterr) {
+    return ms_fail(reterr, MS_NOT_FOUND,
+                   "\"%.255s\" is neither the id of an asset nor a path in the tree", path_or_id);
+}
+
 enum ms_code ms_asset_find(struct ms_svc *svc, const struct ms_ctx *ctx, const char *path_or_id,
                            struct ms_asset_info *ret_info, struct ms_error *reterr) {
     struct ms_asset_id id;
     bool is_id = ms_id_parse(path_or_id, &id.id, NULL) == MS_OK;
-    enum ms_code code;
+    struct ms_error err = {0};
+    enum ms_code code = is_id ? ms_asset_get(svc, ctx, id, ret_info, &err) : MS_NOT_FOUND;
 
-    if (is_id) {
-        code = ms_asset_get(svc, ctx, id, ret_info, reterr);
-        if (code != MS_NOT_FOUND)
-            return code;
+    if (code == MS_NOT_FOUND) {
+        code = find_path(svc, ctx, path_or_id, &id, &err);
+        if (code == MS_OK)
+            code = ms_asset_get(svc, ctx, id, ret_info, &err);
     }
-    code = find_path(svc, ctx, path_or_id, &id, reterr);
     if (code == MS_NOT_FOUND && is_id)
-        return ms_fail(reterr, MS_NOT_FOUND,
-                       "\"%.255s\" is neither the id of an asset nor a path in the tree",
-                       path_or_id);
-    return code ? code : ms_asset_get(svc, ctx, id, ret_info, reterr);
+        return no_such(path_or_id, reterr);
+    if (code != MS_OK && reterr)
+        *reterr = err;
+    return code;
 }
 
 /* ---- lists ------------------------------------------------------------------------------- */
@@ -163,7 +177,7 @@ static enum ms_code list_some(const struct ms_tree *t, struct page *page, struct
     }
     ms_scan_end(&scan);
     page->end = code == MS_NOT_FOUND;
-    return page->end ? MS_OK : code;
+    return page->end ? absent(reterr) : code;
 }
 
 enum ms_code ms_asset_list(struct ms_svc *svc, const struct ms_ctx *ctx, struct ms_asset_id after,

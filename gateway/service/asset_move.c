@@ -55,14 +55,19 @@ static enum ms_code open_target(struct ms_svc *svc, const struct ms_ctx *ctx,
                                 struct ms_error *reterr) {
     char name[MS_NAME_BYTES_MAX + 1];
     struct ms_node parent, node;
+    struct ms_error err;
     enum ms_code code = ms_tree_walk_parent(svc, ctx, put->path, &parent, name, reterr);
 
     if (code != MS_OK)
         return code;
-    code = ms_tree_lookup(svc, ctx, parent.inode.ino, name, &node, reterr);
+    code = ms_tree_lookup(svc, ctx, parent.inode.ino, name, &node, &err);
+    if (code == MS_OK)
+        return overwrite(svc, ctx, put, &node, ret_handle, reterr);
     if (code == MS_NOT_FOUND)
         return create(svc, ctx, put, parent.inode.ino, name, ret_handle, reterr);
-    return code ? code : overwrite(svc, ctx, put, &node, ret_handle, reterr);
+    if (reterr)
+        *reterr = err;
+    return code;
 }
 
 static enum ms_code write_all(struct ms_handle *handle, uint64_t offset, const uint8_t *p, size_t n,

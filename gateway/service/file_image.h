@@ -215,6 +215,15 @@ void ms_image_fold(struct ms_inode_record *inode, const struct ms_setattr *attr)
 /* Wait until no seal is being committed. */
 void ms_image_settle_locked(struct ms_file *file);
 
+/* What is not there is an answer here, not an error: MS_NOT_FOUND becomes MS_OK without a text. */
+static inline enum ms_code ms_no_error(enum ms_code code, struct ms_error *reterr) {
+    if (code != MS_NOT_FOUND)
+        return code;
+    if (reterr)
+        *reterr = (struct ms_error){0};
+    return MS_OK;
+}
+
 /* file_load.c: rows -> memory. */
 struct ms_loaded {
     struct ms_inode_record inode;

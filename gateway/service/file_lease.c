@@ -54,7 +54,7 @@ static enum ms_code apply_overdue(struct ms_txn *txn, const struct ms_tenant_rec
             code = ms_change_overdue(txn, tenant, &asset, now, reterr);
     }
     ms_scan_end(&scan);
-    return code == MS_NOT_FOUND ? MS_OK : code;
+    return ms_no_error(code, reterr);
 }
 
 static enum ms_code reserve_op(struct ms_txn *txn, const void *in, void *out,
@@ -107,7 +107,7 @@ static enum ms_code others_hold(struct ms_txn *txn, const struct give_back_in *i
         }
     }
     ms_scan_end(&scan);
-    return code == MS_NOT_FOUND ? MS_OK : code;
+    return ms_no_error(code, reterr);
 }
 
 static enum ms_code give_back_op(struct ms_txn *txn, const void *in, void *out,

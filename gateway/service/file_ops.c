@@ -22,7 +22,7 @@ static enum ms_code end_parts(const struct ms_tree *t, struct ms_intent_id inten
             break;
     }
     ms_scan_end(&scan);
-    return code == MS_NOT_FOUND ? MS_OK : code;
+    return ms_no_error(code, reterr);
 }
 
 enum ms_code ms_intent_end(const struct ms_tree *t, const struct ms_intent_id *intents, size_t n,
@@ -78,7 +78,7 @@ enum ms_code ms_slot_op(struct ms_txn *txn, const void *in, void *out, struct ms
     enum ms_code code = ms_tree_inode(&t, i->ino, &inode, reterr);
     o->gone = code == MS_NOT_FOUND || (code == MS_OK && !ms_inode_has_asset(&inode));
     if (code != MS_OK || o->gone)
-        return o->gone ? MS_OK : code;
+        return o->gone ? ms_no_error(MS_NOT_FOUND, reterr) : code;
     MS_TRY(ms_row_get_asset(txn, ms_key_asset(t.id, (struct ms_asset_id){inode.asset}), &asset,
                             reterr));
     ms_txn_random(txn, o->intent.id.b, MS_ID_BYTES);
@@ -97,7 +97,7 @@ static enum ms_code fold(const struct ms_tree *t, uint64_t ino, const struct ms_
         return MS_OK;
     enum ms_code code = ms_tree_inode(t, ino, &inode, reterr);
     if (code != MS_OK)
-        return code == MS_NOT_FOUND ? MS_OK : code;
+        return ms_no_error(code, reterr);
     ms_image_fold(&inode, attr);
     MS_TRY(ms_tree_put(t, &inode, reterr));
     return ms_tree_feed_inode(t, ino, reterr);
@@ -167,7 +167,7 @@ static enum ms_code vanish(const struct ms_tree *t, uint64_t ino, struct ms_erro
     enum ms_code code = ms_tree_inode(t, ino, &inode, reterr);
 
     if (code != MS_OK)
-        return code == MS_NOT_FOUND ? MS_OK : code;
+        return ms_no_error(code, reterr);
     if (!inode.unsealed || inode.orphan || !ms_inode_has_asset(&inode))
         return MS_OK;
     MS_TRY(ms_row_get_asset(t->txn, ms_key_asset(t->id, (struct ms_asset_id){inode.asset}), &asset,

@@ -64,7 +64,7 @@ enum ms_code ms_seal_judge(const struct ms_tree *t, uint64_t ino, uint64_t size,
     j->gone = code == MS_NOT_FOUND ||
               (code == MS_OK && (j->inode.orphan || !ms_inode_has_asset(&j->inode)));
     if (j->gone || code != MS_OK)
-        return j->gone ? MS_OK : code;
+        return j->gone ? ms_no_error(MS_NOT_FOUND, reterr) : code;
     MS_TRY(ms_tree_asset(t, &j->inode, &j->asset, &j->gone, reterr));
     if (j->gone)
         return MS_OK;
