@@ -1,5 +1,4 @@
-#define XXH_STATIC_LINKING_ONLY /* its state on the stack: a root cannot fail for lack of memory   \
-                                 */
+#define XXH_STATIC_LINKING_ONLY /* state on the stack: a root cannot fail for lack of memory */
 #include <xxhash.h>
 
 #include "content/hash.h"

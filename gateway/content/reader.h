@@ -1,15 +1,17 @@
 /* reader.h — verified reads of sealed versions.
  *
- * Every block that leaves the store is compared with its hash; a block that fails is fetched once more, alone, then
- * the reads that want it are MS_CORRUPT (EIO) and the damage is logged with object and block; its neighbours are
- * served. A damaged block is not kept: the next read asks the store again. Blocks are kept in one cache per process
- * under a hard byte limit; readers of one block share one fetch; missing neighbours are fetched by one GET of at
- * most 8 MiB (and at most a sixteenth of the limit). A read for which there is no memory waits in line.
+ * Every block that leaves the store is compared with its hash; a block that fails is fetched once
+ * more, alone, then the reads that want it are MS_CORRUPT (EIO) and the damage is logged with
+ * object and block; its neighbours are served. A damaged block is not kept: the next read asks the
+ * store again. Blocks are kept in one cache per process under a hard byte limit; readers of one
+ * block share one fetch; missing neighbours are fetched by one GET of at most 8 MiB (and at most a
+ * sixteenth of the limit). A read for which there is no memory waits in line.
  *
  * What is fetched together is kept and dropped together (a chunk), the least recently used first.
  *
- * Threads: any; done may come on any thread, also before ms_read_start returns, with no lock held. A done that
- * starts the next read inside itself may nest as deep as blocks are cached: hand over to the engine instead.
+ * Threads: any; done may come on any thread, also before ms_read_start returns, with no lock held.
+ * A done that starts the next read inside itself may nest as deep as blocks are cached: hand over
+ * to the engine instead.
  */
 #ifndef MS_CONTENT_READER_H
 #define MS_CONTENT_READER_H
@@ -19,11 +21,12 @@
 #include "object/object.h"
 
 struct ms_cache;
-/* bytes_max: hard limit over all blocks, in flight and kept. Reads of a version whose block is larger than the limit
- * fail with MS_NO_MEMORY. */
+/* bytes_max: hard limit over all blocks, in flight and kept. Reads of a version whose block is
+ * larger than the limit fail with MS_NO_MEMORY. */
 MS_NODISCARD enum ms_code ms_cache_new(struct ms_obj *obj, struct ms_log *log, uint64_t bytes_max,
                                        struct ms_cache **ret_cache, struct ms_error *reterr);
-/* Needs: no read in flight; not on a thread of the engine. Waits for what was read ahead. NULL is fine. */
+/* Needs: no read in flight; not on a thread of the engine. Waits for what was read ahead. NULL is
+ * fine. */
 void ms_cache_free(struct ms_cache *cache);
 
 /* An open sealed version. Copied from the records by the service; size 0 never gets here. */
@@ -32,7 +35,8 @@ struct ms_source {
     char key[MS_OBJECT_KEY_MAX + 1];
     uint64_t size;
     unsigned block_log2;
-    struct ms_hashes hashes; /* owned; empty when the version is not hashed yet: reads are then unverified */
+    struct ms_hashes
+        hashes; /* owned; empty when the version is not hashed yet: reads are then unverified */
 };
 void ms_source_fini(struct ms_source *source);
 
@@ -55,11 +59,11 @@ struct ms_read {
     struct ms_read *link;       /* in line for memory, then in a list of finished ones */
     bool in_line;
 };
-/* Errors, in read->code: MS_CORRUPT damaged or missing in the store; MS_CANCELLED; MS_NO_MEMORY; what the store
- * said. Nothing is promised about the bytes of a failed read. */
+/* Errors, in read->code: MS_CORRUPT damaged or missing in the store; MS_CANCELLED; MS_NO_MEMORY;
+ * what the store said. Nothing is promised about the bytes of a failed read. */
 void ms_read_start(struct ms_cache *cache, struct ms_read *read);
-/* End it early with MS_CANCELLED; done still comes, with whichever result won. What it wanted is fetched all the
- * same. Needs: the read's memory; one that is done already is left alone. */
+/* End it early with MS_CANCELLED; done still comes, with whichever result won. What it wanted is
+ * fetched all the same. Needs: the read's memory; one that is done already is left alone. */
 void ms_read_cancel(struct ms_cache *cache, struct ms_read *read);
 /* Answer from the cache alone: true when all of it was there. */
 bool ms_read_cached(struct ms_cache *cache, const struct ms_source *source, uint64_t offset,
@@ -68,17 +72,17 @@ bool ms_read_cached(struct ms_cache *cache, const struct ms_source *source, uint
 MS_NODISCARD enum ms_code ms_read_run(struct ms_cache *cache, const struct ms_source *source,
                                       uint64_t offset, size_t length, void *into,
                                       struct ms_error *reterr);
-/* Blocks that will likely be wanted next: fetched when memory allows, at most a quarter of the limit at a time.
- * The range is cut at the end of the version; source may go when it returns. */
+/* Blocks that will likely be wanted next: fetched when memory allows, at most a quarter of the
+ * limit at a time. The range is cut at the end of the version; source may go when it returns. */
 void ms_read_ahead(struct ms_cache *cache, const struct ms_source *source, uint64_t offset,
                    size_t length);
 
 struct ms_cache_stats {
     uint64_t bytes, bytes_max; /* held now; the limit */
     uint64_t bytes_peak;
-    uint64_t hits, misses;     /* blocks */
+    uint64_t hits, misses; /* blocks */
     uint64_t fetches, fetched_bytes;
-    uint64_t corrupt;          /* blocks that were wrong twice, or whose object is gone */
+    uint64_t corrupt; /* blocks that were wrong twice, or whose object is gone */
 };
 void ms_cache_stats(struct ms_cache *cache, struct ms_cache_stats *ret_stats);
 

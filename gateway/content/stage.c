@@ -37,6 +37,7 @@ struct ms_stage {
     struct ms_journal *journal;
     int fd;
     atomic_uint_fast64_t size, generation;
+    pthread_mutex_t turnstile;
     pthread_rwlock_t lock;
     struct { /* write lock to change, read lock to see */
         struct ms_runs runs;
@@ -139,43 +140,42 @@ static int nameless_file(const struct ms_journal *j) {
 
 /* ---- a stage -------------------------------------------------------------------------------- */
 
-static enum ms_code lock_init(pthread_rwlock_t *lock, struct ms_error *reterr) {
-    pthread_rwlockattr_t attr;
-    int err;
-
-    pthread_rwlockattr_init(&attr);
-    /* readers that never pause must not keep a writer out for ever */
-    pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
-    err = pthread_rwlock_init(lock, &attr);
-    pthread_rwlockattr_destroy(&attr);
-    return err ? ms_fail_errno(reterr, err, "cannot make a lock") : MS_OK;
+/* Whoever comes waits at the turnstile behind those who came before, so neither writers that never
+ * pause nor readers that never pause keep the others out for ever: each kind of rwlock allows one. */
+static void lock_to_see(struct ms_stage *s) {
+    pthread_mutex_lock(&s->turnstile);
+    pthread_rwlock_rdlock(&s->lock);
+    pthread_mutex_unlock(&s->turnstile);
 }
+
+static void lock_to_change(struct ms_stage *s) {
+    pthread_mutex_lock(&s->turnstile);
+    pthread_rwlock_wrlock(&s->lock);
+    pthread_mutex_unlock(&s->turnstile);
+}
+
+static void unlock(struct ms_stage *s) { pthread_rwlock_unlock(&s->lock); }
 
 enum ms_code ms_stage_open(struct ms_journal *journal, struct ms_stage **ret_stage,
                            struct ms_error *reterr) {
     struct ms_stage *s = calloc(1, sizeof *s);
-    enum ms_code code;
 
     if (!s)
         return ms_fail(reterr, MS_NO_MEMORY, "no memory for a staged file");
     s->fd = nameless_file(journal);
     if (s->fd < 0) {
-        code =
-            ms_fail_errno(reterr, errno, "cannot make a file in the staging area %s", journal->dir);
-        goto out;
+        enum ms_code code = ms_fail_errno(
+            reterr, errno, "cannot make a file in the staging area %s", journal->dir);
+
+        free(s);
+        return code;
     }
-    code = lock_init(&s->lock, reterr);
-    if (code)
-        goto out;
+    pthread_mutex_init(&s->turnstile, NULL);
+    pthread_rwlock_init(&s->lock, NULL);
     s->journal = journal;
     atomic_fetch_add(&journal->refs, 1);
     *ret_stage = s;
     return MS_OK;
-out:
-    if (s->fd >= 0)
-        close(s->fd);
-    free(s);
-    return code;
 }
 
 void ms_stage_close(struct ms_stage *s) {
@@ -185,6 +185,7 @@ void ms_stage_close(struct ms_stage *s) {
     journal_give(s->journal, s->locked.pages * PAGE_BYTES);
     journal_unref(s->journal);
     pthread_rwlock_destroy(&s->lock);
+    pthread_mutex_destroy(&s->turnstile);
     ms_runs_fini(&s->locked.runs);
     free(s->locked.touched);
     free(s);
@@ -322,8 +323,7 @@ static void grow(struct ms_stage *s, uint64_t offset, uint64_t size) {
     atomic_store(&s->size, size);
 }
 
-/* The file ends where size says, whatever a failed write left behind it: growth starts from zeros.
- */
+/* The file ends where size says, whatever a failed write left behind: growth starts from zeros. */
 static enum ms_code cut(struct ms_stage *s, uint64_t size, struct ms_error *reterr) {
     if (ftruncate(s->fd, (off_t)size) == 0)
         return MS_OK;
@@ -376,9 +376,9 @@ enum ms_code ms_stage_write(struct ms_stage *s, uint64_t offset, const void *p, 
 
     if (code || n == 0)
         return code;
-    pthread_rwlock_wrlock(&s->lock);
+    lock_to_change(s);
     code = write_locked(s, offset, p, n, reterr);
-    pthread_rwlock_unlock(&s->lock);
+    unlock(s);
     return code;
 }
 
@@ -408,7 +408,7 @@ enum ms_code ms_stage_fill(struct ms_stage *s, uint64_t offset, const void *p, s
     enum ms_code code = MS_OK;
     uint64_t end = offset + n, at = offset;
 
-    pthread_rwlock_wrlock(&s->lock);
+    lock_to_change(s);
     if (end > atomic_load(&s->size))
         end = atomic_load(&s->size);
     while (!code && at < end) {
@@ -419,7 +419,7 @@ enum ms_code ms_stage_fill(struct ms_stage *s, uint64_t offset, const void *p, s
             code = fill_run(s, at, to, (const char *)p + (at - offset), reterr);
         at = to;
     }
-    pthread_rwlock_unlock(&s->lock);
+    unlock(s);
     return code;
 }
 
@@ -450,7 +450,7 @@ static void release(struct ms_stage *s, uint64_t from, uint64_t to) {
 void ms_stage_unfill(struct ms_stage *s, uint64_t offset, uint64_t n) {
     uint64_t end = offset + n, at = offset;
 
-    pthread_rwlock_wrlock(&s->lock);
+    lock_to_change(s);
     while (at < end) {
         struct ms_run run = ms_runs_at(&s->locked.runs, at);
         uint64_t to = run.to < end ? run.to : end;
@@ -461,7 +461,7 @@ void ms_stage_unfill(struct ms_stage *s, uint64_t offset, uint64_t n) {
         }
         at = to;
     }
-    pthread_rwlock_unlock(&s->lock);
+    unlock(s);
 }
 
 static enum ms_code truncate_locked(struct ms_stage *s, uint64_t size, struct ms_error *reterr) {
@@ -489,9 +489,9 @@ enum ms_code ms_stage_truncate(struct ms_stage *s, uint64_t size, struct ms_erro
 
     if (code)
         return code;
-    pthread_rwlock_wrlock(&s->lock);
+    lock_to_change(s);
     code = truncate_locked(s, size, reterr);
-    pthread_rwlock_unlock(&s->lock);
+    unlock(s);
     return code;
 }
 
@@ -500,14 +500,14 @@ enum ms_code ms_stage_set_base(struct ms_stage *s, uint64_t size, struct ms_erro
 
     if (code)
         return code;
-    pthread_rwlock_wrlock(&s->lock);
+    lock_to_change(s);
     MS_ASSERT(atomic_load(&s->size) == 0 && atomic_load(&s->generation) == 0);
     code = reserve_marks(s, size, reterr);
     if (!code)
         code = cut(s, size, reterr);
     if (!code)
         atomic_store(&s->size, size);
-    pthread_rwlock_unlock(&s->lock);
+    unlock(s);
     return code;
 }
 
@@ -543,9 +543,9 @@ enum ms_code ms_stage_zero(struct ms_stage *s, uint64_t offset, uint64_t n,
 
     if (code || n == 0)
         return code;
-    pthread_rwlock_wrlock(&s->lock);
+    lock_to_change(s);
     code = zero_locked(s, offset, offset + n, reterr);
-    pthread_rwlock_unlock(&s->lock);
+    unlock(s);
     return code;
 }
 
@@ -563,9 +563,9 @@ static uint64_t touched_locked(const struct ms_stage *s, uint64_t offset, uint64
 uint64_t ms_stage_touched(struct ms_stage *s, uint64_t offset, uint64_t length) {
     uint64_t touched;
 
-    pthread_rwlock_rdlock(&s->lock);
+    lock_to_see(s);
     touched = touched_locked(s, offset, length);
-    pthread_rwlock_unlock(&s->lock);
+    unlock(s);
     return touched;
 }
 
@@ -587,9 +587,9 @@ static struct ms_extent extent_locked(const struct ms_stage *s, uint64_t offset,
 struct ms_extent ms_stage_extent(struct ms_stage *s, uint64_t offset, uint64_t length) {
     struct ms_extent extent;
 
-    pthread_rwlock_rdlock(&s->lock);
+    lock_to_see(s);
     extent = extent_locked(s, offset, length);
-    pthread_rwlock_unlock(&s->lock);
+    unlock(s);
     return extent;
 }
 
@@ -597,23 +597,23 @@ bool ms_stage_dirty_in(struct ms_stage *s, uint64_t offset, uint64_t length) {
     uint64_t end = offset + length;
     bool dirty = false;
 
-    pthread_rwlock_rdlock(&s->lock);
+    lock_to_see(s);
     for (uint64_t at = offset; at < end && !dirty;) {
         struct ms_run run = ms_runs_at(&s->locked.runs, at);
 
         dirty = is_dirty(run.kind);
         at = run.to;
     }
-    pthread_rwlock_unlock(&s->lock);
+    unlock(s);
     return dirty;
 }
 
 bool ms_stage_written_in(struct ms_stage *s, uint64_t offset, uint64_t length) {
     struct ms_run run;
 
-    pthread_rwlock_rdlock(&s->lock);
+    lock_to_see(s);
     run = ms_runs_at(&s->locked.runs, offset);
-    pthread_rwlock_unlock(&s->lock);
+    unlock(s);
     return run.kind == DIRTY && run.to - offset >= length;
 }
 
@@ -633,12 +633,12 @@ struct ms_stage_state ms_stage_state(struct ms_stage *s, uint64_t offset, uint64
     struct ms_stage_state state;
     uint64_t end = offset + length;
 
-    pthread_rwlock_rdlock(&s->lock);
+    lock_to_see(s);
     state.generation = atomic_load(&s->generation);
     state.touched = touched_locked(s, offset, length);
     state.size = atomic_load(&s->size);
     state.whole = is_present(s, offset, end < state.size ? end : state.size);
-    pthread_rwlock_unlock(&s->lock);
+    unlock(s);
     return state;
 }
 
@@ -673,12 +673,12 @@ enum ms_code ms_stage_read(struct ms_stage *s, uint64_t offset, void *p, size_t 
                            struct ms_error *reterr) {
     enum ms_code code;
 
-    pthread_rwlock_rdlock(&s->lock);
+    lock_to_see(s);
     if (range_is_present(s, offset, n))
         code = read_all(s, offset, p, n, reterr);
     else
         code = absent_failed(offset, n, reterr);
-    pthread_rwlock_unlock(&s->lock);
+    unlock(s);
     return code;
 }
 
@@ -687,13 +687,13 @@ enum ms_code ms_stage_pull(struct ms_stage *s, uint64_t offset, void *p, size_t 
     enum ms_code code = MS_OK;
     struct ms_extent extent;
 
-    pthread_rwlock_rdlock(&s->lock);
+    lock_to_see(s);
     extent = extent_locked(s, offset, n);
     if (extent.hole)
         memset(p, 0, (size_t)extent.length);
     else if (extent.present)
         code = read_all(s, offset, p, (size_t)extent.length, reterr);
-    pthread_rwlock_unlock(&s->lock);
+    unlock(s);
     if (!code)
         *ret_extent = extent;
     return code;
@@ -729,13 +729,13 @@ enum ms_code ms_stage_freeze(struct ms_stage *s, uint64_t offset, uint64_t n, in
     if (fd < 0)
         return ms_fail_errno(reterr, errno, "cannot make a file in the staging area %s",
                              s->journal->dir);
-    pthread_rwlock_rdlock(&s->lock); /* writers wait: this is one moment of the range */
+    lock_to_see(s); /* writers wait: this is one moment of the range */
     if (range_is_present(s, offset, n))
         code = copy_range(s, fd, offset, offset + n, reterr);
     else
         code = absent_failed(offset, n, reterr);
     *ret_generation = atomic_load(&s->generation);
-    pthread_rwlock_unlock(&s->lock);
+    unlock(s);
     if (code) {
         close(fd);
         return code;
