@@ -1,7 +1,7 @@
 /* drv_dir_list.c — LIST of the directory driver: a walk in the order of whole keys.
  *
  * "a-b" < "a/c" < "a.b" as keys, so a folder is compared as its name with a slash behind it. Cost: each folder on
- * the way is read whole for every page.
+ * the way is read whole for every page, but no more names are kept than the page has room for.
  */
 #include "base/assert.h"
 #include "object/drv_dir.h"
@@ -11,6 +11,8 @@
 #include <fcntl.h>
 #include <stdlib.h>
 
+#define NAME_SIZE 257 /* a name, a slash, a NUL */
+
 struct listing {
     const struct ms_dir *d;
     struct ms_obj_request *r;
@@ -19,36 +21,48 @@ struct listing {
     size_t path_n;
 };
 
+/* The first `room` names behind `floor` of a folder, of which there may be millions. */
 struct names {
-    char **name; /* folders end with a slash */
-    size_t n, cap;
+    char **name; /* folders end with a slash; 2 * room of them */
+    size_t n, room;
+    char floor[NAME_SIZE]; /* "": none */
+    bool cut;              /* there are more */
 };
 
-static void names_fini(struct names *names) {
-    for (size_t i = 0; i < names->n; i++)
+static void names_drop(struct names *names, size_t from) {
+    for (size_t i = from; i < names->n; i++)
         free(names->name[i]);
-    free(names->name);
+    names->n = from < names->n ? from : names->n;
 }
 
-static bool names_add(struct names *names, const char *name, const char *slash) {
-    size_t cap = names->cap ? names->cap * 2 : 64;
-    char **grown;
-
-    if (names->n == names->cap) {
-        grown = realloc(names->name, cap * sizeof *grown);
-        if (!grown)
-            return false;
-        names->name = grown;
-        names->cap = cap;
-    }
-    if (asprintf(&names->name[names->n], "%s%s", name, slash) < 0)
-        return false;
-    names->n++;
-    return true;
+static void names_fini(struct names *names) {
+    names_drop(names, 0);
+    free(names->name);
+    names->name = NULL;
 }
 
 static int by_bytes(const void *a, const void *b) {
     return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static void names_sort(struct names *names) {
+    qsort(names->name, names->n, sizeof *names->name, by_bytes);
+    names->cut = names->cut || names->n > names->room;
+    names_drop(names, names->room);
+}
+
+static bool names_add(struct names *names, const char *name) {
+    char *copy;
+
+    if (strcmp(name, names->floor) <= 0)
+        return true;
+    copy = strdup(name);
+    if (!copy)
+        return false;
+    if (names->n == 2 * names->room)
+        names_sort(names);
+    names->name[names->n++] = copy;
+    return true;
 }
 
 /* Can key, or for a folder anything in it, be in the list? */
@@ -62,7 +76,7 @@ static bool is_wanted(const struct listing *l, const char *key, size_t n, bool f
 
 struct collector {
     struct listing *l;
-    struct names names;
+    struct names *names;
     int folder;
     bool failed;
 };
@@ -96,10 +110,10 @@ static void collect(struct collector *c, const char *name, unsigned char type) {
         key[n] = '\0';
     }
     if (is_wanted(c->l, key, n, type == DT_DIR))
-        c->failed = !names_add(&c->names, name, type == DT_DIR ? "/" : "");
+        c->failed = !names_add(c->names, key + c->l->path_n);
 }
 
-static enum ms_code collect_all(struct collector *c, struct ms_error *reterr) {
+static enum ms_code read_folder(struct collector *c, struct ms_error *reterr) {
     int fd = dup(c->folder), err = 0;
     DIR *dir = fd < 0 ? NULL : fdopendir(fd);
     struct dirent *entry = NULL;
@@ -109,6 +123,7 @@ static enum ms_code collect_all(struct collector *c, struct ms_error *reterr) {
         ms_fd_close(&fd);
         return ms_fail_errno(reterr, err, "cannot list '%s'", c->l->path);
     }
+    rewinddir(dir); /* the offset is shared with c->folder, which may have been read before */
     do {
         errno = 0;
         entry = readdir(dir);
@@ -119,10 +134,26 @@ static enum ms_code collect_all(struct collector *c, struct ms_error *reterr) {
     closedir(dir);
     if (c->failed)
         return ms_fail(reterr, MS_NO_MEMORY, "no memory to list '%s'", c->l->path);
-    if (err)
-        return ms_fail_errno(reterr, err, "cannot list '%s'", c->l->path);
-    if (c->names.n > 0) /* an empty folder has no array to sort */
-        qsort(c->names.name, c->names.n, sizeof *c->names.name, by_bytes);
+    return err == 0 ? MS_OK : ms_fail_errno(reterr, err, "cannot list '%s'", c->l->path);
+}
+
+static enum ms_code collect_names(struct listing *l, int folder, struct names *names,
+                                  struct ms_error *reterr) {
+    struct collector c = {.l = l, .names = names, .folder = folder};
+    enum ms_code code;
+
+    names_fini(names);
+    names->cut = false;
+    names->room = l->r->list_max - l->r->ret_n + 1; /* one more tells that there are more */
+    names->name = calloc(2 * names->room, sizeof *names->name);
+    if (!names->name)
+        return ms_fail(reterr, MS_NO_MEMORY, "no memory to list '%s'", l->path);
+    code = read_folder(&c, reterr);
+    if (code != MS_OK)
+        return code;
+    names_sort(names);
+    if (names->n > 0)
+        snprintf(names->floor, sizeof names->floor, "%s", names->name[names->n - 1]);
     return MS_OK;
 }
 
@@ -177,20 +208,33 @@ static enum ms_code walk_child(struct listing *l, int folder, const char *name,
     return code;
 }
 
-static enum ms_code walk(struct listing *l, int folder, struct ms_error *reterr) {
-    struct collector c = {.l = l, .folder = folder};
-    enum ms_code code = collect_all(&c, reterr);
+static enum ms_code walk_names(struct listing *l, int folder, const struct names *names,
+                               struct ms_error *reterr) {
+    enum ms_code code = MS_OK;
     const char *name;
 
-    for (size_t i = 0; i < c.names.n && code == MS_OK && !l->r->ret_more; i++) {
-        name = c.names.name[i];
+    for (size_t i = 0; i < names->n && code == MS_OK && !l->r->ret_more; i++) {
+        name = names->name[i];
         code = ms_job_go_on(l->r, reterr);
         if (code == MS_OK && name[strlen(name) - 1] == '/')
             code = walk_child(l, folder, name, reterr);
         else if (code == MS_OK)
             code = add_file(l, folder, name, reterr);
     }
-    names_fini(&c.names);
+    return code;
+}
+
+static enum ms_code walk(struct listing *l, int folder, struct ms_error *reterr) {
+    struct names names = {0};
+    enum ms_code code;
+
+    /* Again when folders turn out to hold nothing, or files to have gone. */
+    do {
+        code = collect_names(l, folder, &names, reterr);
+        if (code == MS_OK)
+            code = walk_names(l, folder, &names, reterr);
+    } while (code == MS_OK && names.cut && !l->r->ret_more);
+    names_fini(&names);
     return code;
 }
 

@@ -230,7 +230,7 @@ static int teardown(void **state) {
 
 /* ---- running ---- */
 
-static bool declares(const struct ms_obj_caps *caps, enum group group) {
+static bool declares(const struct ms_obj_caps *caps, enum dress dress, enum group group) {
     switch (group) {
     case CORE:
         return true;
@@ -244,6 +244,8 @@ static bool declares(const struct ms_obj_caps *caps, enum group group) {
         return caps->multipart && caps->part_copy;
     case BATCH:
         return caps->batch_delete;
+    case FAULTS:
+        return dress == WRAPPED;
     case GROUPS:
         break;
     }
@@ -254,7 +256,7 @@ static size_t add_cases(struct CMUnitTest *tests, size_t n, const struct contrac
                         size_t cases_n, const struct ms_obj_caps *caps,
                         const struct instance *instance) {
     for (size_t i = 0; i < cases_n; i++)
-        if (declares(caps, cases[i].group))
+        if (declares(caps, instance->dress, cases[i].group))
             tests[n++] = (struct CMUnitTest){cases[i].name, cases[i].run, setup, teardown,
                                              (void *)(uintptr_t)instance};
     return n;

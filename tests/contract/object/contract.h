@@ -36,7 +36,8 @@ struct subject {
 };
 #define BYTES_N ((size_t)24 << 20)
 
-enum group { CORE, MULTIPART, IN_PLACE, COPY, PART_COPY, BATCH, GROUPS };
+/* FAULTS: needs the fault wrapper, and a store that does not fail by itself. */
+enum group { CORE, MULTIPART, IN_PLACE, COPY, PART_COPY, BATCH, FAULTS, GROUPS };
 
 struct contract_case {
     const char *name;

@@ -2,6 +2,7 @@
 #include "contract.h"
 
 #include "base/assert.h"
+#include "object/wrap_fault.h"
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -641,6 +642,50 @@ static void one_bad_key_among_many_deletes_nothing(void **state) {
     assert_code(do_op(s, &r), MS_INVALID);
 }
 
+/* ---- O9: with a store that does not answer ---- */
+
+static void every_operation_ends_by_its_deadline(void **state) {
+    struct subject *s = *state;
+    struct ms_obj_part part = {.part_no = 1, .etag = "e"};
+    const char *keys[] = {"k"};
+    char into[1];
+
+    assert_ok(ms_fault_script(ms_obj_fault_of(s->obj), "*:*:hang", &test_err));
+    for (unsigned op = 0; op < MS_OBJ_OP_COUNT; op++) {
+        struct ms_obj_request r = {.op = op, .key = "k", .source_key = "x", .upload_id = "u",
+                                   .part_no = 1, .parts = &part, .parts_n = 1, .keys = keys,
+                                   .keys_n = 1, .list_max = 10, .into = into, .length = 1,
+                                   .timeout_ms = 15};
+        enum ms_code code = do_op(s, &r);
+
+        assert_true(code == MS_TIMEOUT || code == MS_UNSUPPORTED);
+        ms_obj_drop_results(&r);
+    }
+}
+
+static void a_request_that_hangs_is_cancelled(void **state) {
+    struct subject *s = *state;
+    struct many m = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0, 0};
+    struct ms_obj *fault = ms_obj_fault_of(s->obj);
+    struct ms_obj_request r[12];
+
+    assert_ok(do_put(s, "k", "x", 1));
+    ms_fault_gate(fault, MS_OBJ_HEAD, true);
+    for (size_t i = 0; i < 12; i++) {
+        r[i] = (struct ms_obj_request){.op = MS_OBJ_HEAD, .key = "k"};
+        many_submit(s, &m, &r[i]);
+    }
+    ms_fault_wait_held(fault, 12);
+    assert_ok(do_put(s, "l", "y", 1)); /* others go on meanwhile */
+    for (size_t i = 0; i < 12; i++)
+        ms_obj_cancel(s->obj, &r[i]);
+    assert_int_equal(many_wait(&m), 12);
+    for (size_t i = 0; i < 12; i++)
+        assert_int_equal(r[i].code, MS_CANCELLED);
+    ms_fault_gate(fault, MS_OBJ_HEAD, false);
+    assert_object(s, "k", "x", 1);
+}
+
 const struct contract_case core_cases[] = {
     CASE(CORE, an_empty_object_is_an_object),
     CASE(CORE, an_empty_body_may_have_no_memory),
@@ -673,6 +718,8 @@ const struct contract_case core_cases[] = {
     CASE(CORE, a_request_can_be_used_again),
     CASE(CORE, more_than_the_store_takes_at_once_is_too_large),
     CASE(CORE, undeclared_operations_are_unsupported_and_change_nothing),
+    CASE(FAULTS, every_operation_ends_by_its_deadline),
+    CASE(FAULTS, a_request_that_hangs_is_cancelled),
     CASE(COPY, copy_gives_bytes_and_metadata),
     CASE(COPY, copy_of_nothing_is_not_found),
     CASE(BATCH, many_keys_are_deleted_by_one_request),

@@ -10,6 +10,20 @@
 
 #define UPLOADS ".uploads"
 
+static void touch(struct dir_rig *rig, const char *name) {
+    char *path = dir_path(rig, name);
+
+    ms_test_write_file(path, "left", 4);
+    free(path);
+}
+
+static void make_folder(struct dir_rig *rig, const char *name) {
+    char *path = dir_path(rig, name);
+
+    assert_int_equal(mkdir(path, 0700), 0);
+    free(path);
+}
+
 /* ---- plain files ---- */
 
 static void an_object_is_a_plain_file(void **state) {
@@ -104,6 +118,30 @@ static void a_deleted_object_takes_its_empty_folders_along(void **state) {
     r.key = "p/other";
     assert_ok(dir_op(rig, &r));
     assert_int_equal(dir_count(rig, ""), 1); /* .uploads */
+}
+
+/* Another tool's empty folders fill no page: the list goes on behind them. */
+static void a_list_finds_objects_behind_many_empty_folders(void **state) {
+    struct dir_rig *rig = *state;
+    struct ms_obj_request r = {.op = MS_OBJ_LIST, .list_max = 2};
+    char name[32];
+
+    for (int i = 0; i < 40; i++) {
+        snprintf(name, sizeof name, "empty%02d", i);
+        make_folder(rig, name);
+    }
+    assert_ok(dir_put(rig, "empty20/x", "1", 1));
+    assert_ok(dir_put(rig, "z", "3", 1));
+    assert_ok(dir_op(rig, &r));
+    assert_int_equal(r.ret_n, 2);
+    assert_false(r.ret_more);
+    assert_string_equal(r.ret_entries[0].key, "empty20/x");
+    assert_string_equal(r.ret_entries[1].key, "z");
+    r.list_max = 1;
+    assert_ok(dir_op(rig, &r));
+    assert_int_equal(r.ret_n, 1);
+    assert_true(r.ret_more);
+    ms_obj_drop_results(&r);
 }
 
 /* ---- parts ---- */
@@ -207,20 +245,6 @@ static void an_upload_whose_file_was_cut_is_damaged(void **state) {
 }
 
 /* ---- what a kill leaves ---- */
-
-static void touch(struct dir_rig *rig, const char *name) {
-    char *path = dir_path(rig, name);
-
-    ms_test_write_file(path, "left", 4);
-    free(path);
-}
-
-static void make_folder(struct dir_rig *rig, const char *name) {
-    char *path = dir_path(rig, name);
-
-    assert_int_equal(mkdir(path, 0700), 0);
-    free(path);
-}
 
 static void leftovers_are_not_listed_and_go_at_the_next_open(void **state) {
     struct dir_rig *rig = *state;
@@ -498,6 +522,7 @@ int main(void) {
         T(what_is_no_file_is_no_object),
         T(an_object_cut_by_another_program_is_never_filled_up),
         T(a_deleted_object_takes_its_empty_folders_along),
+        T(a_list_finds_objects_behind_many_empty_folders),
         T(an_upload_survives_its_process),
         T(a_half_replaced_part_is_listed_under_a_new_etag),
         T(a_torn_line_in_the_log_spoils_only_itself),
