@@ -177,28 +177,47 @@ void ms_image_unref(struct ms_file *file) {
         free_image(file);
 }
 
-struct ms_file **ms_image_all(struct ms_files *files, struct ms_tenant_id tenant, size_t *ret_n) {
-    bool every = ms_tenant_id_is_none(tenant);
-    size_t n = 0, cap = 0;
+static bool is_wanted(const struct ms_file *file, struct ms_tenant_id tenant, uint64_t ino_or_0) {
+    return ms_tenant_id_equal(file->tenant, tenant) && (ino_or_0 == 0 || file->ino == ino_or_0);
+}
+
+/* Of one bucket: counted, or referenced and stored as far as there is room. */
+static size_t collect(struct ms_file *file, struct ms_tenant_id tenant, uint64_t ino_or_0,
+                      struct ms_file **all, size_t n, size_t cap) {
+    for (; file; file = file->next) {
+        if (!is_wanted(file, tenant, ino_or_0))
+            continue;
+        if (all && n < cap) {
+            all[n] = file;
+            file->refs++;
+        }
+        n++;
+    }
+    return n;
+}
+
+static size_t collect_all(struct ms_files *files, struct ms_tenant_id tenant, uint64_t ino_or_0,
+                          struct ms_file **all, size_t cap) {
+    size_t n = 0;
+
+    if (ino_or_0 != 0)
+        return collect(*bucket_of(files, tenant, ino_or_0), tenant, ino_or_0, all, 0, cap);
+    for (size_t b = 0; b < MS_FILE_BUCKETS; b++)
+        n = collect(files->bucket[b], tenant, 0, all, n, cap);
+    return n;
+}
+
+struct ms_file **ms_image_all(struct ms_files *files, struct ms_tenant_id tenant, uint64_t ino_or_0,
+                              size_t *ret_n) {
     struct ms_file **all = NULL;
+    size_t n;
 
     pthread_mutex_lock(&files->mutex);
-    for (size_t pass = 0; pass < 2; pass++) {
-        for (size_t b = 0; b < MS_FILE_BUCKETS; b++) {
-            for (struct ms_file *file = files->bucket[b]; file; file = file->next) {
-                if (!every && !ms_tenant_id_equal(file->tenant, tenant))
-                    continue;
-                if (pass == 0)
-                    cap++;
-                else if (n < cap)
-                    (all[n++] = file)->refs++;
-            }
-        }
-        if (pass == 0 && (cap == 0 || !(all = calloc(cap, sizeof(struct ms_file *)))))
-            break;
-    }
+    n = collect_all(files, tenant, ino_or_0, NULL, 0);
+    if (n > 0)
+        all = calloc(n, sizeof(struct ms_file *));
+    *ret_n = all ? collect_all(files, tenant, ino_or_0, all, n) : 0;
     pthread_mutex_unlock(&files->mutex);
-    *ret_n = n;
     return all;
 }
 
@@ -573,14 +592,25 @@ void ms_file_orphaned(struct ms_svc *svc, const struct ms_ctx *ctx, uint64_t ino
 
 /* ---- the feed ---------------------------------------------------------------------------- */
 
+/* An inode that is gone keeps what it allowed: its handles hold on to what was unlinked. */
+static void revalidate(struct ms_file *file) {
+    bool readable;
+
+    if (ms_image_ask(file, NULL, NULL) != MS_OK)
+        return;
+    pthread_mutex_lock(&file->mutex);
+    readable = ((file->locked.rights[0] | file->locked.rights[1]) & MS_RIGHT_READ) != 0;
+    pthread_mutex_unlock(&file->mutex);
+    if (!readable)
+        ms_image_cancel_reads(file);
+}
+
 void ms_file_revalidate(struct ms_svc *svc, struct ms_tenant_id tenant, uint64_t ino_or_0) {
     size_t n = 0;
-    struct ms_file **all = ms_image_all(svc->files, tenant, &n);
+    struct ms_file **all = ms_image_all(svc->files, tenant, ino_or_0, &n);
 
     for (size_t i = 0; i < n; i++) {
-        /* an inode that is gone keeps what it allowed: its handles hold on to what was unlinked */
-        if ((ino_or_0 == 0 || all[i]->ino == ino_or_0) && ms_image_ask(all[i], NULL, NULL) != MS_OK)
-            ms_log_event(svc->log, MS_LOG_DEBUG, "open-file-without-inode", NULL);
+        revalidate(all[i]);
         ms_image_unref(all[i]);
     }
     free(all);

@@ -498,6 +498,23 @@ void ms_file_job_drop(struct ms_file_job *job) {
 
 /* ---- beginning --------------------------------------------------------------------------- */
 
+/* It lost its name, or never had one: but a file made without a name may have got one since. */
+static bool is_orphan(struct ms_file_job *job) {
+    struct ms_file *file = job->file;
+    struct ms_inode_record inode;
+    struct ms_tree t;
+    bool orphan = true;
+
+    if (ms_tree_read(&t, file->svc, &job->ctx, NULL) == MS_OK) {
+        orphan = ms_tree_inode(&t, file->ino, &inode, NULL) != MS_OK || inode.orphan;
+        ms_tree_read_end(&t);
+    }
+    pthread_mutex_lock(&file->mutex);
+    file->locked.orphan = orphan;
+    pthread_mutex_unlock(&file->mutex);
+    return orphan;
+}
+
 /* One try to seal what there is now. */
 static void attempt(struct ms_file_job *job) {
     struct ms_file *file = job->file;
@@ -513,7 +530,7 @@ static void attempt(struct ms_file_job *job) {
     orphan = file->locked.orphan;
     unchanged = !file->locked.fresh && !file->locked.modified;
     pthread_mutex_unlock(&file->mutex);
-    if (orphan)
+    if (orphan && is_orphan(job))
         orphaned(job);
     else if (unchanged)
         ms_file_job_drop(job); /* a write that was refused left nothing but an open patch */

@@ -180,6 +180,7 @@ struct ms_file {
         struct ms_setattr attr; /* which: folded into the next commit */
 
         struct ms_file_job *first, *last; /* queued jobs; the first one runs */
+        struct ms_image_read *reads;      /* that wait for the store */
     } locked;
 };
 
@@ -205,9 +206,9 @@ struct ms_file *ms_image_get(struct ms_svc *svc, struct ms_tenant_id tenant, uin
 struct ms_file *ms_image_find(struct ms_svc *svc, struct ms_tenant_id tenant, uint64_t ino);
 struct ms_file *ms_image_ref(struct ms_file *file);
 void ms_image_unref(struct ms_file *file);
-/* All images of a tenant (or of everybody: tenant none), referenced; the caller's: unref each,
- * free(). */
-struct ms_file **ms_image_all(struct ms_files *files, struct ms_tenant_id tenant, size_t *ret_n);
+/* All images of a tenant, or of one of its inodes, referenced. The caller's: unref each, free(). */
+struct ms_file **ms_image_all(struct ms_files *files, struct ms_tenant_id tenant, uint64_t ino_or_0,
+                              size_t *ret_n);
 unsigned ms_image_handles(struct ms_file *file, unsigned *ret_writers);
 uint64_t ms_image_size_locked(const struct ms_file *file);
 /* Attributes that were set while it was unsealed, over the record's. */
@@ -254,8 +255,12 @@ MS_NODISCARD enum ms_code ms_image_named(const struct ms_tree *t, uint64_t ino,
 
 /* file_read.c: bytes as this process sees them, for readers and for judging. No rights are asked.
  */
+struct ms_image_read;
 void ms_image_read(struct ms_file *file, uint64_t offset, size_t length, void *into,
                    struct ms_file_io *io);
+
+/* End those that wait for the store: they find that they may not go on. */
+void ms_image_cancel_reads(struct ms_file *file);
 
 /* file_lease.c: make needed grow so that the file may be new_size long. *ret_size: how long it may
  * be (at least at_least, else MS_QUOTA). Needs: file->writing held, mutex not. */

@@ -189,7 +189,7 @@ static enum ms_code give_back(struct ms_svc *svc, struct ms_tenant_id tenant,
                               const struct ms_file *but, bool recall, bool *ret_others,
                               struct ms_error *reterr) {
     size_t n = 0;
-    struct ms_file **all = ms_image_all(svc->files, tenant, &n);
+    struct ms_file **all = ms_image_all(svc->files, tenant, 0, &n);
     struct taken *taken = calloc(n + 1, sizeof *taken);
     struct give_back_in in = {
         .tenant = tenant, .instance = ms_store_instance(svc->store), .recall = recall};

@@ -8,7 +8,9 @@
 #define READ_AHEAD_BYTES (2 * 1024 * 1024)
 
 struct piece;
-struct read {
+struct ms_image_read {
+    struct ms_image_read *prev, *next; /* of the image's list */
+    bool listed;
     struct ms_file_io *io;
     struct ms_file *file;
     struct ms_patch *patch;
@@ -29,7 +31,7 @@ struct piece {
     struct piece *next;
 };
 
-static void fail_read(struct read *r, enum ms_code code, const struct ms_error *err) {
+static void fail_read(struct ms_image_read *r, enum ms_code code, const struct ms_error *err) {
     pthread_mutex_lock(&r->mutex);
     if (r->code == MS_OK) {
         r->code = code;
@@ -38,16 +40,46 @@ static void fail_read(struct read *r, enum ms_code code, const struct ms_error *
     pthread_mutex_unlock(&r->mutex);
 }
 
-static void finish(struct read *r) {
+/* From then on a freeze can end it. Needs: every piece has been started. */
+static void enlist(struct ms_image_read *r) {
+    struct ms_file *file = r->file;
+
+    pthread_mutex_lock(&file->mutex);
+    r->next = file->locked.reads;
+    if (r->next)
+        r->next->prev = r;
+    file->locked.reads = r;
+    pthread_mutex_unlock(&file->mutex);
+    r->listed = true;
+}
+
+static void delist(struct ms_image_read *r) {
+    struct ms_file *file = r->file;
+
+    pthread_mutex_lock(&file->mutex);
+    if (r->prev)
+        r->prev->next = r->next;
+    else
+        file->locked.reads = r->next;
+    if (r->next)
+        r->next->prev = r->prev;
+    pthread_mutex_unlock(&file->mutex);
+}
+
+static void finish(struct ms_image_read *r) {
     struct ms_file_io *io = r->io;
-    struct ms_error err = {0};
+    struct ms_error err;
     enum ms_code code = r->code;
 
+    if (r->listed)
+        delist(r);
     /* frozen meanwhile: what was read is not given away */
-    if (code == MS_OK && r->check)
-        code = ms_image_may(r->file, r->admin, MS_RIGHT_READ, &err);
-    else
-        err = r->error;
+    err = r->error;
+    if ((code == MS_OK || code == MS_CANCELLED) && r->check) {
+        enum ms_code may = ms_image_may(r->file, r->admin, MS_RIGHT_READ, &err);
+
+        code = may ? may : code;
+    }
     io->code = code;
     io->error = err;
     io->n = code == MS_OK ? r->length : 0;
@@ -65,20 +97,20 @@ static void finish(struct read *r) {
     io->done(io);
 }
 
-static void settle_one(struct read *r) {
+static void settle_one(struct ms_image_read *r) {
     if (atomic_fetch_sub(&r->pending, 1) == 1)
         finish(r);
 }
 
 static void piece_done(struct ms_read *read) {
-    struct read *r = read->priv;
+    struct ms_image_read *r = read->priv;
 
     if (read->code != MS_OK)
         fail_read(r, read->code, &read->error);
     settle_one(r);
 }
 
-static void fetch(struct read *r, uint64_t offset, size_t length) {
+static void fetch(struct ms_image_read *r, uint64_t offset, size_t length) {
     struct ms_source *source = &r->basis->source;
     void *into = r->into + (offset - r->offset);
     struct piece *piece;
@@ -104,7 +136,7 @@ static void fetch(struct read *r, uint64_t offset, size_t length) {
 }
 
 /* Copy what is staged and note what is not. The file may shrink meanwhile: then less is given. */
-static void split(struct read *r) {
+static void split(struct ms_image_read *r) {
     size_t at = 0;
 
     if (!r->patch) {
@@ -127,7 +159,7 @@ static void split(struct read *r) {
     }
 }
 
-static void start(struct read *r) {
+static void start(struct ms_image_read *r) {
     struct piece *next;
 
     for (struct piece *piece = r->pieces; piece; piece = next) {
@@ -144,7 +176,7 @@ static void nothing_read(struct ms_file_io *io, enum ms_code code) {
 }
 
 /* What the image is right now. Length 0: the end of the file. */
-static void snapshot(struct read *r) {
+static void snapshot(struct ms_image_read *r) {
     struct ms_file *file = r->file;
     uint64_t size;
 
@@ -161,7 +193,7 @@ static void snapshot(struct read *r) {
 
 static void read_as(struct ms_file *file, uint64_t offset, size_t length, void *into,
                     struct ms_file_io *io, bool check, bool admin) {
-    struct read *r = calloc(1, sizeof *r);
+    struct ms_image_read *r = calloc(1, sizeof *r);
 
     io->error = (struct ms_error){0};
     if (!r) {
@@ -181,7 +213,37 @@ static void read_as(struct ms_file *file, uint64_t offset, size_t length, void *
     if (r->length > 0)
         split(r);
     start(r);
+    if (r->pieces && check)
+        enlist(r);
     settle_one(r);
+}
+
+/* A share of a read that has not ended: it stays until settle_one(). */
+static bool hold(struct ms_image_read *r) {
+    unsigned pending = atomic_load(&r->pending);
+
+    while (pending > 0)
+        if (atomic_compare_exchange_weak(&r->pending, &pending, pending + 1))
+            return true;
+    return false;
+}
+
+#define CANCEL_MAX 64
+
+void ms_image_cancel_reads(struct ms_file *file) {
+    struct ms_image_read *held[CANCEL_MAX];
+    size_t n = 0;
+
+    pthread_mutex_lock(&file->mutex);
+    for (struct ms_image_read *r = file->locked.reads; r && n < CANCEL_MAX; r = r->next)
+        if (hold(r))
+            held[n++] = r;
+    pthread_mutex_unlock(&file->mutex);
+    for (size_t i = 0; i < n; i++) {
+        for (struct piece *piece = held[i]->pieces; piece; piece = piece->next)
+            ms_read_cancel(file->svc->cache, &piece->read);
+        settle_one(held[i]);
+    }
 }
 
 void ms_image_read(struct ms_file *file, uint64_t offset, size_t length, void *into,

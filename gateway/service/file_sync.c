@@ -7,7 +7,8 @@
 
 static void end(struct ms_file_job *job) { ms_file_job_end(job); }
 
-/* True when there is something to list. */
+/* True when there is something to list. What was deleted needs no promise; what was made without a
+ * name does: it may get one. */
 static bool begin_attempt(struct ms_file_job *job) {
     struct ms_file *file = job->file;
     const struct ms_slot *slot;
@@ -18,7 +19,7 @@ static bool begin_attempt(struct ms_file_job *job) {
     job->touches = file->locked.touches;
     job->size = ms_image_size_locked(file);
     job->attr = file->locked.attr;
-    done = file->locked.state == MS_IMAGE_SEALED || file->locked.orphan ||
+    done = file->locked.state == MS_IMAGE_SEALED || (file->locked.orphan && !file->locked.fresh) ||
            (!file->locked.modified && !file->locked.fresh) ||
            (slot && slot->fsynced && slot->synced_touches == job->touches &&
             file->locked.active == 0 && job->attr.which == 0);

@@ -242,6 +242,28 @@ static void a_binned_file_is_read_through_its_old_handle(void **state) {
     assert_int_equal(quota_of(w).metered, 4); /* what is in the bin counts, the patch was dropped */
 }
 
+static void a_file_made_without_a_name_is_kept_once_it_gets_one(void **state) {
+    struct world *w = *state;
+    const struct ms_make make = {.parent = ino_of(w, "/files"), .mode = S_IFREG | 0600};
+    const struct ms_open open = {.read = true, .write = true};
+    struct ms_handle *a;
+    struct ms_node node;
+
+    assert_ok(ms_file_create(w->svc, &w->ctx, &make, &open, &node, &a, &test_err));
+    put_bytes(a, 0, "nameless", 8);
+    assert_ok(sync_file(a, &test_err));
+    assert_ok(
+        ms_tree_link(w->svc, &w->ctx, ms_file_ino(a), make.parent, "named", &node, &test_err));
+    seal_file(a);
+    check_file(w, "/files/named", "nameless", 8);
+    assert_ok(ms_file_create(w->svc, &w->ctx, &make, &open, &node, &a, &test_err));
+    put_bytes(a, 0, "nameless", 8);
+    seal_file(a); /* and is gone if it gets none */
+    assert_code(ms_tree_node(w->svc, &w->ctx, node.inode.ino, &node, &test_err), MS_NOT_FOUND);
+    assert_int_equal(quota_of(w).metered, 8);
+    check_settled(w);
+}
+
 static void a_frozen_file_is_not_read_through_an_open_handle(void **state) {
     struct world *w = *state;
     struct ms_handle *a;
@@ -294,6 +316,7 @@ int main(void) {
         TEST(setattr_on_an_unsealed_file_is_folded_into_the_seal),
         TEST(an_unlinked_open_file_lives_until_its_last_close),
         TEST(a_binned_file_is_read_through_its_old_handle),
+        TEST(a_file_made_without_a_name_is_kept_once_it_gets_one),
         TEST(a_frozen_file_is_not_read_through_an_open_handle),
         TEST(a_write_before_a_freeze_is_refused_at_close),
     };
