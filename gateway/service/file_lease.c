@@ -259,55 +259,64 @@ static uint64_t growth(const struct ms_file *file, uint64_t size) {
 
 static uint64_t above(uint64_t a, uint64_t b) { return a > b ? a - b : 0; }
 
-/* One reservation for what is missing; nothing to do when the lease suffices. */
-static enum ms_code reserve(struct ms_file *file, uint64_t at_least, uint64_t new_size, bool sweep,
-                            struct ms_error *reterr) {
-    struct reserve_in in = {.tenant = file->tenant,
-                            .instance = ms_store_instance(file->svc->store),
-                            .ino = file->ino,
-                            .sweep = sweep};
-    struct reserve_out out = {0};
-    enum ms_code code = MS_OK;
+struct wish {
+    uint64_t at_least, new_size;
+    bool last;      /* the last try: sweep first, and take what there is */
+    uint64_t given; /* the file may be so long; 0: not even at_least */
+    bool whole;
+};
 
+/* Claim as much of the lease as the new size wants: in one step with what made the lease grow, or a
+ * recall could take it away in between. */
+static void claim_locked(struct ms_file *file, struct wish *wish) {
+    uint64_t size = wish->new_size, need;
+
+    wish->whole = growth(file, size) <= file->locked.leased;
+    if (!wish->whole)
+        size = file->locked.metered + file->locked.leased;
+    if ((!wish->whole && !wish->last) || size < wish->at_least)
+        return;
+    need = growth(file, size);
+    if (need > file->locked.needed)
+        file->locked.needed = need;
+    wish->given = size;
+}
+
+/* True when the lease does not suffice and is ours to grow. */
+static bool begin_reserve(struct ms_file *file, struct wish *wish, struct reserve_in *in) {
     pthread_mutex_lock(&file->mutex);
     while (file->locked.lease_busy)
         pthread_cond_wait(&file->changed, &file->mutex);
-    in.missing = above(growth(file, new_size), file->locked.leased);
-    in.at_least = above(growth(file, at_least), file->locked.leased);
-    file->locked.lease_busy = in.missing > 0;
+    in->missing = above(growth(file, wish->new_size), file->locked.leased);
+    in->at_least = above(growth(file, wish->at_least), file->locked.leased);
+    file->locked.lease_busy = in->missing > 0;
+    if (in->missing == 0)
+        claim_locked(file, wish);
     pthread_mutex_unlock(&file->mutex);
-    if (in.missing == 0)
+    return in->missing > 0;
+}
+
+/* At most one reservation, for what is missing. */
+static enum ms_code reserve(struct ms_file *file, struct wish *wish, struct ms_error *reterr) {
+    struct reserve_in in = {.tenant = file->tenant,
+                            .instance = ms_store_instance(file->svc->store),
+                            .ino = file->ino,
+                            .sweep = wish->last};
+    struct reserve_out out = {0};
+    enum ms_code code;
+
+    if (!begin_reserve(file, wish, &in))
         return MS_OK;
     code = write_op(file->svc, reserve_op, &in, &out, sizeof out, reterr);
     pthread_mutex_lock(&file->mutex);
-    file->locked.leased += out.granted;
+    if (code == MS_OK) {
+        file->locked.leased += out.granted;
+        claim_locked(file, wish);
+    }
     file->locked.lease_busy = false;
     pthread_cond_broadcast(&file->changed);
     pthread_mutex_unlock(&file->mutex);
     return code;
-}
-
-/* Claim as much of the lease as the new size wants. False: it is not enough for all of it. */
-static bool claim(struct ms_file *file, uint64_t at_least, uint64_t new_size, bool take_part,
-                  uint64_t *ret_size) {
-    uint64_t size = new_size;
-    bool whole;
-
-    pthread_mutex_lock(&file->mutex);
-    while (file->locked.lease_busy)
-        pthread_cond_wait(&file->changed, &file->mutex);
-    whole = growth(file, new_size) <= file->locked.leased;
-    if (!whole)
-        size = file->locked.metered + file->locked.leased;
-    if ((whole || take_part) && size >= at_least) {
-        uint64_t need = growth(file, size);
-
-        if (need > file->locked.needed)
-            file->locked.needed = need;
-        *ret_size = size;
-    }
-    pthread_mutex_unlock(&file->mutex);
-    return whole;
 }
 
 /* In the words of the whole: what there is, what is used, what is promised to others. */
@@ -327,26 +336,17 @@ static enum ms_code refuse(struct ms_file *file, uint64_t at_least, struct ms_er
 
 enum ms_code ms_lease_grow(struct ms_file *file, uint64_t at_least, uint64_t new_size,
                            uint64_t *ret_size, struct ms_error *reterr) {
-    uint64_t size = 0;
-    enum ms_code code;
+    struct wish wish = {.at_least = at_least, .new_size = new_size};
 
-    MS_ASSERT(at_least <= new_size);
-    if (claim(file, at_least, new_size, false, &size))
-        goto out;
-    code = reserve(file, at_least, new_size, false, reterr);
-    if (code != MS_OK)
-        return code;
-    if (claim(file, at_least, new_size, false, &size))
-        goto out;
-    code = recall(file, reterr);
-    if (code == MS_OK)
-        code = reserve(file, at_least, new_size, true, reterr);
-    if (code != MS_OK)
-        return code;
-    (void)claim(file, at_least, new_size, true, &size);
-    if (size < at_least)
+    MS_ASSERT(at_least > 0 && at_least <= new_size);
+    MS_TRY(reserve(file, &wish, reterr));
+    if (!wish.whole) {
+        MS_TRY(recall(file, reterr));
+        wish.last = true;
+        MS_TRY(reserve(file, &wish, reterr));
+    }
+    if (wish.given < at_least)
         return refuse(file, at_least, reterr);
-out:
-    *ret_size = size;
+    *ret_size = wish.given;
     return MS_OK;
 }
