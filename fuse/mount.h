@@ -112,9 +112,12 @@ void ms_op_removexattr(fuse_req_t, fuse_ino_t, const char *);
 struct ms_open_file {
     struct ms_handle *handle;
     struct ms_mount *mount;
-    uint64_t ino;
+    uint64_t ino, nodeid;
     struct ms_open_file *prev, *next;
 };
+/* Size of what handles of a nodeid see, when one is open: an old version's nodeid must not be told
+ * the new size, or the kernel would show its readers zeros behind their bytes. */
+bool ms_open_files_size(struct ms_mount *mount, uint64_t nodeid, uint64_t *ret_size);
 /* Release every handle that the kernel left behind; waits for each. */
 void ms_open_files_release_all(struct ms_mount *mount);
 

@@ -189,6 +189,14 @@ uint64_t ms_nodes_ino(struct ms_nodes *nodes, uint64_t nodeid) {
     return ino;
 }
 
+uint64_t ms_nodes_generation(struct ms_nodes *nodes, uint64_t nodeid) {
+    pthread_mutex_lock(&nodes->mutex);
+    struct node *n = find_id_locked(nodes, nodeid);
+    uint64_t generation = n ? n->generation : 0;
+    pthread_mutex_unlock(&nodes->mutex);
+    return generation;
+}
+
 uint64_t ms_nodes_lookup(struct ms_nodes *nodes, uint64_t ino, uint64_t generation,
                          uint64_t parent_nodeid, const char *name) {
     if (ino == nodes->root_ino)

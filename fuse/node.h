@@ -25,6 +25,9 @@ void ms_nodes_free(struct ms_nodes *nodes);
 /* The inode behind a nodeid; 0 when the kernel names one that was never given. */
 uint64_t ms_nodes_ino(struct ms_nodes *nodes, uint64_t nodeid);
 
+/* The generation whose bytes the kernel may hold under a nodeid; 0 for one that was never given. */
+uint64_t ms_nodes_generation(struct ms_nodes *nodes, uint64_t nodeid);
+
 /* Count one lookup of an inode under (parent nodeid, name): its current node, or a fresh one when
  * there is none or its bytes are of another generation. 0 when memory is short. */
 uint64_t ms_nodes_lookup(struct ms_nodes *nodes, uint64_t ino, uint64_t generation,

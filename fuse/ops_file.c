@@ -52,11 +52,49 @@ static struct ms_open open_of(uint64_t ino, int flags) {
 }
 
 /* Pages stay: a change of bytes by others comes with a fresh nodeid. */
-static void give(struct ms_open_file *file, uint64_t ino, struct fuse_file_info *fi) {
+static void give(struct ms_open_file *file, uint64_t ino, uint64_t nodeid,
+                 struct fuse_file_info *fi) {
     file->ino = ino;
+    file->nodeid = nodeid;
     fi->fh = (uintptr_t)file;
     fi->keep_cache = 1;
     list_add(file);
+}
+
+static bool shares_image(struct ms_mount *mount, uint64_t nodeid, uint64_t generation) {
+    bool found = false;
+    pthread_mutex_lock(&mount->locked.mutex);
+    for (struct ms_open_file *f = mount->locked.first; f && !found; f = f->next)
+        found = f->nodeid == nodeid && ms_file_generation(f->handle) == generation;
+    pthread_mutex_unlock(&mount->locked.mutex);
+    return found;
+}
+
+bool ms_open_files_size(struct ms_mount *mount, uint64_t nodeid, uint64_t *ret_size) {
+    bool found = false;
+    pthread_mutex_lock(&mount->locked.mutex);
+    for (struct ms_open_file *f = mount->locked.first; f && !found; f = f->next)
+        if (f->nodeid == nodeid) {
+            *ret_size = ms_file_size(f->handle);
+            found = true;
+        }
+    pthread_mutex_unlock(&mount->locked.mutex);
+    return found;
+}
+
+/* Whether the kernel's pages under this nodeid may serve the handle. Another process may have
+ * sealed new bytes since the kernel looked the name up; then it must look again and get a fresh
+ * nodeid. A newer generation is fine when it came from here: an open handle shares the image, or
+ * the file was cut to nothing. */
+static bool pages_fit(struct ms_mount *mount, uint64_t nodeid, const struct ms_open *how,
+                      const struct ms_handle *handle) {
+    uint64_t generation = ms_file_generation(handle);
+    if (generation <= ms_nodes_generation(mount->nodes, nodeid))
+        return true;
+    if (!how->truncate && !shares_image(mount, nodeid, generation))
+        return false;
+    ms_nodes_sealed(mount->nodes, how->ino, generation);
+    return true;
 }
 
 void ms_op_open(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi) {
@@ -76,7 +114,12 @@ void ms_op_open(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi) {
         ms_reply_failure(req, "open", code, &err);
         return;
     }
-    give(file, how.ino, fi);
+    give(file, how.ino, nodeid, fi);
+    if (!pages_fit(mount, nodeid, &how, file->handle)) {
+        ms_op_release(NULL, nodeid, fi);
+        (void)fuse_reply_err(req, ESTALE); /* the kernel looks the name up anew and tries again */
+        return;
+    }
     if (fuse_reply_open(req, fi) == -ENOENT)
         ms_op_release(NULL, nodeid, fi); /* interrupted: the kernel will not release it */
 }
@@ -127,9 +170,12 @@ void ms_op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mo
         ms_reply_failure(req, "create", code, &err);
         return;
     }
-    give(file, node.inode.ino, fi);
+    give(file, node.inode.ino, 0, fi);
     (void)ms_file_overlay(mount->svc, &ctx, &node);
+    node.inode.generation = ms_file_generation(file->handle);
     code = ms_entry_fill(mount, parent, name, &node, &entry, &err);
+    if (code == MS_OK)
+        file->nodeid = entry.ino;
     if (code == MS_OK && fuse_reply_create(req, &entry, fi) != -ENOENT)
         return;
     if (code == MS_OK)

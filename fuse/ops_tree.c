@@ -54,9 +54,11 @@ void ms_op_forget_multi(fuse_req_t req, size_t n, struct fuse_forget_data *forge
     fuse_reply_none(req);
 }
 
-static void reply_attr(fuse_req_t req, struct ms_node *node) {
+static void reply_attr(fuse_req_t req, fuse_ino_t nodeid, struct ms_node *node) {
     struct ms_mount *mount = ms_mount_of(req);
-    (void)ms_file_overlay(mount->svc, &mount->ctx, node);
+    if (!ms_file_overlay(mount->svc, &mount->ctx, node) &&
+        node->inode.generation > ms_nodes_generation(mount->nodes, nodeid))
+        (void)ms_open_files_size(mount, nodeid, &node->inode.size);
     struct stat st;
     ms_attr_fill(node, &st);
     (void)fuse_reply_attr(req, &st, MS_TIMEOUT_S);
@@ -75,7 +77,7 @@ void ms_op_getattr(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi)
     if (code != MS_OK)
         ms_reply_failure(req, "getattr", code, &err);
     else
-        reply_attr(req, &node);
+        reply_attr(req, nodeid, &node);
 }
 
 static void time_of(int to_set, int now_flag, const struct timespec *asked, struct timespec now,
@@ -109,6 +111,7 @@ static struct ms_setattr setattr_of(struct ms_mount *mount, uint64_t ino, const 
 struct setattr_call {
     struct ms_task task;
     fuse_req_t req;
+    fuse_ino_t nodeid;
     uint64_t ino, size;
     struct ms_handle *handle;
     struct ms_setattr set;
@@ -130,7 +133,7 @@ static void setattr_finish(struct setattr_call *call) {
     if (code != MS_OK)
         ms_reply_failure(call->req, "setattr", code, &err);
     else
-        reply_attr(call->req, &node);
+        reply_attr(call->req, call->nodeid, &node);
 }
 
 static void setattr_run(struct ms_task *task) {
@@ -145,7 +148,8 @@ void ms_op_setattr(fuse_req_t req, fuse_ino_t nodeid, struct stat *st, int to_se
     uint64_t ino;
     if (!ino_of(req, nodeid, &ino))
         return;
-    struct setattr_call call = {.req = req, .ino = ino, .size = (uint64_t)st->st_size};
+    struct setattr_call call = {
+        .req = req, .nodeid = nodeid, .ino = ino, .size = (uint64_t)st->st_size};
     call.resize = to_set & FUSE_SET_ATTR_SIZE;
     if (fi)
         call.handle = ((struct ms_open_file *)(uintptr_t)fi->fh)->handle;

@@ -68,8 +68,8 @@ MS_NODISCARD enum ms_code ms_cli_svc_options(struct ms_cli *cli, char dir[4096],
 MS_NODISCARD enum ms_code ms_cli_confirm(struct ms_cli *cli, struct ms_error *reterr,
                                          const char *fmt, ...) MS_PRINTF(3, 4);
 
-/* SIGINT and SIGTERM ask to stop, a second one ends the process at once; SIGPIPE becomes an error of
- * the write. stop.c holds the one flag of the program that a handler has to reach. */
+/* SIGINT and SIGTERM ask to stop, a second one ends the process at once; SIGPIPE becomes an error
+ * of the write. stop.c holds the one flag of the program that a handler has to reach. */
 void ms_cli_catch_signals(void);
 bool ms_cli_stopped(void);
 

@@ -9,8 +9,8 @@ extern const struct ms_opt ms_global_opts[];     /* ends with a NULL name */
 
 /* Of one command, or the overview for NULL. */
 void ms_help_print(const struct ms_cmd *cmd, FILE *to);
-/* The whole manual page msasset(1), from the same tables and the error table. man/msasset.1 is its output; a test
- * compares them. */
+/* The whole manual page msasset(1), from the same tables and the error table. man/msasset.1 is its
+ * output; a test compares them. */
 void ms_help_print_roff(FILE *to);
 /* "there is no command ...", with the nearest ones. */
 enum ms_code ms_help_unknown(int n, char **words, struct ms_error *reterr);

@@ -3,8 +3,7 @@
 #include <stdbool.h>
 
 /* Text with what roff would take for itself escaped. */
-static void text(FILE *to, const char *s, bool at_line_start)
-{
+static void text(FILE *to, const char *s, bool at_line_start) {
     for (; *s; s++) {
         if (at_line_start && (*s == '.' || *s == '\''))
             fputs("\\&", to);
@@ -18,8 +17,7 @@ static void text(FILE *to, const char *s, bool at_line_start)
     }
 }
 
-static void options(FILE *to, const struct ms_opt *opts)
-{
+static void options(FILE *to, const struct ms_opt *opts) {
     for (size_t i = 0; opts[i].name; i++) {
         fputs(".TP\n", to);
         if (opts[i].letter)
@@ -36,8 +34,7 @@ static void options(FILE *to, const struct ms_opt *opts)
 }
 
 /* Help texts are paragraphs; from "Example" on, lines that begin with two blanks are literal. */
-static void paragraphs(FILE *to, const char *help)
-{
+static void paragraphs(FILE *to, const char *help) {
     bool literal = false;
     while (*help) {
         size_t n = strcspn(help, "\n");
@@ -59,8 +56,7 @@ static void paragraphs(FILE *to, const char *help)
         fputs(".fi\n.RE\n", to);
 }
 
-static void command(FILE *to, const struct ms_cmd *cmd)
-{
+static void command(FILE *to, const struct ms_cmd *cmd) {
     fputs(".SS \"", to);
     text(to, cmd->name, false);
     fprintf(to, "%s", cmd->args[0] ? " " : "");
@@ -73,9 +69,9 @@ static void command(FILE *to, const struct ms_cmd *cmd)
 }
 
 /* One line per exit status with the failures that end in it, in the order of the table. */
-static void exit_statuses(FILE *to)
-{
-    fputs(".SH EXIT STATUS\n.TP\n.B 0\ndone, also when there was nothing to do.\n.TP\n.B 1\nsome of several items "
+static void exit_statuses(FILE *to) {
+    fputs(".SH EXIT STATUS\n.TP\n.B 0\ndone, also when there was nothing to do.\n.TP\n.B 1\nsome "
+          "of several items "
           "failed; each is reported.\n",
           to);
     for (int status = 2; status < 256; status++) {
@@ -93,16 +89,17 @@ static void exit_statuses(FILE *to)
     }
 }
 
-void ms_help_print_roff(FILE *to)
-{
+void ms_help_print_roff(FILE *to) {
     fputs(".\\\" Made by msasset help --roff; a test compares it with the program.\n"
           ".TH MSASSET 1 \"\" \"msasset\" \"User commands\"\n"
           ".SH NAME\nmsasset \\- keep digital assets: store, mount, list, bin and count them\n"
           ".SH SYNOPSIS\n.B msasset\n.I command\n[\\fIarguments\\fR] [\\fIoptions\\fR]\n"
           ".SH DESCRIPTION\n"
-          "A store is a folder with metadata (LMDB), the journal of files being written and, unless told\notherwise, "
+          "A store is a folder with metadata (LMDB), the journal of files being written and, "
+          "unless told\notherwise, "
           "the objects. Several mounts and commands of one host may use a store at once.\n.PP\n"
-          "Data goes to standard output, everything else to standard error. Sizes are powers of two.\n"
+          "Data goes to standard output, everything else to standard error. Sizes are powers of "
+          "two.\n"
           ".SH GLOBAL OPTIONS\n",
           to);
     options(to, ms_global_opts);

@@ -112,8 +112,8 @@ static enum ms_code take_option(struct line *line, const struct ms_opt *opts, in
         opt = find_opt(ms_global_opts, name, len, is_long ? 0 : name[0], &place);
     }
     if (!opt)
-        return ms_fail(reterr, MS_USAGE, "there is no option \"%s\"; msasset help %s shows them",
-                       word, line->cli->cmd ? line->cli->cmd->name : "");
+        return ms_fail(reterr, MS_USAGE, "there is no option \"%s\"; msasset help%s%s shows them",
+                       word, line->cli->cmd ? " " : "", line->cli->cmd ? line->cli->cmd->name : "");
     const char *value = name[len] == 0 ? NULL : is_long ? name + len + 1 : name + 1;
     if (!opt->value && value)
         return ms_fail(reterr, MS_USAGE, "option \"%s\" takes no value (write switches one by one)",
@@ -373,13 +373,17 @@ enum ms_code ms_cli_each(struct ms_cli *cli, ms_cli_each_fn *fn, struct ms_error
 
 static enum ms_code run(struct ms_cli *cli, struct line *line, int argc, char **argv,
                         struct ms_error *reterr) {
-    int words = 0;
-    if (argc >= 1)
-        cli->cmd = find_command(argc, argv, &words);
-    enum ms_code code = take_words(line, argc - words, argv + words, reterr);
+    int words = 0, at = 0;
+    enum ms_code code = MS_OK;
+    for (; at < argc && argv[at][0] == '-' && argv[at][1] != 0 && code == MS_OK; at++)
+        code = take_option(line, NULL, argc, argv, &at, reterr);
+    if (code == MS_OK && at < argc)
+        cli->cmd = find_command(argc - at, argv + at, &words);
+    if (code == MS_OK)
+        code = take_words(line, argc - at - words, argv + at + words, reterr);
     if (code != MS_OK)
         return code;
-    if (line->global[G_HELP] || argc == 0) {
+    if (line->global[G_HELP] || at >= argc) {
         ms_help_print(cli->cmd, stdout);
         return MS_OK;
     }

@@ -6,15 +6,13 @@
 /* A handler can be given nothing, so its flag stands at file scope, alone in this file. */
 static volatile sig_atomic_t stop_signal;
 
-static void on_signal(int number)
-{
+static void on_signal(int number) {
     if (stop_signal)
         _exit(128 + number); /* the second one does not wait for anything */
     stop_signal = number;
 }
 
-void ms_cli_catch_signals(void)
-{
+void ms_cli_catch_signals(void) {
     struct sigaction stop = {.sa_handler = on_signal}, ignore = {.sa_handler = SIG_IGN};
     sigemptyset(&stop.sa_mask);
     sigemptyset(&ignore.sa_mask);
@@ -23,7 +21,4 @@ void ms_cli_catch_signals(void)
     (void)sigaction(SIGPIPE, &ignore, NULL);
 }
 
-bool ms_cli_stopped(void)
-{
-    return stop_signal != 0;
-}
+bool ms_cli_stopped(void) { return stop_signal != 0; }

@@ -441,6 +441,16 @@ uint64_t ms_file_generation(const struct ms_handle *handle) {
     return generation;
 }
 
+uint64_t ms_file_size(struct ms_handle *handle) {
+    struct ms_file *file = handle->file;
+    uint64_t size;
+
+    pthread_mutex_lock(&file->mutex);
+    size = ms_image_size_locked(file);
+    pthread_mutex_unlock(&file->mutex);
+    return size;
+}
+
 static struct ms_file_job_by asked_by(const struct ms_handle *handle) {
     return (struct ms_file_job_by){
         .who = handle->who, .admin = handle->admin, .writer = handle->write};

@@ -92,6 +92,8 @@ MS_NODISCARD enum ms_code ms_file_wait_end(struct ms_file_wait *wait, size_t *re
  * on, so that a mount can keep its node and page cache. */
 uint64_t ms_file_ino(const struct ms_handle *handle);
 uint64_t ms_file_generation(const struct ms_handle *handle);
+/* Size of what this handle sees: of an old version too. */
+uint64_t ms_file_size(struct ms_handle *handle);
 
 /* What this process sees now: live size and times over the record. False: nothing is live here, ask
  * the tree. */

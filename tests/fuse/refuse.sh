@@ -76,7 +76,7 @@ umount_from "$mnt"
 
 # Folders that are no store of ours.
 mkdir "$work/foreign" && echo hello >"$work/foreign/readme"
-refuses "init in a folder of another program" "another program|not empty|other things" "$MSASSET" --store "$work/foreign" init
+refuses "init in a folder of another program" "folder of its own" "$MSASSET" --store "$work/foreign" init
 check "its file is untouched" grep -q hello "$work/foreign/readme"
 refuses "a store that is there" "already|exists" "$MSASSET" init
 refuses "no store at all" "no store|there is no" "$MSASSET" --store "$work/nowhere" ls

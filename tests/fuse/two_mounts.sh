@@ -70,9 +70,9 @@ cp "$work/A" "$a/files/mix"
 writer=$!
 mixed=0 reads=0
 while kill -0 $writer 2>/dev/null; do
-    letters=$(cat "$b/files/mix" | tr -d '\n' | fold -w 500000 | sort -u | cut -c1 | sort -u | tr -d '\n')
-    # One open file is one version: all of one letter.
-    [ "$letters" = A ] || [ "$letters" = B ] || mixed=$((mixed + 1))
+    # One open file is one version: all of one letter, and nothing else.
+    cat "$b/files/mix" >"$work/seen"
+    cmp -s "$work/seen" "$work/A" || cmp -s "$work/seen" "$work/B" || mixed=$((mixed + 1))
     reads=$((reads + 1))
 done
 wait $writer
