@@ -483,18 +483,18 @@ void ms_read_start(struct ms_cache *cache, struct ms_read *read) {
     struct work work = {0};
 
     MS_ASSERT(read->offset <= source->size && read->length <= source->size - read->offset);
+    pthread_mutex_lock(&cache->mutex);
+    read->code = MS_OK;
     read->error = (struct ms_error){0};
-    read->code = read->length > 0 ? check_read(cache, source, &read->error) : MS_OK;
-    if (read->length == 0 || read->code) {
-        read->done(read);
-        return;
-    }
     read->next = read->offset >> source->block_log2;
     read->pending = 1; /* the walk */
     read->waits = NULL;
     read->in_line = false;
-    pthread_mutex_lock(&cache->mutex);
-    if (walk(cache, read, !cache->locked.line, &work))
+    if (read->cancelled)
+        fail_read(read, MS_CANCELLED, "cancelled");
+    else if (read->length > 0)
+        read->code = check_read(cache, source, &read->error);
+    if (read->length == 0 || walk(cache, read, !cache->locked.line, &work))
         settle(read, &work);
     else
         stand_in_line(cache, read);
@@ -515,6 +515,7 @@ void ms_read_cancel(struct ms_cache *cache, struct ms_read *read) {
     struct work work = {0};
 
     pthread_mutex_lock(&cache->mutex);
+    read->cancelled = true; /* for a start that comes later */
     if (read->pending > 0)
         fail_read(read, MS_CANCELLED, "cancelled");
     while (read->waits) {

@@ -57,13 +57,14 @@ struct ms_read {
     unsigned pending;           /* what must still come before done */
     struct ms_read_wait *waits; /* chunks in flight */
     struct ms_read *link;       /* in line for memory, then in a list of finished ones */
-    bool in_line;
+    bool in_line, cancelled;
 };
 /* Errors, in read->code: MS_CORRUPT damaged or missing in the store; MS_CANCELLED; MS_NO_MEMORY;
  * what the store said. Nothing is promised about the bytes of a failed read. */
 void ms_read_start(struct ms_cache *cache, struct ms_read *read);
 /* End it early with MS_CANCELLED; done still comes, with whichever result won. What it wanted is
- * fetched all the same. Needs: the read's memory; one that is done already is left alone. */
+ * fetched all the same. One that is done is left alone; one that was not started yet (its memory is
+ * zeroed but for the caller's members) will end at its start. */
 void ms_read_cancel(struct ms_cache *cache, struct ms_read *read);
 /* Answer from the cache alone: true when all of it was there. */
 bool ms_read_cached(struct ms_cache *cache, const struct ms_source *source, uint64_t offset,

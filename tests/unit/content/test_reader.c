@@ -446,7 +446,7 @@ static void *cancel_it(void *arg) {
 
 static void open_latch(struct ms_read *read) { ms_latch_open(read->priv); }
 
-static void a_cancel_may_meet_the_answer(void **state) {
+static void a_cancel_may_meet_the_start_and_the_answer(void **state) {
     struct fixture *f = *state;
 
     limit(f, 4 * BLOCK);
@@ -463,8 +463,11 @@ static void a_cancel_may_meet_the_answer(void **state) {
                                  .into = f->got,
                                  .done = open_latch,
                                  .priv = &latch};
-        ms_read_start(f->cache, read);
+        if (i % 2)
+            ms_read_start(f->cache, read);
         pthread_create(&thread, NULL, cancel_it, &c);
+        if (i % 2 == 0)
+            ms_read_start(f->cache, read);
         ms_latch_wait(&latch);
         pthread_join(thread, NULL);
         assert_true(read->code == MS_OK || read->code == MS_CANCELLED);
@@ -472,6 +475,20 @@ static void a_cancel_may_meet_the_answer(void **state) {
             assert_memory_equal(f->got, f->bytes + read->offset, read->length);
         free(read);
     }
+}
+
+static void a_read_that_was_cancelled_before_its_start_ends_there(void **state) {
+    struct fixture *f = *state;
+    struct ms_latch latch;
+    struct ms_read read = {
+        .source = &f->source, .length = 5, .into = f->got, .done = open_latch, .priv = &latch};
+
+    ms_latch_init(&latch);
+    ms_read_cancel(f->cache, &read);
+    ms_read_start(f->cache, &read);
+    ms_latch_wait(&latch);
+    assert_int_equal(read.code, MS_CANCELLED);
+    assert_int_equal(f->tap.count[MS_OBJ_GET], 0);
 }
 
 /* ---- ahead ---------------------------------------------------------------------------------- */
@@ -522,7 +539,8 @@ int main(void) {
         TEST(a_read_without_memory_waits_in_line_and_is_served),
         TEST(cancelled_reads_end_at_once_and_leave_the_others_alone),
         TEST(sixty_four_readers_never_pass_the_limit),
-        TEST(a_cancel_may_meet_the_answer),
+        TEST(a_cancel_may_meet_the_start_and_the_answer),
+        TEST(a_read_that_was_cancelled_before_its_start_ends_there),
         TEST(what_was_read_ahead_is_there_when_wanted_and_is_bounded),
         TEST(a_block_larger_than_the_cache_is_refused),
     };
