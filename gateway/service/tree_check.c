@@ -519,7 +519,9 @@ static uint64_t take_equal(const struct numbers *in, size_t *at, uint64_t number
 static bool counts_agree(struct check *c, bool say) {
     size_t at = 0;
     bool agree = true;
-    qsort(c->remembered.at, c->remembered.n, sizeof *c->remembered.at, by_number);
+
+    if (c->remembered.n > 0) /* qsort() takes no NULL, not even for nothing */
+        qsort(c->remembered.at, c->remembered.n, sizeof *c->remembered.at, by_number);
     for (size_t i = 0; i < c->remembering[0].n; i++) { /* ascending: the pass went by number */
         uint64_t dir = c->remembering[0].at[i], says = c->remembering[1].at[i];
         uint64_t n = take_equal(&c->remembered, &at, dir);
