@@ -1,0 +1,114 @@
+# The commands without a mount: what they print, what they refuse, and their exit statuses.
+set -euo pipefail
+export LC_ALL=C.UTF-8
+program=$MSASSET
+unset "${!MSASSET@}"
+MSASSET=$program
+work=$(mktemp -d "${TMPDIR:-/tmp}/msasset-cli.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+export HOME=$work XDG_CONFIG_HOME=$work/config MSASSET_STORE=$work/store
+cd "$work"
+n=0
+fail() { echo "FAILED: $*"; exit 1; }
+
+# status WANTED COMMAND...: run msasset, compare the exit status, keep what it said in out and err.
+status() {
+    local want=$1 got=0
+    shift
+    n=$((n + 1))
+    "$MSASSET" "$@" >out 2>err </dev/null || got=$?
+    [ "$got" = "$want" ] || fail "msasset $*: exit $got instead of $want: $(cat out err)"
+}
+said() { # PATTERN: on stderr
+    grep -qE -- "$1" err || fail "stderr lacks '$1': $(cat err)"
+}
+printed() { # PATTERN: on stdout
+    grep -qE -- "$1" out || fail "stdout lacks '$1': $(cat out)"
+}
+json() { # FILTER: must be true of stdout
+    jq -e "$1" out >/dev/null || fail "not true of the output: $1: $(cat out)"
+}
+
+status 0 version && printed '^msasset [0-9]'
+status 0 && printed 'Usage: msasset COMMAND'
+status 64 nonsense && said 'no command "nonsense"'
+status 64 ls --nonsense && said 'no option "--nonsense"'
+status 64 get && said 'usage: msasset get'
+status 64 put only-one && said 'usage: msasset put'
+status 4 ls && said 'msasset init'
+status 0 init
+status 5 init && said 'already|is a store|exists'
+status 67 ls && said 'tenant add'
+status 65 tenant add 'Bad Name' && said 'Bad Name'
+status 65 tenant add x --quota 5Q && said '5Q'
+status 0 tenant add media --quota 10M
+status 5 tenant add media && said 'media'
+status 0 tenant ls --json && json 'length == 1 and .[0].name == "media" and .[0].free_bytes == 10485760'
+status 0 tenant show media && printed 'allowance +10 485 760 bytes'
+status 67 tenant show nobody && said 'nobody'
+
+head -c 1000000 /dev/urandom >a.bin
+: >empty.bin
+status 0 put a.bin files/
+status 5 put a.bin files/ && said 'a.bin'
+status 0 put --replace a.bin files/a.bin --json && json '.[0].size_bytes == 1000000 and .[0].asset_state == "ACTIVED"'
+status 66 put missing.bin files/ && said 'missing.bin'
+status 66 put "$work" files/ && said 'not a regular file'
+status 1 put a.bin missing.bin empty.bin images/ && said 'missing.bin'
+status 0 ls images --json && json '[.[].asset_name] | sort == ["a.bin", "empty.bin"]'
+status 4 put a.bin nowhere/ && said 'nowhere'
+echo text >fake.png
+status 65 put fake.png images/ && said 'png'
+head -c 12000000 /dev/zero >big.bin
+status 6 put big.bin files/ && said '[0-9]+ bytes'
+status 0 quota show --json && json '.metered_bytes == 2000000 and .reserved_bytes == 0'
+
+status 0 hash a.bin
+root=$(cut -d' ' -f1 out)
+status 0 show files/a.bin --json && json ".root == \"$root\" and .path == \"/files/a.bin\" and .asset_type == \"COMMON_FILE\""
+id=$(jq -r .asset_id out)
+status 0 show "$id" && printed "$id"
+status 4 show files/none && said 'files/none'
+status 0 get files/a.bin got.bin && cmp a.bin got.bin
+status 73 get files/a.bin got.bin && said 'force'
+status 0 get -f "$id" got.bin && cmp a.bin got.bin
+"$MSASSET" get files/a.bin - | cmp - a.bin || fail "get to stdout differs"
+[ ! -e got.bin.msasset-part ] || fail "get left its part file"
+
+status 5 rm files && said 'recursive'
+status 0 rm files/a.bin
+status 4 get files/a.bin
+status 0 ls --bin --json && json "length == 1 and .[0].asset_id == \"$id\" and .[0].asset_state == \"DELETING\""
+status 0 quota show --json && json '.bin_assets == 1 and .bin_bytes == 1000000'
+status 0 restore files/a.bin
+status 0 get -f files/a.bin got.bin && cmp a.bin got.bin
+status 0 rm "$id"
+status 0 put a.bin files/
+status 5 restore "$id" && said 'files/a.bin'
+status 0 restore "$id" --to files/b.bin && printed 'files/b.bin'
+status 0 rm files/b.bin
+status 64 purge "$id" && said 'yes'
+status 0 purge "$id" --yes --json && json '.assets == 1 and .freed_bytes == 1000000'
+status 4 show "$id"
+status 64 purge && said 'all'
+status 4 purge --yes files/a.bin && said 'recycle bin'
+status 0 rm -r images
+status 4 ls images/a.bin
+status 0 purge --all --yes
+status 0 ls --bin --json && json '. == []'
+
+status 0 sweep
+status 0 recover
+status 0 gc --grace 0s
+status 0 fsck --store-list --json && json '.findings == [] and .pending == []'
+status 0 fsck --deep && printed 'findings 0, pending 0'
+status 0 config show --origin && printed 'store'
+status 64 --store && said 'wants a value'
+status 66 --config /nowhere/x ls && said '/nowhere/x'
+printf 'nonsense = 1\n' >conf
+status 78 --config "$work/conf" ls && said 'nonsense'
+status 64 --progress sometimes ls && said 'sometimes'
+status 64 help nothing && said 'nothing'
+status 4 ls none --json
+jq -e '.error.code == "NOT_FOUND"' err >/dev/null || fail "no JSON error: $(cat err)"
+echo "$n runs"
