@@ -39,7 +39,7 @@ status 4 ls && said 'msasset init'
 status 0 init
 status 5 init && said 'already|is a store|exists'
 status 67 ls && said 'tenant add'
-status 65 tenant add 'Bad Name' && said 'Bad Name'
+status 65 tenant add 'Bad Name' && said 'name starts with'
 status 65 tenant add x --quota 5Q && said '5Q'
 status 0 tenant add media --quota 10M
 status 5 tenant add media && said 'media'
@@ -61,7 +61,7 @@ echo text >fake.png
 status 65 put fake.png images/ && said 'png'
 head -c 12000000 /dev/zero >big.bin
 status 6 put big.bin files/ && said '[0-9]+ bytes'
-status 0 quota show --json && json '.metered_bytes == 2000000 and .reserved_bytes == 0'
+status 0 quota show --json && json '.metered_bytes == 2000005 and .reserved_bytes == 0'
 
 status 0 hash a.bin
 root=$(cut -d' ' -f1 out)
@@ -84,7 +84,7 @@ status 0 restore files/a.bin
 status 0 get -f files/a.bin got.bin && cmp a.bin got.bin
 status 0 rm "$id"
 status 0 put a.bin files/
-status 5 restore "$id" && said 'files/a.bin'
+status 5 restore "$id" && said 'taken'
 status 0 restore "$id" --to files/b.bin && printed 'files/b.bin'
 status 0 rm files/b.bin
 status 64 purge "$id" && said 'yes'
@@ -92,7 +92,7 @@ status 0 purge "$id" --yes --json && json '.assets == 1 and .freed_bytes == 1000
 status 4 show "$id"
 status 64 purge && said 'all'
 status 4 purge --yes files/a.bin && said 'recycle bin'
-status 0 rm -r images
+status 5 rm -r images && said 'folder of every tenant'
 status 4 ls images/a.bin
 status 0 purge --all --yes
 status 0 ls --bin --json && json '. == []'
