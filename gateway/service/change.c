@@ -101,13 +101,10 @@ enum ms_code ms_change_bytes(struct ms_txn *txn, struct ms_tenant_id tenant,
 /* ---- life: record, audit row, due row, bin counters, feed
  * ----------------------------------------------------- */
 
-/* The asset's one row in DUE follows its record. The row is keyed by the deadline without the
- * tenant's mask: a mask is O(1) and touches no asset, so the sweep moves rows whose deadline a mask
- * has put off. */
-static enum ms_code move_due(struct ms_txn *txn, struct ms_tenant_id tenant,
-                             struct ms_asset_record *asset, struct ms_error *reterr) {
-    struct ms_life life = ms_asset_life(asset);
-    struct ms_lc_due due = ms_lc_due(&life, (struct ms_mask){0}, (struct ms_instant){0});
+/* The asset's one row in DUE. */
+static enum ms_code put_due(struct ms_txn *txn, struct ms_tenant_id tenant,
+                            struct ms_asset_record *asset, struct ms_lc_due due,
+                            struct ms_error *reterr) {
     struct ms_instant at = due.kind == MS_DUE_NONE ? (struct ms_instant){0} : due.at;
     if (asset->due_kind == due.kind && asset->due_at.ms == at.ms)
         return MS_OK;
@@ -120,6 +117,15 @@ static enum ms_code move_due(struct ms_txn *txn, struct ms_tenant_id tenant,
         return MS_OK;
     struct ms_due_record row = {.kind = (uint8_t)due.kind};
     return ms_row_put_due(txn, ms_key_due(tenant, at, row.kind, asset->id), &row, reterr);
+}
+
+/* It follows the record, keyed by the deadline without the tenant's mask: a mask is O(1) and
+ * touches no asset, so the sweep moves rows whose deadline a mask has put off. */
+static enum ms_code move_due(struct ms_txn *txn, struct ms_tenant_id tenant,
+                             struct ms_asset_record *asset, struct ms_error *reterr) {
+    struct ms_life life = ms_asset_life(asset);
+    struct ms_lc_due due = ms_lc_due(&life, (struct ms_mask){0}, (struct ms_instant){0});
+    return put_due(txn, tenant, asset, due, reterr);
 }
 
 static enum ms_code audit(struct ms_txn *txn, struct ms_tenant_id tenant, const char *who,
@@ -245,6 +251,19 @@ enum ms_code ms_change_overdue(struct ms_txn *txn, const struct ms_tenant_record
     struct overdue o = {txn, tenant, asset, reterr, MS_OK, false};
     (void)ms_lc_effective(&life, &facts, each_due, &o);
     return o.code;
+}
+
+enum ms_code ms_change_put_off(struct ms_txn *txn, const struct ms_tenant_record *tenant,
+                               struct ms_asset_record *asset, struct ms_instant now,
+                               struct ms_error *reterr) {
+    struct ms_tenant_id id = {tenant->id};
+    struct ms_life life = ms_asset_life(asset);
+    struct ms_mask mask = mask_of(tenant);
+    struct ms_instant lift = ms_instant_max(now, mask.since);
+    mask = ms_lc_mask_lift(mask, MS_HOLD_ADMIN, lift);
+    mask = ms_lc_mask_lift(mask, MS_HOLD_ARREARS, lift);
+    MS_TRY(put_due(txn, id, asset, ms_lc_due(&life, mask, (struct ms_instant){0}), reterr));
+    return ms_row_put_asset(txn, ms_key_asset(id, (struct ms_asset_id){asset->id}), asset, reterr);
 }
 
 /* ---- purge

@@ -54,6 +54,13 @@ MS_NODISCARD enum ms_code ms_change_overdue(struct ms_txn *txn,
                                             const struct ms_tenant_record *tenant,
                                             struct ms_asset_record *asset, struct ms_instant now,
                                             struct ms_error *reterr);
+/* Its due row is reached but, with the tenant's mask, nothing is due at `now`: the row moves to the
+ * earliest instant at which something can be (while a freeze lasts: as if it ended now). Needs:
+ * what is overdue is applied. */
+MS_NODISCARD enum ms_code ms_change_put_off(struct ms_txn *txn,
+                                            const struct ms_tenant_record *tenant,
+                                            struct ms_asset_record *asset, struct ms_instant now,
+                                            struct ms_error *reterr);
 /* Remove an asset for good: bytes, names, inode, bin entry, files, versions, xattrs; objects get
  * tombstones. */
 MS_NODISCARD enum ms_code ms_change_purge(struct ms_txn *txn, struct ms_tenant_id tenant,

@@ -1,40 +1,78 @@
-/* upkeep.h — what keeps a store whole: sweep, recover, gc, fsck. Each works in bounded steps and may be killed. */
+/* upkeep.h — what keeps a store whole: sweep, recover, gc, fsck.
+ *
+ * Each works in bounded steps, may be killed anywhere and started again, and runs beside live
+ * mounts and beside itself in other processes. None waits for the object store inside a
+ * transaction.
+ *
+ * Threads: any; one call uses the calling thread only.
+ */
 #ifndef MS_SERVICE_UPKEEP_H
 #define MS_SERVICE_UPKEEP_H
 
 #include "service/service.h"
 
-/* Apply what is due at the clock's now, tenant by tenant, at most 256 assets a commit; safe beside other sweepers.
- * Errors: MS_CONFLICT the clock stands more than 5 minutes behind the last commit: nothing is done. */
+/* ---- sweep ----------------------------------------------------------------------------------- */
+
+/* Apply what is due at the clock's now, tenant by tenant, at most 256 assets a commit, and let tree
+ * operations be finished. An asset whose rows are damaged is left alone and named in the error;
+ * everything else is done nevertheless. Errors: MS_CONFLICT the clock stands more than 5 minutes
+ * behind the last commit: nothing is done and the log has an alarm. */
 struct ms_sweep_result {
-    uint64_t applied, failed_uploads, purged;
-    struct ms_instant next; /* when there is work again; none: nothing is known */
+    uint64_t applied; /* assets that changed, those below included */
+    uint64_t failed_uploads, purged;
+    uint64_t put_off; /* due rows moved, because a tenant's freeze has moved the deadline */
+    uint64_t tree_operations;
+    struct ms_instant next; /* there may be work then; none: nothing is known */
 };
-MS_NODISCARD enum ms_code ms_sweep(struct ms_svc *svc, struct ms_sweep_result *ret_result, struct ms_error *reterr);
+MS_NODISCARD enum ms_code ms_sweep(struct ms_svc *svc, struct ms_sweep_result *ret_result,
+                                   struct ms_error *reterr);
+/* The same for one tenant: before a quota is refused for good. Errors: also MS_NO_TENANT. */
+MS_NODISCARD enum ms_code ms_sweep_tenant(struct ms_svc *svc, struct ms_tenant_id tenant,
+                                          struct ms_sweep_result *ret_result,
+                                          struct ms_error *reterr);
 
-/* Settle what dead processes left: complete fsynced uploads from their part lists, drop never-synced files, release
- * leases, forget orphans, remove journals. Exactly one process adopts each. */
+/* ---- recover --------------------------------------------------------------------------------- */
+
+/* Settle what dead processes left: complete fsynced uploads from their part lists and seal them
+ * through the same commit as a live file, drop never-synced files, release leases, forget orphans,
+ * remove journals. Exactly one process adopts each dead one; when that one dies too, the next
+ * goes on.
+ *   lost      listed parts that the store does not have any more; logged with inode and key. The
+ *             file is then as after a crash without the fsync.
+ *   deferred  fsynced files that may not be sealed now (frozen, or no quota): kept for later.
+ * Errors: of the object store, when all that could be settled has been; call again. */
 struct ms_recover_result {
-    uint64_t processes, completed, dropped, leases, orphans;
+    uint64_t processes, completed, dropped, leases, orphans, lost, deferred;
 };
-MS_NODISCARD enum ms_code ms_recover(struct ms_svc *svc, struct ms_recover_result *ret_result, struct ms_error *reterr);
+MS_NODISCARD enum ms_code ms_recover(struct ms_svc *svc, struct ms_recover_result *ret_result,
+                                     struct ms_error *reterr);
+/* Only dead processes that left nothing in the object store: rows alone, so it is fit for opening
+ * a store. Costs one look at the registry when nobody died. */
+MS_NODISCARD enum ms_code ms_recover_quick(struct ms_svc *svc, struct ms_recover_result *ret_result,
+                                           struct ms_error *reterr);
 
-/* Delete objects behind tombstones older than grace_ms, abort multiparts and delete objects no row knows, older
- * than the grace. dry_run: count only. */
+/* ---- gc -------------------------------------------------------------------------------------- */
+
+/* Delete objects behind tombstones older than grace_ms, abort multiparts and delete objects that no
+ * row knows, older than the grace (0: whatever the store had before the rows were read). Only keys
+ * of msasset's own making are ever deleted. dry_run: count only. */
 struct ms_gc_result {
     uint64_t tombstones, deleted, deleted_bytes, uploads_aborted, strays_deleted;
 };
-MS_NODISCARD enum ms_code ms_gc(struct ms_svc *svc, int64_t grace_ms, bool dry_run, struct ms_gc_result *ret_result,
-                                struct ms_error *reterr);
+MS_NODISCARD enum ms_code ms_gc(struct ms_svc *svc, int64_t grace_ms, bool dry_run,
+                                struct ms_gc_result *ret_result, struct ms_error *reterr);
 
-/* Compare rows with each other, counters with their recomputation, chains with their hashes; store: rows with a
- * LIST; deep: every block of every object with its hash. finding: a broken invariant. pending: something a dead
- * process left and recover or gc will settle. Repairs nothing. */
+/* ---- fsck ------------------------------------------------------------------------------------ */
+
+/* Compare rows with each other, counters with their recomputation, chains with their hashes; store:
+ * rows with a LIST; deep: every block of every object with its hash. finding: a broken invariant.
+ * pending: something a dead process left and recover or gc will settle. Repairs nothing. On a live
+ * store, what differs only because somebody is at work is looked at again before it is reported. */
 struct ms_fsck_options {
     bool store, deep;
     void (*finding)(void *priv, const char *invariant, const char *text);
     void (*pending)(void *priv, const char *kind, const char *text);
-    bool (*progress)(void *priv, uint64_t done, uint64_t total);
+    bool (*progress)(void *priv, uint64_t done, uint64_t total); /* deep: bytes; false: stop */
     void *priv;
 };
 struct ms_fsck_result {

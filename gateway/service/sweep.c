@@ -1,0 +1,316 @@
+/* The sweep: deadlines that have come are applied, tenant by tenant, in bounded commits.
+ *
+ * A read plans a batch of due rows, a write applies it and takes nothing for granted: what another
+ * sweeper or a use case has settled meanwhile is passed over. The cursor only moves on, so a row
+ * that cannot be settled is met once per sweep.
+ */
+#include "service/upkeep.h"
+
+#include "service/tenant.h"
+#include "service/tree_rows.h"
+#include "service/upkeep_walk.h"
+
+#include <inttypes.h>
+
+#define ASSETS_A_COMMIT 256u
+#define CLOCK_BEHIND_MS_MAX (5 * MS_MINUTE_MS)
+#define WHO "msasset"
+
+struct due_row {
+    struct ms_instant at;
+    struct ms_asset_id asset;
+    uint8_t kind;
+};
+
+struct batch {
+    struct ms_tenant_id tenant;
+    struct ms_instant now;
+    struct due_row row[ASSETS_A_COMMIT];
+    unsigned n;
+};
+
+struct counts {
+    uint64_t applied, failed_uploads, purged, put_off;
+};
+
+struct sweep {
+    struct ms_svc *svc;
+    struct ms_tenant_id tenant;
+    struct ms_instant now;
+    struct ms_sweep_result result;
+    uint64_t damaged;
+    struct ms_error first; /* of the damaged ones */
+};
+
+/* ---- the clock ------------------------------------------------------------------------------- */
+
+static enum ms_code last_instant_op(struct ms_txn *txn, const void *in, void *out,
+                                    struct ms_error *reterr) {
+    (void)in, (void)reterr;
+    *(struct ms_instant *)out = ms_txn_instant(txn);
+    return MS_OK;
+}
+
+/* Everything would be dated with the last commit's instant until the clock has caught up, and what
+ * is due by the wrong clock is not due. */
+static enum ms_code check_clock(struct ms_svc *svc, struct ms_instant now,
+                                struct ms_error *reterr) {
+    struct ms_instant last;
+    char text[2][MS_RFC3339_MS_LEN + 1];
+    struct ms_error err;
+    struct ms_write write = {
+        .fn = last_instant_op, .out = &last, .out_size = sizeof last, .frees = true};
+    MS_TRY(ms_store_write(svc->store, &write, reterr));
+    if (last.ms - now.ms <= CLOCK_BEHIND_MS_MAX)
+        return MS_OK;
+    ms_instant_format_ms(now, text[0]);
+    ms_instant_format_ms(last, text[1]);
+    enum ms_code code = ms_fail(&err, MS_CONFLICT,
+                                "the clock says %s, the store's last commit is of %s: more than 5 "
+                                "minutes later, so nothing "
+                                "is swept; set the clock right, or wait until it has caught up",
+                                text[0], text[1]);
+    ms_log_failure(svc->log, MS_LOG_ERROR, "clock-behind", &err, NULL);
+    if (reterr)
+        *reterr = err;
+    return code;
+}
+
+/* ---- plan ------------------------------------------------------------------------------------ */
+
+/* Rows that are due from `from` on; *ret_next: the first one that is not, none when there is none.
+ */
+static enum ms_code plan_in(struct ms_txn *txn, const struct sweep *s, struct ms_key *from,
+                            struct batch *batch, struct ms_instant *ret_next,
+                            struct ms_error *reterr) {
+    struct ms_key to = ms_key_due(s->tenant, ms_instant_of(INT64_MAX), 0xff, (struct ms_id){{0}});
+    struct ms_scan scan;
+    struct ms_view key, value;
+    enum ms_code code = MS_OK;
+    batch->n = 0;
+    *ret_next = (struct ms_instant){0};
+    ms_scan_begin(&scan, txn, ms_key_view(from), ms_key_view(&to));
+    while (code == MS_OK && batch->n < ASSETS_A_COMMIT) {
+        struct due_row row;
+        struct ms_tenant_id tenant;
+        if ((code = ms_scan_next(&scan, &key, &value, reterr)) != MS_OK)
+            break;
+        code = ms_key_split_due(key, &tenant, &row.at, &row.kind, &row.asset.id, reterr);
+        if (code != MS_OK)
+            break;
+        if (row.at.ms > s->now.ms) {
+            *ret_next = row.at;
+            break;
+        }
+        batch->row[batch->n++] = row;
+        memcpy(from->bytes, key.p, key.n);
+        from->bytes[key.n] = 0;
+        from->len = key.n + 1;
+    }
+    ms_scan_end(&scan);
+    return code == MS_NOT_FOUND ? MS_OK : code;
+}
+
+static enum ms_code plan(struct sweep *s, struct ms_key *from, struct batch *batch,
+                         struct ms_instant *ret_next, struct ms_error *reterr) {
+    struct ms_txn *txn;
+    batch->tenant = s->tenant;
+    batch->now = s->now;
+    MS_TRY(ms_read_begin(s->svc->store, &txn, reterr));
+    enum ms_code code = plan_in(txn, s, from, batch, ret_next, reterr);
+    ms_read_end(txn);
+    return code;
+}
+
+/* ---- apply ----------------------------------------------------------------------------------- */
+
+static void count(struct counts *c, const struct ms_life *was, const struct ms_life *is) {
+    c->applied++;
+    c->purged += is->rest == MS_STATE_DELETED;
+    c->failed_uploads += is->fail == MS_FAIL_TIMEOUT && was->fail != MS_FAIL_TIMEOUT;
+}
+
+/* A row whose asset is gone, or names another row, was settled meanwhile or is damage: fsck tells
+ * them apart, the sweep leaves both alone. */
+static enum ms_code apply_row(struct ms_txn *txn, const struct ms_tenant_record *tenant,
+                              const struct due_row *row, struct ms_instant now, struct counts *c,
+                              struct ms_error *reterr) {
+    struct ms_asset_record asset;
+    struct ms_key key = ms_key_asset((struct ms_tenant_id){tenant->id}, row->asset);
+    bool there;
+    MS_TRY(ms_allow_absent(ms_row_get_asset(txn, key, &asset, reterr), &there));
+    if (!there || asset.due_at.ms != row->at.ms || asset.due_kind != row->kind)
+        return MS_OK;
+    struct ms_life was = ms_asset_life(&asset), is;
+    if (ms_lc_due(&was, ms_tenant_mask(tenant), (struct ms_instant){0}).at.ms <= now.ms) {
+        MS_TRY(ms_change_overdue(txn, tenant, &asset, now, reterr));
+        is = ms_asset_life(&asset);
+        count(c, &was, &is);
+    }
+    if (asset.rest == MS_STATE_DELETED || asset.due_kind == MS_DUE_NONE || asset.due_at.ms > now.ms)
+        return MS_OK;
+    MS_TRY(ms_change_put_off(txn, tenant, &asset, now, reterr));
+    c->put_off += asset.due_at.ms != row->at.ms;
+    return MS_OK;
+}
+
+static enum ms_code apply_op(struct ms_txn *txn, const void *in, void *out,
+                             struct ms_error *reterr) {
+    const struct batch *batch = in;
+    struct ms_tenant_record tenant;
+    MS_TRY(ms_change_begin(txn, batch->tenant, &tenant, reterr));
+    for (unsigned i = 0; i < batch->n; i++)
+        MS_TRY(apply_row(txn, &tenant, &batch->row[i], batch->now, out, reterr));
+    return MS_OK;
+}
+
+static enum ms_code apply(struct sweep *s, const struct batch *batch, struct ms_error *reterr) {
+    struct counts c;
+    struct ms_write write = {.fn = apply_op,
+                             .in = batch,
+                             .out = &c,
+                             .out_size = sizeof c,
+                             .fence = ms_store_fence(s->svc->store),
+                             .frees = true};
+    MS_TRY(ms_store_write(s->svc->store, &write, reterr));
+    s->result.applied += c.applied;
+    s->result.failed_uploads += c.failed_uploads;
+    s->result.purged += c.purged;
+    s->result.put_off += c.put_off;
+    return MS_OK;
+}
+
+/* What is wrong with the asset's rows, not with the store. */
+static bool is_damage(enum ms_code code) {
+    return code == MS_CORRUPT || code == MS_NOT_FOUND || code == MS_RANGE || code == MS_INTERNAL;
+}
+
+/* One after the other, so that an asset whose rows are damaged keeps no other from being swept. */
+static enum ms_code apply_singly(struct sweep *s, const struct batch *batch,
+                                 struct ms_error *reterr) {
+    struct batch one = {.tenant = batch->tenant, .now = batch->now, .n = 1};
+    for (unsigned i = 0; i < batch->n; i++) {
+        struct ms_error err;
+        one.row[0] = batch->row[i];
+        enum ms_code code = apply(s, &one, &err);
+        if (code != MS_OK && !is_damage(code)) {
+            if (reterr)
+                *reterr = err;
+            return code;
+        }
+        if (code == MS_OK)
+            continue;
+        ms_log_failure(s->svc->log, MS_LOG_WARN, "asset-not-swept", &err, "asset",
+                       ms_id_text(one.row[0].asset.id).s, NULL);
+        if (s->damaged++ == 0)
+            (void)ms_fail(&s->first, code, "asset %s: %.250s", ms_id_text(one.row[0].asset.id).s,
+                          err.message);
+    }
+    return MS_OK;
+}
+
+/* ---- one tenant ------------------------------------------------------------------------------ */
+
+static void work_at(struct ms_sweep_result *result, struct ms_instant at) {
+    if (!ms_instant_is_none(at) && (ms_instant_is_none(result->next) || at.ms < result->next.ms))
+        result->next = at;
+}
+
+static enum ms_code has_tree_operation(struct sweep *s, bool *ret_has, struct ms_error *reterr) {
+    struct ms_key prefix = ms_key_treeops_of(s->tenant);
+    struct ms_scan scan;
+    struct ms_view key, value;
+    struct ms_txn *txn;
+    MS_TRY(ms_read_begin(s->svc->store, &txn, reterr));
+    ms_scan_prefix(&scan, txn, ms_key_view(&prefix));
+    enum ms_code code = ms_scan_next(&scan, &key, &value, reterr);
+    ms_scan_end(&scan);
+    ms_read_end(txn);
+    return ms_allow_absent(code, ret_has);
+}
+
+static enum ms_code settle_tree(struct sweep *s, struct ms_error *reterr) {
+    struct ms_ctx ctx = {.tenant = s->tenant, .who = WHO, .admin = true};
+    uint64_t done;
+    bool has;
+    MS_TRY(has_tree_operation(s, &has, reterr));
+    if (!has)
+        return MS_OK;
+    MS_TRY(ms_tree_settle(s->svc, &ctx, &done, reterr));
+    s->result.tree_operations += done;
+    return MS_OK;
+}
+
+static enum ms_code sweep_one(struct sweep *s, struct batch *batch, struct ms_error *reterr) {
+    struct ms_key from = ms_key_dues_of(s->tenant);
+    struct ms_instant next;
+    for (;;) {
+        MS_TRY(plan(s, &from, batch, &next, reterr));
+        if (batch->n == 0)
+            break;
+        enum ms_code code = apply(s, batch, reterr);
+        if (is_damage(code))
+            code = apply_singly(s, batch, reterr);
+        if (code != MS_OK)
+            return code;
+    }
+    work_at(&s->result, next);
+    return settle_tree(s, reterr);
+}
+
+/* ---- entry points ---------------------------------------------------------------------------- */
+
+static enum ms_code begin(struct sweep *s, struct ms_svc *svc, struct ms_error *reterr) {
+    *s = (struct sweep){.svc = svc, .now = ms_clock_now(svc->clock)};
+    if (svc->read_only)
+        return ms_fail(reterr, MS_READ_ONLY, "the store %s is open read-only: nothing is swept",
+                       svc->dir);
+    return check_clock(svc, s->now, reterr);
+}
+
+static enum ms_code end(const struct sweep *s, struct ms_sweep_result *ret_result,
+                        struct ms_error *reterr) {
+    if (s->damaged == 0) {
+        *ret_result = s->result;
+        return MS_OK;
+    }
+    return ms_fail(reterr, s->first.code,
+                   "%" PRIu64 " of the assets that are due could not be swept: run msasset fsck; "
+                   "first: %.250s",
+                   s->damaged, s->first.message);
+}
+
+static enum ms_code sweep_tenant(struct sweep *s, struct ms_tenant_id tenant,
+                                 struct ms_error *reterr) {
+    struct batch batch;
+    s->tenant = tenant;
+    return sweep_one(s, &batch, reterr);
+}
+
+static enum ms_code sweep_all(struct sweep *s, struct ms_error *reterr) {
+    struct ms_tenant_record tenant;
+    enum ms_code code;
+    while ((code = ms_tenant_behind(s->svc, s->tenant, &tenant, reterr)) == MS_OK)
+        MS_TRY(sweep_tenant(s, (struct ms_tenant_id){tenant.id}, reterr));
+    return code == MS_NOT_FOUND ? MS_OK : code;
+}
+
+enum ms_code ms_sweep_tenant(struct ms_svc *svc, struct ms_tenant_id tenant,
+                             struct ms_sweep_result *ret_result, struct ms_error *reterr) {
+    struct sweep s;
+    struct ms_error err = {0};
+    struct ms_tenant_record record;
+    MS_TRY(ms_tenant_get(svc, tenant, &record, reterr));
+    MS_TRY(begin(&s, svc, reterr));
+    enum ms_code code = sweep_tenant(&s, tenant, &err);
+    return code == MS_OK ? end(&s, ret_result, reterr) : ms_pass_up(code, &err, reterr);
+}
+
+enum ms_code ms_sweep(struct ms_svc *svc, struct ms_sweep_result *ret_result,
+                      struct ms_error *reterr) {
+    struct sweep s;
+    struct ms_error err = {0};
+    MS_TRY(begin(&s, svc, reterr));
+    enum ms_code code = sweep_all(&s, &err);
+    return code == MS_OK ? end(&s, ret_result, reterr) : ms_pass_up(code, &err, reterr);
+}
