@@ -231,6 +231,8 @@ void ms_files_free(struct ms_files *files) {
             struct ms_file *file = files->bucket[b];
 
             MS_ASSERT(file->handles == 0);
+            if (file->locked.limbo)
+                ms_store_stay_registered(files->svc->store);
             files->bucket[b] = file->next;
             free_image(file);
         }

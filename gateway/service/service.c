@@ -4,6 +4,7 @@
 
 #include "service/file.h"
 #include "service/tree_rows.h"
+#include "service/upkeep.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -360,6 +361,14 @@ static enum ms_code open_parts(struct ms_svc *svc, const struct ms_svc_options *
     return ms_files_new(svc, &svc->files, reterr);
 }
 
+/* Whatever it cannot settle waits for msasset recover; that is no reason not to open. */
+static void recover_quick(struct ms_svc *svc) {
+    struct ms_recover_result result;
+    struct ms_error err;
+    if (!svc->read_only && ms_recover_quick(svc, &result, &err) != MS_OK)
+        ms_log_failure(svc->log, MS_LOG_WARN, "dead-processes-not-settled", &err, NULL);
+}
+
 enum ms_code ms_svc_open(const struct ms_svc_options *options, struct ms_svc **ret_svc,
                          struct ms_error *reterr) {
     MS_AUTO(close_fd) int dir_fd = -1;
@@ -375,6 +384,7 @@ enum ms_code ms_svc_open(const struct ms_svc_options *options, struct ms_svc **r
         ms_svc_close(svc);
         return code;
     }
+    recover_quick(svc);
     *ret_svc = svc;
     return MS_OK;
 }

@@ -61,7 +61,7 @@ struct ms_svc {
  * and object say. */
 MS_NODISCARD enum ms_code ms_svc_init(const struct ms_svc_options *options,
                                       struct ms_error *reterr);
-/* Also settles what dead processes left when that is cheap to see (recover.h). */
+/* Also settles what dead processes left when rows alone do it (upkeep.h, ms_recover_quick). */
 MS_NODISCARD enum ms_code ms_svc_open(const struct ms_svc_options *options, struct ms_svc **ret_svc,
                                       struct ms_error *reterr);
 void ms_svc_close(struct ms_svc *svc); /* needs: no live file. NULL is fine. */

@@ -129,7 +129,7 @@ struct ms_store {
     struct ms_store_page *page;
     struct ms_store_waiter *waiter;  /* ours; NULL when all are taken */
     const uint32_t *same_process;    /* 0 in a child after fork */
-    _Atomic uint32_t panic, fenced, resizing, followers;
+    _Atomic uint32_t panic, fenced, resizing, stays, followers;
     _Atomic uint64_t fence;
     _Atomic uint64_t commits, operations, taken_apart, map_grown, map_bytes, free_bytes;
     _Atomic uint32_t room; /* percent of map_bytes_max that is used, known to the last measure */

@@ -161,6 +161,8 @@ enum ms_code ms_store_open(const struct ms_store_options *options, struct ms_sto
     return MS_OK;
 }
 
+void ms_store_stay_registered(struct ms_store *store) { atomic_store(&store->stays, 1); }
+
 static void close_env(struct ms_store *store) {
     bool locked;
 
@@ -176,7 +178,8 @@ void ms_store_close(struct ms_store *store) {
     if (!store)
         return;
     MS_ASSERT(atomic_load(&store->followers) == 0);
-    if (store->queue.started && atomic_load(&store->fence) != 0 && ms_process_leave(store, NULL) != MS_OK)
+    if (store->queue.started && atomic_load(&store->fence) != 0 && !atomic_load(&store->stays) &&
+        ms_process_leave(store, NULL) != MS_OK)
         ms_log_event(store->options.log, MS_LOG_DEBUG, "store.left_registered", "dir", store->dir, (char *)NULL);
     ms_writer_stop(store);
     if (store->has_key)

@@ -57,6 +57,9 @@ MS_NODISCARD enum ms_code ms_store_open(const struct ms_store_options *options,
 /* Waits for queued writes; removes this process from the registry: what it held must be settled before. No read,
  * scan or follower may be open. NULL is fine. */
 void ms_store_close(struct ms_store *store);
+/* This process holds something that only recovery can settle: it stays in the registry when it closes, as a dead one
+ * that somebody adopts. */
+void ms_store_stay_registered(struct ms_store *store);
 
 /* ---- transactions ------------------------------------------------------------------------------------------- */
 
