@@ -1,0 +1,837 @@
+#include "keep.h"
+
+#include "content/hash.h"
+#include "model/keys.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- a clean store ----------------------------------------------------------------------- */
+
+static void a_store_with_one_of_everything_is_clean(void **state) {
+    struct world *w = *state;
+    struct said *said = calloc(1, sizeof *said);
+    check_clean(w->svc);
+    fill_world(w);
+    check_clean(w->svc);
+    run_fsck(w->svc, true, true, said);
+    assert_int_equal(said->result.tenants, 1);
+    assert_int_equal(said->result.assets, 5);
+    assert_int_equal(said->result.objects, 4);
+    assert_int_equal(said->result.bytes_read, 300000 + 26 + 5000 + 700);
+    free(said);
+}
+
+static void an_open_file_of_a_live_process_is_neither_finding_nor_pending(void **state) {
+    struct world *w = *state;
+    struct ms_handle *h = make_file(w, "/files/open.bin");
+    put_bytes(h, 0, "abc", 3);
+    assert_ok(sync_file(h, &test_err));
+    check_clean(w->svc);
+    seal_file(h);
+    check_clean(w->svc);
+}
+
+/* ---- damage, one row at a time ----------------------------------------------------------- */
+
+/* What the rows are changed by. */
+struct scene {
+    struct ms_tenant_id t;
+    struct ms_tenant_record tenant;
+    struct behind a, b, deep, dir, sub; /* /files/a.txt, b.txt, /dir/sub/deep.bin, /dir, /dir/sub */
+    struct ms_bin_record bin;
+    struct ms_asset_record binned;
+    struct ms_instance_id self;
+    struct ms_id other; /* an id that nothing has */
+    uint64_t files;     /* the folder */
+};
+
+static enum ms_code put_usage(struct ms_txn *txn, const struct scene *s, unsigned which,
+                              uint64_t more, struct ms_error *e) {
+    struct ms_usage_record u;
+    enum ms_code code = ms_row_get_usage(txn, ms_key_usage(s->t), &u, e);
+    uint64_t *field[] = {&u.standard,      &u.produced_free, &u.produced, &u.excluded, &u.assets,
+                         &u.binned_assets, &u.binned_bytes,  &u.inodes,   &u.reserved};
+    if (code != MS_OK)
+        return code;
+    *field[which] += more;
+    return ms_row_put_usage(txn, ms_key_usage(s->t), &u, e);
+}
+
+#define DAMAGE(name)                                                                               \
+    static enum ms_code name(struct ms_txn *txn, const void *arg, struct ms_error *e)
+#define SCENE const struct scene *s = arg
+
+#define USAGE(name, which)                                                                         \
+    DAMAGE(name) { return put_usage(txn, arg, which, 1, e); }
+USAGE(usage_standard, 0)
+USAGE(usage_produced_free, 1)
+USAGE(usage_produced, 2)
+USAGE(usage_excluded, 3)
+USAGE(usage_assets, 4)
+USAGE(usage_binned_assets, 5)
+USAGE(usage_binned_bytes, 6)
+USAGE(usage_inodes, 7)
+USAGE(usage_reserved, 8)
+
+static enum ms_code put_asset(struct ms_txn *txn, const struct scene *s,
+                              const struct ms_asset_record *a, struct ms_error *e) {
+    return ms_row_put_asset(txn, ms_key_asset(s->t, (struct ms_asset_id){a->id}), a, e);
+}
+
+DAMAGE(class_of_an_asset) {
+    SCENE;
+    struct ms_asset_record a = s->a.asset;
+    a.counted = 3;
+    return put_asset(txn, s, &a, e);
+}
+DAMAGE(bytes_of_an_asset) {
+    SCENE;
+    struct ms_asset_record a = s->a.asset;
+    a.bytes++;
+    return put_asset(txn, s, &a, e);
+}
+
+/* I5 */
+DAMAGE(due_row_gone) {
+    SCENE;
+    const struct ms_asset_record *b = &s->b.asset;
+    return ms_row_del(txn, ms_key_due(s->t, b->due_at, b->due_kind, b->id), e);
+}
+DAMAGE(second_due_row) {
+    SCENE;
+    struct ms_due_record row = {.kind = MS_DUE_PURGE};
+    return ms_row_put_due(txn, ms_key_due(s->t, s->b.asset.due_at, row.kind, s->b.asset.id), &row,
+                          e);
+}
+DAMAGE(due_row_of_nobody) {
+    SCENE;
+    struct ms_due_record row = {.kind = MS_DUE_PURGE};
+    return ms_row_put_due(txn, ms_key_due(s->t, s->b.asset.due_at, row.kind, s->other), &row, e);
+}
+DAMAGE(due_not_named) {
+    SCENE;
+    struct ms_asset_record b = s->b.asset;
+    b.due_kind = MS_DUE_NONE;
+    b.due_at = (struct ms_instant){0};
+    return put_asset(txn, s, &b, e);
+}
+static enum ms_code move_due(struct ms_txn *txn, const struct scene *s, int64_t by,
+                             struct ms_error *e) {
+    struct ms_asset_record b = s->b.asset;
+    struct ms_due_record row = {.kind = b.due_kind};
+    enum ms_code code = ms_row_del(txn, ms_key_due(s->t, b.due_at, b.due_kind, b.id), e);
+    b.due_at.ms += by;
+    if (code == MS_OK)
+        code = ms_row_put_due(txn, ms_key_due(s->t, b.due_at, b.due_kind, b.id), &row, e);
+    return code == MS_OK ? put_asset(txn, s, &b, e) : code;
+}
+DAMAGE(due_too_late) { return move_due(txn, arg, 1, e); }
+DAMAGE(due_too_early) { return move_due(txn, arg, -1, e); }
+DAMAGE(due_without_deadline) {
+    SCENE;
+    struct ms_asset_record a = s->a.asset;
+    struct ms_due_record row = {.kind = MS_DUE_PURGE};
+    a.due_kind = MS_DUE_PURGE;
+    a.due_at = s->b.asset.due_at;
+    enum ms_code code = ms_row_put_due(txn, ms_key_due(s->t, a.due_at, a.due_kind, a.id), &row, e);
+    return code == MS_OK ? put_asset(txn, s, &a, e) : code;
+}
+
+/* I6 */
+DAMAGE(part_without_intent) {
+    SCENE;
+    struct ms_part_record part = {.part_no = 1, .size = 5};
+    return ms_row_put_part(txn, ms_key_part((struct ms_intent_id){s->other}, 1), &part, e);
+}
+static struct ms_intent_record intent_of(const struct scene *s) {
+    struct ms_intent_record i = {.id = s->other,
+                                 .kind = MS_INTENT_OVERWRITE,
+                                 .instance = s->self.id,
+                                 .ino = s->a.inode.ino,
+                                 .asset = s->a.asset.id,
+                                 .file = s->a.file.id,
+                                 .object = s->other};
+    snprintf(i.key, sizeof i.key, "%s/x", ms_id_text(s->other).s);
+    return i;
+}
+DAMAGE(intent_of_a_sealed_object) {
+    SCENE;
+    struct ms_intent_record i = intent_of(s);
+    i.object = s->a.object.id;
+    return ms_row_put_intent(txn, ms_key_intent(s->self, (struct ms_intent_id){i.id}), &i, e);
+}
+DAMAGE(intent_under_another_key) {
+    SCENE;
+    struct ms_intent_record i = intent_of(s);
+    return ms_row_put_intent(txn, ms_key_intent(s->self, (struct ms_intent_id){s->a.asset.id}), &i,
+                             e);
+}
+
+/* I7 */
+static enum ms_code put_object(struct ms_txn *txn, const struct ms_object_record *o,
+                               struct ms_error *e) {
+    return ms_row_put_object(txn, ms_key_object((struct ms_object_id){o->id}), o, e);
+}
+DAMAGE(refs_too_many) {
+    SCENE;
+    struct ms_object_record o = s->a.object;
+    o.refs++;
+    return put_object(txn, &o, e);
+}
+DAMAGE(refs_none) {
+    SCENE;
+    struct ms_object_record o = s->a.object;
+    o.refs = 0;
+    return put_object(txn, &o, e);
+}
+DAMAGE(tombstone_of_the_living) {
+    SCENE;
+    struct ms_tombstone_record tomb = {.object = s->a.object.id};
+    memcpy(tomb.key, s->a.object.key, sizeof tomb.key);
+    return ms_row_put_tombstone(txn, ms_key_tomb((struct ms_object_id){tomb.object}), &tomb, e);
+}
+DAMAGE(object_of_nobody) {
+    SCENE;
+    struct ms_object_record o = s->a.object; /* the same key, so that the store has it */
+    o.id = s->other;
+    return put_object(txn, &o, e);
+}
+
+/* I8 */
+DAMAGE(ledger_row_gone) {
+    SCENE;
+    return ms_row_del(txn, ms_key_ledger(s->t, 2), e);
+}
+DAMAGE(ledger_row_changed) {
+    SCENE;
+    struct ms_ledger_record row;
+    enum ms_code code = ms_row_get_ledger(txn, ms_key_ledger(s->t, 2), &row, e);
+    row.at.ms++;
+    return code == MS_OK ? ms_row_put_ledger(txn, ms_key_ledger(s->t, 2), &row, e) : code;
+}
+DAMAGE(audit_row_changed) {
+    SCENE;
+    struct ms_audit_record row;
+    enum ms_code code = ms_row_get_audit(txn, ms_key_audit(s->t, 3), &row, e);
+    snprintf(row.who, sizeof row.who, "mallory");
+    return code == MS_OK ? ms_row_put_audit(txn, ms_key_audit(s->t, 3), &row, e) : code;
+}
+DAMAGE(audit_row_gone) {
+    SCENE;
+    return ms_row_del(txn, ms_key_audit(s->t, 1), e);
+}
+DAMAGE(last_audit_row_gone) {
+    SCENE;
+    struct ms_chain_record head;
+    enum ms_code code = ms_row_get_chain(txn, ms_key_chain(s->t, 'E'), &head, e);
+    return code == MS_OK ? ms_row_del(txn, ms_key_audit(s->t, head.seq - 1), e) : code;
+}
+DAMAGE(chain_head_gone) {
+    SCENE;
+    return ms_row_del(txn, ms_key_chain(s->t, 'L'), e);
+}
+DAMAGE(chain_head_changed) {
+    SCENE;
+    struct ms_chain_record head;
+    enum ms_code code = ms_row_get_chain(txn, ms_key_chain(s->t, 'E'), &head, e);
+    head.head[7] ^= 1;
+    return code == MS_OK ? ms_row_put_chain(txn, ms_key_chain(s->t, 'E'), &head, e) : code;
+}
+DAMAGE(ledger_row_too_many) {
+    SCENE;
+    struct ms_chain_record head;
+    struct ms_ledger_record row = {.at = s->tenant.created, .asset = s->a.asset.id};
+    enum ms_code code = ms_row_get_chain(txn, ms_key_chain(s->t, 'L'), &head, e);
+    row.seq = head.seq;
+    memcpy(row.previous, head.head, sizeof row.previous);
+    return code == MS_OK ? ms_row_put_ledger(txn, ms_key_ledger(s->t, row.seq), &row, e) : code;
+}
+
+/* I9 */
+DAMAGE(lease_of_a_stranger) {
+    SCENE;
+    struct ms_lease_record lease = {.instance = s->other, .ino = s->a.inode.ino, .bytes = 10};
+    struct ms_key key = ms_key_lease(s->t, s->a.inode.ino, (struct ms_instance_id){s->other});
+    enum ms_code code = put_usage(txn, s, 8, 10, e);
+    return code == MS_OK ? ms_row_put_lease(txn, key, &lease, e) : code;
+}
+DAMAGE(lease_that_is_not_counted) {
+    SCENE;
+    struct ms_lease_record lease = {.instance = s->self.id, .ino = s->a.inode.ino, .bytes = 10};
+    return ms_row_put_lease(txn, ms_key_lease(s->t, s->a.inode.ino, s->self), &lease, e);
+}
+
+/* T1..T5 */
+static enum ms_code put_inode(struct ms_txn *txn, const struct scene *s,
+                              const struct ms_inode_record *i, struct ms_error *e) {
+    return ms_row_put_inode(txn, ms_key_inode(s->t, i->ino), i, e);
+}
+DAMAGE(name_gone) {
+    SCENE;
+    return ms_row_del(txn, ms_key_name(s->t, s->files, "b.txt"), e);
+}
+static enum ms_code name_of_b(struct ms_txn *txn, const struct scene *s,
+                              struct ms_name_record *ret_name, struct ms_error *e) {
+    return ms_row_get_name(txn, ms_key_name(s->t, s->files, "b.txt"), ret_name, e);
+}
+DAMAGE(entry_gone) {
+    SCENE;
+    struct ms_name_record name;
+    enum ms_code code = name_of_b(txn, s, &name, e);
+    return code == MS_OK ? ms_row_del(txn, ms_key_entry(s->t, s->files, name.seq), e) : code;
+}
+DAMAGE(link_gone) {
+    SCENE;
+    struct ms_name_record name;
+    enum ms_code code = name_of_b(txn, s, &name, e);
+    return code == MS_OK ? ms_row_del(txn, ms_key_link(s->t, name.ino, s->files, name.seq), e)
+                         : code;
+}
+DAMAGE(name_leads_nowhere) {
+    SCENE;
+    struct ms_name_record name;
+    enum ms_code code = name_of_b(txn, s, &name, e);
+    name.ino = UINT64_C(1) << 40;
+    return code == MS_OK ? ms_row_put_name(txn, ms_key_name(s->t, s->files, "b.txt"), &name, e)
+                         : code;
+}
+DAMAGE(links_miscounted) {
+    SCENE;
+    struct ms_inode_record i = s->a.inode;
+    i.nlink++;
+    return put_inode(txn, s, &i, e);
+}
+DAMAGE(folders_miscounted) {
+    SCENE;
+    struct ms_inode_record i = s->dir.inode;
+    i.subdirs++;
+    i.nlink++;
+    return put_inode(txn, s, &i, e);
+}
+DAMAGE(no_name_left) {
+    SCENE;
+    struct ms_name_record name;
+    struct ms_inode_record i = s->b.inode;
+    enum ms_code code = name_of_b(txn, s, &name, e);
+    i.nlink = 0;
+    if (code == MS_OK)
+        code = ms_row_del(txn, ms_key_name(s->t, s->files, "b.txt"), e);
+    if (code == MS_OK)
+        code = ms_row_del(txn, ms_key_entry(s->t, s->files, name.seq), e);
+    if (code == MS_OK)
+        code = ms_row_del(txn, ms_key_link(s->t, name.ino, s->files, name.seq), e);
+    return code == MS_OK ? put_inode(txn, s, &i, e) : code;
+}
+DAMAGE(seq_used_twice) {
+    SCENE;
+    struct ms_inode_record i = s->dir.inode;
+    i.next_seq = 3;
+    return put_inode(txn, s, &i, e);
+}
+DAMAGE(folder_in_itself) {
+    SCENE;
+    struct ms_inode_record i = s->dir.inode;
+    i.parent = s->sub.inode.ino;
+    return put_inode(txn, s, &i, e);
+}
+DAMAGE(height_too_small) {
+    SCENE;
+    struct ms_inode_record i = s->dir.inode;
+    i.height = 0;
+    return put_inode(txn, s, &i, e);
+}
+
+/* asset, file, version, object, hashes, root */
+DAMAGE(asset_without_inode) {
+    SCENE;
+    struct ms_asset_record a = s->b.asset;
+    a.ino = UINT64_C(1) << 40;
+    return put_asset(txn, s, &a, e);
+}
+DAMAGE(inode_of_another_asset) {
+    SCENE;
+    struct ms_inode_record i = s->b.inode;
+    i.asset = s->other;
+    return put_inode(txn, s, &i, e);
+}
+DAMAGE(main_file_gone) {
+    SCENE;
+    return ms_row_del(
+        txn,
+        ms_key_file(s->t, (struct ms_asset_id){s->b.asset.id}, (struct ms_file_id){s->b.file.id}),
+        e);
+}
+DAMAGE(file_of_nobody) {
+    SCENE;
+    struct ms_file_record f = {.id = s->other, .category = MS_CATEGORY_OTHER};
+    return ms_row_put_file(
+        txn, ms_key_file(s->t, (struct ms_asset_id){s->other}, (struct ms_file_id){s->other}), &f,
+        e);
+}
+DAMAGE(two_main_files) {
+    SCENE;
+    struct ms_file_record f = {.id = s->other, .category = MS_CATEGORY_MAIN};
+    return ms_row_put_file(
+        txn, ms_key_file(s->t, (struct ms_asset_id){s->b.asset.id}, (struct ms_file_id){s->other}),
+        &f, e);
+}
+static enum ms_code put_version(struct ms_txn *txn, const struct scene *s,
+                                const struct ms_version_record *v, struct ms_error *e) {
+    return ms_row_put_version(txn, ms_key_version(s->t, (struct ms_version_id){v->id}), v, e);
+}
+DAMAGE(version_gone) {
+    SCENE;
+    return ms_row_del(txn, ms_key_version(s->t, (struct ms_version_id){s->b.version.id}), e);
+}
+DAMAGE(version_of_another_file) {
+    SCENE;
+    struct ms_version_record v = s->b.version;
+    v.file = s->other;
+    return put_version(txn, s, &v, e);
+}
+DAMAGE(version_of_nobody) {
+    SCENE;
+    struct ms_version_record v = s->b.version;
+    v.id = s->other;
+    memset(&v.object, 0, sizeof v.object);
+    v.local = 1;
+    v.hashed = 0;
+    return put_version(txn, s, &v, e);
+}
+DAMAGE(version_of_another_size) {
+    SCENE;
+    struct ms_version_record v = s->b.version;
+    v.size++;
+    return put_version(txn, s, &v, e);
+}
+DAMAGE(inode_of_another_version) {
+    SCENE;
+    struct ms_inode_record i = s->b.inode;
+    i.version = s->a.version.id;
+    return put_inode(txn, s, &i, e);
+}
+DAMAGE(object_gone) {
+    SCENE;
+    return ms_row_del(txn, ms_key_object((struct ms_object_id){s->a.object.id}), e);
+}
+DAMAGE(object_of_another_size) {
+    SCENE;
+    struct ms_object_record o = s->a.object;
+    o.size--;
+    return put_object(txn, &o, e);
+}
+DAMAGE(hashes_gone) {
+    SCENE;
+    return ms_row_del(txn, ms_key_hashes((struct ms_object_id){s->a.object.id}, 0), e);
+}
+DAMAGE(hashes_too_many) {
+    SCENE;
+    struct ms_hashes_record h = {.count = 1};
+    return ms_row_put_hashes(txn, ms_key_hashes((struct ms_object_id){s->a.object.id}, 1), &h, e);
+}
+DAMAGE(hashes_of_nobody) {
+    SCENE;
+    struct ms_hashes_record h = {.count = 1};
+    return ms_row_put_hashes(txn, ms_key_hashes((struct ms_object_id){s->other}, 0), &h, e);
+}
+DAMAGE(hash_too_few) {
+    SCENE;
+    struct ms_key key = ms_key_hashes((struct ms_object_id){s->a.object.id}, 0);
+    struct ms_hashes_record h;
+    enum ms_code code = ms_row_get_hashes(txn, key, &h, e);
+    h.count--;
+    return code == MS_OK ? ms_row_put_hashes(txn, key, &h, e) : code;
+}
+DAMAGE(root_changed) {
+    SCENE;
+    struct ms_version_record v = s->a.version;
+    v.root[3] ^= 4;
+    return put_version(txn, s, &v, e);
+}
+/* The block's hash, and the root with it: only the bytes tell. */
+DAMAGE(hash_and_root_changed) {
+    SCENE;
+    struct ms_key key = ms_key_hashes((struct ms_object_id){s->a.object.id}, 0);
+    struct ms_version_record v = s->a.version;
+    struct ms_hashes_record row;
+    enum ms_code code = ms_row_get_hashes(txn, key, &row, e);
+    if (code != MS_OK)
+        return code;
+    row.hash[1] ^= 1;
+    struct ms_hashes h = {row.hash, row.count, row.count};
+    ms_hashes_root(&h, v.size, v.root);
+    code = ms_row_put_hashes(txn, key, &row, e);
+    return code == MS_OK ? put_version(txn, s, &v, e) : code;
+}
+
+/* owner, bin, tenant, orphan, what hangs on inodes */
+DAMAGE(owner_gone) {
+    SCENE;
+    return ms_row_del(txn, ms_key_aowner((struct ms_asset_id){s->a.asset.id}), e);
+}
+DAMAGE(owner_is_another) {
+    SCENE;
+    return ms_row_put_id(txn, ms_key_aowner((struct ms_asset_id){s->a.asset.id}), s->other, e);
+}
+DAMAGE(owner_of_nothing) {
+    SCENE;
+    return ms_row_put_id(txn, ms_key_aowner((struct ms_asset_id){s->other}), s->t.id, e);
+}
+DAMAGE(bin_entry_gone) {
+    SCENE;
+    return ms_row_del(txn, ms_key_bin(s->t, (struct ms_bin_id){s->bin.id}), e);
+}
+DAMAGE(bin_entry_not_found) {
+    SCENE;
+    return ms_row_del(txn, ms_key_binasset(s->t, (struct ms_asset_id){s->bin.asset}), e);
+}
+DAMAGE(binned_asset_not_in_the_bin) {
+    SCENE;
+    struct ms_asset_record a = s->binned;
+    struct ms_life life = ms_asset_life(&a);
+    struct ms_lc_facts facts = {.now = s->tenant.created, .actor_admin = 1};
+    struct ms_lc_verdict v;
+    facts.now = life.binned_at;
+    v = ms_lc_step(&life, MS_EVENT_RESTORE, &facts);
+    assert_int_equal(v.rule, MS_LC_ALLOWED);
+    ms_asset_set_life(&a, &v.next);
+    a.due_kind = MS_DUE_NONE;
+    a.due_at = (struct ms_instant){0};
+    enum ms_code code =
+        ms_row_del(txn, ms_key_due(s->t, s->binned.due_at, s->binned.due_kind, a.id), e);
+    return code == MS_OK ? put_asset(txn, s, &a, e) : code;
+}
+DAMAGE(bin_lists_nobody) {
+    SCENE;
+    return ms_row_put_id(txn, ms_key_binasset(s->t, (struct ms_asset_id){s->other}), s->bin.id, e);
+}
+DAMAGE(folder_forgets_the_bin) {
+    SCENE;
+    struct ms_inode_record i = s->dir.inode;
+    i.binned = 0;
+    return put_inode(txn, s, &i, e);
+}
+DAMAGE(tenant_without_name) {
+    SCENE;
+    return ms_row_del(txn, ms_key_tname(s->tenant.name), e);
+}
+DAMAGE(name_of_no_tenant) {
+    SCENE;
+    return ms_row_put_id(txn, ms_key_tname("ghost"), s->other, e);
+}
+DAMAGE(orphan_mark_of_a_sealed_file) {
+    SCENE;
+    return ms_row_put_id(txn, ms_key_orphan(s->t, s->a.inode.ino), s->self.id, e);
+}
+DAMAGE(orphan_without_mark) {
+    SCENE;
+    struct ms_inode_record i = s->a.inode;
+    i.unsealed = 1;
+    i.opener = s->self.id;
+    return put_inode(txn, s, &i, e);
+}
+DAMAGE(attribute_of_nothing) {
+    SCENE;
+    struct ms_key key = ms_key_xattr(s->t, UINT64_C(1) << 40, "user.x");
+    return ms_txn_put(txn, ms_key_view(&key), ms_view_str("v"), e);
+}
+DAMAGE(target_of_nothing) {
+    SCENE;
+    struct ms_key key = ms_key_symlink(s->t, UINT64_C(1) << 40);
+    return ms_txn_put(txn, ms_key_view(&key), ms_view_str("v"), e);
+}
+DAMAGE(record_that_does_not_decode) {
+    SCENE;
+    struct ms_key key = ms_key_due(s->t, s->b.asset.due_at, 1, s->other);
+    return ms_txn_put(txn, ms_key_view(&key), ms_view_str("\x7f nonsense"), e);
+}
+
+#define ROW(fn, finds)                                                                             \
+    { #fn, finds, fn }
+static const struct damage {
+    const char *name, *finds; /* what fsck says, and nothing else; several with blanks between */
+    change_fn *fn;
+} damages[] = {
+    ROW(usage_standard, "I4"),
+    ROW(usage_produced_free, "I4"),
+    ROW(usage_produced, "I4"),
+    ROW(usage_excluded, "I4"),
+    ROW(usage_assets, "I4"),
+    ROW(usage_binned_assets, "I4"),
+    ROW(usage_binned_bytes, "I4"),
+    ROW(usage_inodes, "I4"),
+    ROW(class_of_an_asset, "I4"),
+    ROW(bytes_of_an_asset, "asset I4"),
+    ROW(due_row_gone, "I5"),
+    ROW(second_due_row, "I5"),
+    ROW(due_row_of_nobody, "I5"),
+    ROW(due_not_named, "I5"),
+    ROW(due_too_late, "I5"),
+    ROW(due_too_early, "I5"),
+    ROW(due_without_deadline, "I5"),
+    ROW(part_without_intent, "I6"),
+    ROW(intent_of_a_sealed_object, "I6"),
+    ROW(intent_under_another_key, "I6"),
+    ROW(refs_too_many, "I7"),
+    ROW(refs_none, "I7"),
+    ROW(tombstone_of_the_living, "I7"),
+    ROW(object_of_nobody, "I7"),
+    ROW(ledger_row_gone, "I8 I4"),
+    ROW(ledger_row_changed, "I8"),
+    ROW(audit_row_changed, "I8"),
+    ROW(audit_row_gone, "I8"),
+    ROW(last_audit_row_gone, "I8"),
+    ROW(chain_head_gone, "I8"),
+    ROW(chain_head_changed, "I8"),
+    ROW(ledger_row_too_many, "I8"),
+    ROW(usage_reserved, "I9"),
+    ROW(lease_of_a_stranger, "I9"),
+    ROW(lease_that_is_not_counted, "I9"),
+    ROW(name_gone, "T1"),
+    ROW(entry_gone, "T1"),
+    ROW(link_gone, "T1 T2 T3"),
+    ROW(name_leads_nowhere, "T1"),
+    ROW(links_miscounted, "T2"),
+    ROW(folders_miscounted, "T2"),
+    ROW(no_name_left, "T3"),
+    ROW(seq_used_twice, "T4"),
+    ROW(folder_in_itself, "T1 T5"),
+    ROW(height_too_small, "T5"),
+    ROW(asset_without_inode, "asset"),
+    ROW(inode_of_another_asset, "asset version"),
+    ROW(main_file_gone, "file asset version"),
+    ROW(file_of_nobody, "file"),
+    ROW(two_main_files, "file"),
+    ROW(version_gone, "version I7"),
+    ROW(version_of_another_file, "version"),
+    ROW(version_of_nobody, "version"),
+    ROW(version_of_another_size, "version object root"),
+    ROW(inode_of_another_version, "version"),
+    ROW(object_gone, "object hashes"),
+    ROW(object_of_another_size, "object store block"),
+    ROW(hashes_gone, "hashes"),
+    ROW(hashes_too_many, "hashes"),
+    ROW(hashes_of_nobody, "hashes"),
+    ROW(hash_too_few, "hashes"),
+    ROW(root_changed, "root"),
+    ROW(hash_and_root_changed, "block"),
+    ROW(owner_gone, "owner"),
+    ROW(owner_is_another, "owner"),
+    ROW(owner_of_nothing, "owner"),
+    ROW(bin_entry_gone, "bin T3"),
+    ROW(bin_entry_not_found, "bin T3"),
+    ROW(binned_asset_not_in_the_bin, "bin I4"),
+    ROW(bin_lists_nobody, "bin"),
+    ROW(folder_forgets_the_bin, "bin"),
+    ROW(tenant_without_name, "tenant"),
+    ROW(name_of_no_tenant, "tenant"),
+    ROW(orphan_mark_of_a_sealed_file, "orphan"),
+    ROW(orphan_without_mark, "orphan"),
+    ROW(attribute_of_nothing, "xattr"),
+    ROW(target_of_nothing, "symlink"),
+    ROW(record_that_does_not_decode, "record"),
+};
+
+static void only_bin(struct world *w, struct scene *s) {
+    struct ms_key prefix = ms_key_bins_of(s->t);
+    struct ms_scan scan;
+    struct ms_view key;
+    struct ms_txn *txn;
+    assert_ok(ms_read_begin(w->svc->store, &txn, &test_err));
+    ms_scan_prefix(&scan, txn, ms_key_view(&prefix));
+    assert_ok(ms_row_next_bin(&scan, &key, &s->bin, &test_err));
+    ms_scan_end(&scan);
+    assert_ok(ms_row_get_asset(txn, ms_key_asset(s->t, (struct ms_asset_id){s->bin.asset}),
+                               &s->binned, &test_err));
+    ms_read_end(txn);
+}
+
+static struct scene *make_scene(struct world *w) {
+    struct scene *s = calloc(1, sizeof *s);
+    assert_non_null(s);
+    fill_world(w);
+    s->t = w->ctx.tenant;
+    s->tenant = w->tenant;
+    s->self = ms_store_instance(w->svc->store);
+    memset(&s->other, 0xab, sizeof s->other);
+    s->files = ino_of(w, "/files");
+    look_behind(w, "/files/a.txt", &s->a);
+    look_behind(w, "/files/b.txt", &s->b);
+    look_behind(w, "/dir/sub/deep.bin", &s->deep);
+    look_behind(w, "/dir", &s->dir);
+    look_behind(w, "/dir/sub", &s->sub);
+    only_bin(w, s);
+    return s;
+}
+
+static void every_broken_invariant_is_named(void **state) {
+    struct world *w = *state;
+    struct scene *s = make_scene(w);
+    struct rows *whole = rows_of(w->svc);
+    for (size_t i = 0; i < MS_ARRAY_LEN(damages); i++) {
+        change_rows(w->svc, damages[i].fn, s);
+        struct rows *damaged = rows_of(w->svc);
+        check_found(w->svc, damages[i].name, damages[i].finds);
+        struct rows *after = rows_of(w->svc);
+        assert_true(rows_equal(damaged, after)); /* fsck repairs nothing */
+        assert_false(rows_equal(damaged, whole));
+        rows_free(after);
+        rows_free(damaged);
+        rows_restore(w->svc, whole);
+    }
+    check_clean(w->svc);
+    rows_free(whole);
+    free(s);
+}
+
+/* ---- damage outside the rows ------------------------------------------------------------- */
+
+static void flip_bit(const char *path, off_t at) {
+    uint8_t byte;
+    int fd = open(path, O_RDWR);
+    assert_true(fd >= 0);
+    assert_int_equal(pread(fd, &byte, 1, at), 1);
+    byte ^= 0x10;
+    assert_int_equal(pwrite(fd, &byte, 1, at), 1);
+    close(fd);
+}
+
+static void object_path(struct world *w, const char *key, char ret_path[1024]) {
+    snprintf(ret_path, 1024, "%s/objects/%s", w->dir, key);
+}
+
+static void a_flipped_bit_of_an_object_is_named_with_its_block(void **state) {
+    struct world *w = *state;
+    struct said *said = calloc(1, sizeof *said);
+    struct behind b;
+    char path[1024];
+    fill_world(w);
+    look_behind(w, "/files/a.txt", &b);
+    object_path(w, b.object.key, path);
+    flip_bit(path, 280000);
+    run_fsck(w->svc, true, false, said);
+    assert_int_equal(said->findings, 0);
+    run_fsck(w->svc, false, true, said);
+    assert_int_equal(said->findings, 1);
+    assert_string_equal(said->finding[0].name, "block");
+    assert_non_null(strstr(said->finding[0].text, "block 1 "));
+    assert_non_null(strstr(said->finding[0].text, b.object.key));
+    flip_bit(path, 280000);
+    check_clean(w->svc);
+    free(said);
+}
+
+static void a_missing_and_a_short_object_are_named(void **state) {
+    struct world *w = *state;
+    struct behind b, deep;
+    char path[1024];
+    struct said *said = calloc(1, sizeof *said);
+    fill_world(w);
+    look_behind(w, "/files/a.txt", &b);
+    look_behind(w, "/dir/sub/deep.bin", &deep);
+    object_path(w, b.object.key, path);
+    assert_int_equal(truncate(path, 1000), 0);
+    object_path(w, deep.object.key, path);
+    assert_int_equal(unlink(path), 0);
+    run_fsck(w->svc, true, false, said);
+    assert_int_equal(said->findings, 2);
+    for (unsigned i = 0; i < 2; i++)
+        assert_string_equal(said->finding[i].name, "store");
+    run_fsck(w->svc, false, true, said);
+    assert_int_equal(said->findings, 2);
+    free(said);
+}
+
+static void what_no_row_knows_is_pending_and_what_is_not_ours_is_left_alone(void **state) {
+    struct world *w = *state;
+    struct said *said = calloc(1, sizeof *said);
+    static const char ours[] =
+        "00112233445566778899aabbccddeeff/ffeeddccbbaa99887766554433221100.7.mp4";
+    struct ms_obj_request put = {
+        .op = MS_OBJ_PUT, .key = ours, .body = {.memory = ms_view_str("stray"), .length = 5}};
+    struct ms_obj_request other = {.op = MS_OBJ_PUT,
+                                   .key = "holiday/beach.jpg",
+                                   .body = {.memory = ms_view_str("sand"), .length = 4}};
+    struct ms_obj_request mp = {.op = MS_OBJ_MP_CREATE, .key = ours};
+    fill_world(w);
+    assert_ok(ms_obj_run(w->svc->obj, &put, &test_err));
+    assert_ok(ms_obj_run(w->svc->obj, &other, &test_err));
+    assert_ok(ms_obj_run(w->svc->obj, &mp, &test_err));
+    run_fsck(w->svc, true, true, said);
+    assert_int_equal(said->findings, 0);
+    assert_int_equal(said->pending, 2);
+    assert_int_equal(pending_of(said, "object"), 1);
+    assert_int_equal(pending_of(said, "upload"), 1);
+    free(said);
+}
+
+/* A byte of a record on disk. The file is only read through the map, so the change is seen. */
+static void a_record_with_a_wrong_checksum_is_named(void **state) {
+    struct world *w = *state;
+    struct said *said = calloc(1, sizeof *said);
+    char path[1024];
+    size_t n;
+    static const char colour[] = "user.colour";
+    fill_world(w);
+    snprintf(path, sizeof path, "%s/meta/data.mdb", w->dir);
+    char *bytes = ms_test_read_file(path, &n);
+    unsigned flipped = 0;
+    for (size_t at = 0; at + sizeof colour < n; at++)
+        if (memcmp(bytes + at, colour, sizeof colour - 1) == 0) {
+            flip_bit(path, (off_t)(at + sizeof colour - 1 + 9)); /* behind the envelope: "blue" */
+            flipped++;
+        }
+    free(bytes);
+    assert_true(flipped > 0);
+    run_fsck(w->svc, false, false, said);
+    assert_int_equal(said->findings, 1);
+    assert_string_equal(said->finding[0].name, "S4");
+    free(said);
+}
+
+static bool stop_at_once(void *priv, uint64_t done, uint64_t total) {
+    uint64_t *seen = priv;
+    seen[0] = done;
+    seen[1] = total;
+    return false;
+}
+
+static void a_deep_check_can_be_stopped(void **state) {
+    struct world *w = *state;
+    uint64_t seen[2] = {0};
+    struct ms_fsck_options options = {.deep = true, .progress = stop_at_once, .priv = seen};
+    struct ms_fsck_result result = {.findings = 77};
+    fill_world(w);
+    assert_code(ms_fsck(w->svc, &options, &result, &test_err), MS_CANCELLED);
+    assert_int_equal(result.findings, 77);
+    assert_true(seen[0] > 0 && seen[0] < seen[1]);
+    assert_int_equal(seen[1], 300000 + 26 + 5000 + 700);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_store_with_one_of_everything_is_clean, world_setup_dir,
+                                        world_teardown),
+        cmocka_unit_test_setup_teardown(
+            an_open_file_of_a_live_process_is_neither_finding_nor_pending, world_setup_dir,
+            world_teardown),
+        cmocka_unit_test_setup_teardown(every_broken_invariant_is_named, world_setup_mem,
+                                        world_teardown),
+        cmocka_unit_test_setup_teardown(a_flipped_bit_of_an_object_is_named_with_its_block,
+                                        world_setup_dir, world_teardown),
+        cmocka_unit_test_setup_teardown(a_missing_and_a_short_object_are_named, world_setup_dir,
+                                        world_teardown),
+        cmocka_unit_test_setup_teardown(
+            what_no_row_knows_is_pending_and_what_is_not_ours_is_left_alone, world_setup_dir,
+            world_teardown),
+        cmocka_unit_test_setup_teardown(a_record_with_a_wrong_checksum_is_named, world_setup_dir,
+                                        world_teardown),
+        cmocka_unit_test_setup_teardown(a_deep_check_can_be_stopped, world_setup_mem,
+                                        world_teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
