@@ -142,13 +142,35 @@ static enum ms_code check_event(const struct ms_asset_event *e, struct ms_error 
     return MS_OK;
 }
 
+/* Deleting makes room, so a full store must not refuse it. */
+static enum ms_code write_event(struct ms_svc *svc, const struct ms_ctx *ctx,
+                                const struct ms_asset_event *event, struct applied *out,
+                                struct ms_error *reterr) {
+    const struct ms_tree_call call = {.ctx = ctx,
+                                      .ts = ms_clock_timespec(svc->clock),
+                                      .instance = ms_store_instance(svc->store),
+                                      .args = event};
+    const struct ms_write write = {.fn = apply_op,
+                                   .in = &call,
+                                   .out = out,
+                                   .out_size = sizeof *out,
+                                   .fence = ms_store_fence(svc->store),
+                                   .frees = event->event == MS_EVENT_DELETE ||
+                                            event->event == MS_EVENT_FORCE_DELETE};
+
+    if (svc->read_only)
+        return ms_fail(reterr, MS_READ_ONLY,
+                       "the store %s is open read-only: nothing can be changed", svc->dir);
+    return ms_store_write(svc->store, &write, reterr);
+}
+
 enum ms_code ms_asset_apply(struct ms_svc *svc, const struct ms_ctx *ctx,
                             const struct ms_asset_event *event, struct ms_asset_info *ret_info,
                             struct ms_error *reterr) {
     struct applied applied;
 
     MS_TRY(check_event(event, reterr));
-    MS_TRY(ms_tree_write(svc, ctx, apply_op, event, &applied, sizeof applied, reterr));
+    MS_TRY(write_event(svc, ctx, event, &applied, reterr));
     ms_file_revalidate(svc, ctx->tenant, applied.asset.ino);
     if (!ret_info)
         return MS_OK;

@@ -60,6 +60,8 @@ enum ms_code ms_files_new(struct ms_svc *svc, struct ms_files **ret_files,
         return ms_fail(reterr, MS_NO_MEMORY, "no memory for the table of open files");
     files->svc = svc;
     pthread_mutex_init(&files->mutex, NULL);
+    pthread_cond_init(&files->retried, NULL);
+    files->retry_ms = MS_RETRY_MS;
     pthread_mutex_init(&files->recalling, NULL);
     pthread_mutex_init(&files->sniffing, NULL);
     *ret_files = files;
@@ -226,6 +228,7 @@ struct ms_file **ms_image_all(struct ms_files *files, struct ms_tenant_id tenant
 void ms_files_free(struct ms_files *files) {
     if (!files)
         return;
+    ms_files_end_retries(files);
     for (size_t b = 0; b < MS_FILE_BUCKETS; b++) {
         while (files->bucket[b]) {
             struct ms_file *file = files->bucket[b];
@@ -238,6 +241,7 @@ void ms_files_free(struct ms_files *files) {
         }
     }
     pthread_mutex_destroy(&files->mutex);
+    pthread_cond_destroy(&files->retried);
     pthread_mutex_destroy(&files->recalling);
     pthread_mutex_destroy(&files->sniffing);
     ms_media_free(files->media);

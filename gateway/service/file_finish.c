@@ -414,8 +414,9 @@ static void end_dropped(struct ms_file_job *job) {
     ms_file_job_end(job);
 }
 
-/* An fsync has promised these bytes, so a failed close does not end them: who opens the file again
- * goes on with them, and when this process ends recovery completes the list. */
+/* An fsync has promised these bytes, so a failed close does not end them: they are tried again by
+ * and by, who opens the file goes on with them, and when this process ends recovery completes the
+ * list. */
 static void keep(struct ms_file_job *job) {
     struct ms_file *file = job->file;
     bool kept;
@@ -428,6 +429,7 @@ static void keep(struct ms_file_job *job) {
     pthread_mutex_unlock(&file->mutex);
     if (!kept)
         (void)ms_image_ref(file);
+    ms_image_retry_later(file, job->ctx.who);
     ms_file_job_end(job);
 }
 

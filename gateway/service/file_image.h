@@ -133,8 +133,9 @@ struct ms_file {
     uint64_t ino;
 
     /* under ms_files.mutex */
-    struct ms_file *next; /* of its bucket */
-    unsigned refs;        /* handles, jobs and loaders: memory */
+    struct ms_file *next;   /* of its bucket */
+    struct ms_retry *retry; /* in limbo: when to try again */
+    unsigned refs;          /* handles, jobs and loaders: memory */
     unsigned handles, writers;
     bool listed, stale;
 
@@ -195,6 +196,10 @@ struct ms_handle {
 struct ms_files {
     struct ms_svc *svc;
     pthread_mutex_t mutex;
+    pthread_cond_t retried;
+    unsigned retries; /* under mutex: timers that are set, and what they started */
+    bool closing;
+    int64_t retry_ms;          /* until a promise that a close could not keep is tried again */
     pthread_mutex_t recalling; /* one round of recall at a time */
     pthread_mutex_t sniffing;
     struct ms_media *media; /* under sniffing; made when the first file is judged */
@@ -224,6 +229,11 @@ static inline enum ms_code ms_no_error(enum ms_code code, struct ms_error *reter
         *reterr = (struct ms_error){0};
     return MS_OK;
 }
+
+/* file_retry.c: seal what is in limbo as soon as the store takes it. */
+#define MS_RETRY_MS 10000
+void ms_image_retry_later(struct ms_file *file, const char *who);
+void ms_files_end_retries(struct ms_files *files); /* none is under way when it returns */
 
 /* file_load.c: rows -> memory. */
 struct ms_loaded {

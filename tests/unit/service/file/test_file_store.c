@@ -2,10 +2,13 @@
  * waits for it. */
 #include "world.h"
 
+#include "service/file_image.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define BIG (40 * 1024 * 1024)
 static uint8_t *big;
@@ -86,6 +89,46 @@ static void what_fsync_promised_survives_a_failed_close(void **state) {
     seal_file(a);
     check_file(w, "/files/a", "promised and more", 17);
     check_settled(w);
+}
+
+static void what_fsync_promised_is_sealed_by_itself_when_the_store_is_back(void **state) {
+    struct world *w = *state;
+    struct ms_handle *a = make_file(w, "/files/a");
+    struct ms_node node = {.inode = {.unsealed = 1}};
+
+    w->svc->files->retry_ms = 20;
+    put_bytes(a, 0, "promised", 8);
+    assert_ok(sync_file(a, &test_err));
+    put_bytes(a, 8, " and more", 9);
+    gate_refuse(w, MS_UNAVAILABLE);
+    assert_code(release_file(a, &test_err), MS_UNAVAILABLE);
+    usleep(100000); /* tries that fail */
+    gate_refuse(w, MS_OK);
+    while (node.inode.unsealed) {
+        usleep(1000);
+        assert_ok(ms_tree_walk(w->svc, &w->ctx, "/files/a", &node, &test_err));
+    }
+    check_file(w, "/files/a", "promised and more", 17);
+    check_settled(w);
+}
+
+static void a_promise_that_cannot_be_kept_yet_does_not_keep_the_service_from_ending(void **state) {
+    struct world *w = *state;
+    struct ms_handle *a;
+
+    for (unsigned i = 0; i < 4; i++) {
+        char path[32];
+
+        w->svc->files->retry_ms = i % 2 ? 1 : 10000; /* a timer that runs, one that waits */
+        (void)snprintf(path, sizeof path, "/files/f%u", i);
+        a = make_file(w, path);
+        put_bytes(a, 0, "promised", 8);
+        assert_ok(sync_file(a, &test_err));
+        gate_refuse(w, MS_UNAVAILABLE);
+        assert_code(release_file(a, &test_err), MS_UNAVAILABLE);
+        gate_refuse(w, MS_OK);
+        gate_refuse(w, i == 3 ? MS_UNAVAILABLE : MS_OK);
+    }
 }
 
 static void large_files_are_sent_while_they_are_written(void **state) {
@@ -227,6 +270,8 @@ int main(void) {
         TEST(a_new_file_whose_close_failed_vanishes),
         TEST(an_overwrite_whose_close_failed_leaves_the_old_version),
         TEST(what_fsync_promised_survives_a_failed_close),
+        TEST(what_fsync_promised_is_sealed_by_itself_when_the_store_is_back),
+        TEST(a_promise_that_cannot_be_kept_yet_does_not_keep_the_service_from_ending),
         TEST(large_files_are_sent_while_they_are_written),
         TEST(a_small_patch_of_a_large_file_is_sealed),
         TEST(a_write_while_a_close_is_sending_is_not_lost),

@@ -70,6 +70,7 @@ static void gate_put_in(struct gate *g, struct ms_svc *svc, bool mem) {
 }
 
 static void gate_take_out(struct gate *g, struct ms_svc *svc) {
+    ms_files_free(MS_TAKE(svc->files)); /* what is tried again goes through the gate too */
     svc->obj = g->own;
     ms_cache_free(MS_TAKE(svc->cache));
     if (g->inner != g->own)
