@@ -517,8 +517,6 @@ static enum ms_code zero_locked(struct ms_stage *s, uint64_t offset, uint64_t en
     enum ms_code code = reserve(s, end, reterr);
     int err;
 
-    if (!code && end > size)
-        code = cut(s, size, reterr);
     if (code)
         return code;
     mark(s, from, end);

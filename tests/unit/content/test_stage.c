@@ -328,6 +328,28 @@ static void a_failing_disk_is_reported_and_the_size_stays(void **state) {
     close(null);
 }
 
+/* A write that failed in the middle may leave bytes behind the end, when even cutting them off
+ * fails. */
+static void what_a_failed_write_left_behind_the_end_never_shows(void **state) {
+    struct fixture *f = *state;
+    uint8_t junk[PAGE], zeros[PAGE] = {0}, got[PAGE];
+
+    memset(junk, 0xbb, sizeof junk);
+    for (int way = 0; way < 3; way++) {
+        open_limited(f, 64 * MS_MB);
+        assert_ok(ms_stage_write(f->stage, 0, "abc", 3, &test_err));
+        assert_int_equal(pwrite(ms_stage_fd(f->stage), junk, PAGE, 3), PAGE);
+        if (way == 0)
+            assert_ok(ms_stage_write(f->stage, 3 + PAGE, "x", 1, &test_err));
+        else if (way == 1)
+            assert_ok(ms_stage_truncate(f->stage, 3 + PAGE, &test_err));
+        else
+            assert_ok(ms_stage_zero(f->stage, 3 + PAGE, 1, &test_err));
+        assert_int_equal(pread(ms_stage_fd(f->stage), got, PAGE, 3), PAGE);
+        assert_memory_equal(got, zeros, PAGE);
+    }
+}
+
 /* ---- readers beside a writer ---------------------------------------------------------------- */
 
 #define TORN_BYTES (16 * PAGE)
@@ -418,6 +440,7 @@ int main(void) {
         TEST(a_change_marks_the_grains_that_it_touches_and_no_others),
         TEST(a_folder_belongs_to_one_process_and_goes_with_its_last_stage),
         TEST(a_failing_disk_is_reported_and_the_size_stays),
+        TEST(what_a_failed_write_left_behind_the_end_never_shows),
         TEST(a_read_that_no_generation_touched_is_never_torn),
         TEST(a_frozen_copy_is_one_moment_however_fast_the_writer),
     };
