@@ -55,13 +55,17 @@ int fx_setup(void **state) {
     return 0;
 }
 
-int fx_teardown(void **state) {
-    struct fx *f = *state;
-    fx_check(f);
+void fx_drop(struct fx *f) {
     ms_store_close(f->svc.store);
     ms_random_seeded_fini(&f->random);
     ms_test_tmpdir_remove(f->dir);
     free(f);
+}
+
+int fx_teardown(void **state) {
+    struct fx *f = *state;
+    fx_check(f);
+    fx_drop(f);
     return 0;
 }
 

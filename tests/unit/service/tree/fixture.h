@@ -26,6 +26,8 @@ struct fx {
 int fx_setup(void **state);
 /* Also checks the tree. */
 int fx_teardown(void **state);
+/* Without the check. */
+void fx_drop(struct fx *f);
 /* As if another process had made the file, and has it open. */
 void fx_give_away(struct fx *f, uint64_t ino, struct ms_instance_id to);
 
