@@ -2,6 +2,7 @@
 
 #include "fuse/inval.h"
 #include "fuse/node.h"
+#include "fuse/signals.h"
 #include "service/tenant.h"
 
 #include <stdio.h>
@@ -138,8 +139,9 @@ static enum ms_code session_open(struct ms_mount *mount, const struct ms_mount_o
 
 static enum ms_code serve(struct ms_mount *mount, const struct ms_mount_options *o,
                           void (*ready)(void *priv), void *priv, struct ms_error *reterr) {
-    if (fuse_set_signal_handlers(mount->session) != 0)
-        return ms_fail(reterr, MS_INTERNAL, "signal handlers cannot be set");
+    enum ms_code code = ms_signals_new(mount->session, &mount->signals, reterr);
+    if (code != MS_OK)
+        return code;
     struct fuse_loop_config *config = fuse_loop_cfg_create();
     fuse_loop_cfg_set_clone_fd(config, 1);
     fuse_loop_cfg_set_max_threads(config, o->threads ? o->threads : 8);
@@ -147,8 +149,7 @@ static enum ms_code serve(struct ms_mount *mount, const struct ms_mount_options 
     ready(priv);
     int result = fuse_session_loop_mt(mount->session, config);
     fuse_loop_cfg_destroy(config);
-    fuse_remove_signal_handlers(mount->session);
-    /* A positive result is the signal that ended the loop: an orderly end. */
+    ms_signals_loop_ended(mount->signals);
     return result < 0 ? ms_fail_errno(reterr, -result, "the FUSE session on %s ended", o->dir)
                       : MS_OK;
 }
@@ -185,6 +186,7 @@ static void close_parts(struct ms_mount *mount) {
     ms_open_files_release_all(mount);
     ms_calls_wait(mount);
     ms_inval_free(mount->inval);
+    ms_signals_free(mount->signals);
     if (mount->session)
         fuse_session_destroy(mount->session);
     ms_nodes_free(mount->nodes);

@@ -19,6 +19,7 @@
 
 struct ms_nodes;
 struct ms_inval;
+struct ms_signals;
 
 struct ms_mount {
     struct ms_svc *svc;
@@ -27,6 +28,7 @@ struct ms_mount {
     struct fuse_session *session;
     struct ms_nodes *nodes;
     struct ms_inval *inval;
+    struct ms_signals *signals;
     struct ms_engine
         *slow; /* calls that may wait for the store without a handle: truncate by name */
     struct ms_follower *follower;
@@ -49,6 +51,9 @@ struct ms_mount_options {
     unsigned threads; /* of libfuse; 0: 8 */
 };
 
+/* Blocks the signals that end a mount, for this thread and those that it starts: call it before ms_svc_open(), for
+ * any thread of the process may get a signal. */
+void ms_signals_block(void);
 /* Mount, call ready once the file system answers, serve until it is unmounted or a signal comes,
  * and seal or drop what is still open. svc stays the caller's. Errors: MS_NO_TENANT, MS_INVALID
  * options, MS_NOT_PERMITTED, MS_IO. */

@@ -2,6 +2,7 @@
 #include "fuse/mount.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <syslog.h>
@@ -12,7 +13,8 @@ enum { OPT_FOREGROUND, OPT_READ_ONLY, OPT_ALLOW_OTHER, OPT_OPTIONS, OPT_DEBUG };
 struct starting {
     struct ms_cli *cli;
     const char *dir;
-    int fd; /* to the waiting parent; -1 in the foreground */
+    int fd; /* to the waiting parent; -1 in the foreground and once it was told */
+    bool is_child;
 };
 
 /* What the parent reads: the code and the message of the start. */
@@ -66,6 +68,7 @@ static enum ms_code serve(struct starting *s, const char *tenant, struct ms_erro
     enum ms_code code = ms_cli_svc_options(cli, store, &options, reterr);
     (void)snprintf(label, sizeof label, "mount %s", s->dir);
     options.label = label;
+    ms_signals_block();
     if (code == MS_OK)
         code = ms_svc_open(&options, &cli->svc, reterr);
     if (code != MS_OK)
@@ -83,6 +86,48 @@ static enum ms_code serve(struct starting *s, const char *tenant, struct ms_erro
     return ms_mount_run(cli->svc, &mount, on_ready, s, reterr);
 }
 
+/* The mount process: it ends as every command does, but whoever waited has had the message. */
+static enum ms_code serve_detached(struct starting *s, const char *tenant,
+                                   struct ms_error *reterr) {
+    struct ms_error err = {0};
+    (void)setsid();
+    (void)!chdir("/");
+    enum ms_code code = serve(s, tenant, &err);
+    if (s->fd >= 0) {
+        tell_parent(s, code, &err);
+        detach(s->cli);
+    } else if (code != MS_OK) {
+        ms_log_failure(&s->cli->log, MS_LOG_ERROR, "mount", &err, "dir", s->dir, NULL);
+    }
+    if (code != MS_OK)
+        *reterr = err;
+    return code;
+}
+
+/* False: stopped by a signal, or the process died. */
+static bool read_note(int fd, struct ms_error *ret_note) {
+    ssize_t n;
+    do
+        n = read(fd, ret_note, sizeof *ret_note);
+    while (n < 0 && errno == EINTR && !ms_cli_stopped());
+    return n == (ssize_t)sizeof *ret_note;
+}
+
+static enum ms_code wait_for(pid_t child, int fd, struct ms_error *reterr) {
+    struct ms_error note;
+    bool known = read_note(fd, &note);
+    close(fd);
+    if (!known && ms_cli_stopped()) {
+        (void)kill(child, SIGTERM);
+        return ms_fail(reterr, MS_CANCELLED, "stopped by a signal");
+    }
+    if (!known)
+        return ms_fail(reterr, MS_INTERNAL, "the mount process ended before it was ready");
+    if (note.code != MS_OK && reterr)
+        *reterr = note;
+    return note.code;
+}
+
 /* The store is opened behind the fork: a metadata environment does not survive one. */
 static enum ms_code serve_in_background(struct starting *s, const char *tenant,
                                         struct ms_error *reterr) {
@@ -94,27 +139,12 @@ static enum ms_code serve_in_background(struct starting *s, const char *tenant,
         return ms_fail_errno(reterr, errno, "a process cannot be started");
     if (child == 0) {
         close(pipefd[0]);
-        (void)setsid();
-        (void)!chdir("/");
         s->fd = pipefd[1];
-        struct ms_error err = {0};
-        enum ms_code code = serve(s, tenant, &err);
-        bool served = s->fd < 0;
-        tell_parent(s, code, &err);
-        if (code != MS_OK && served)
-            ms_log_failure(&s->cli->log, MS_LOG_ERROR, "mount", &err, "dir", s->dir, NULL);
-        ms_svc_close(s->cli->svc);
-        _exit(ms_code_exit(code));
+        s->is_child = true;
+        return serve_detached(s, tenant, reterr);
     }
     close(pipefd[1]);
-    struct ms_error note;
-    ssize_t n = read(pipefd[0], &note, sizeof note);
-    close(pipefd[0]);
-    if (n != (ssize_t)sizeof note)
-        return ms_fail(reterr, MS_INTERNAL, "the mount process ended before it was ready");
-    if (note.code != MS_OK && reterr)
-        *reterr = note;
-    return note.code;
+    return wait_for(child, pipefd[0], reterr);
 }
 
 static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr) {
@@ -130,7 +160,7 @@ static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr) {
     if (cli->given[OPT_FOREGROUND])
         return serve(&s, tenant, reterr);
     enum ms_code code = serve_in_background(&s, tenant, reterr);
-    if (code == MS_OK && cli->json)
+    if (code == MS_OK && cli->json && !s.is_child)
         return ms_out_json(json_pack("{s:s,s:s}", "mounted", dir, "tenant", tenant), reterr);
     return code;
 }

@@ -57,13 +57,13 @@ verify() { # ROUND
 acked=0
 for ((round = 1; round <= rounds; round++)); do
     mount_on "$mnt"
-    pid=$(pgrep -f "msasset mount media $mnt" | head -n 1)
+    pid=$(pid_of "$mnt")
     for w in 1 2 3; do writer "$round" "$w" & done
     sleep "0.$((RANDOM % 9))$((RANDOM % 10))"
     kill -9 "$pid"
     wait
     fusermount3 -uz "$mnt" 2>/dev/null || umount -l "$mnt"
-    while kill -0 "$pid" 2>/dev/null; do sleep 0.01; done
+    wait_gone "$pid"
     store_is_whole
     verify "$round"
     # Room for the next rounds: what was verified may go.

@@ -17,6 +17,13 @@ export TZ=UTC
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/msasset-fuse.XXXXXX")
 export MSASSET_STORE=$work/store MSASSET_TENANT=media HOME=$work XDG_CONFIG_HOME=$work/config
+# A mount has no stderr: what a sanitizer finds in it, or in a command, goes to files, and each is a failure.
+for tool in ASAN LSAN TSAN UBSAN; do
+    declare -n options=${tool}_OPTIONS
+    export "${tool}_OPTIONS=${options:+$options:}log_path=$work/found"
+    declare +n options
+done
+UBSAN_OPTIONS+=:print_stacktrace=1
 mounts=()
 failures=0
 checks=0
@@ -26,9 +33,21 @@ cleanup() {
     set +e
     jobs -p | xargs -r kill 2>/dev/null
     for m in "${mounts[@]}"; do
+        local pid i
+        pid=$(pid_of "$m")
         mountpoint -q "$m" && "$MSASSET" umount "$m" >/dev/null 2>&1
         fusermount3 -uz "$m" 2>/dev/null
+        [ -n "$pid" ] || continue
+        for ((i = 0; i < 3000; i++)); do is_gone "$pid" && break || sleep 0.01; done
+        is_gone "$pid" || kill -9 "$pid"
     done
+    for found in "$work"/found.*; do
+        [ -e "$found" ] || continue
+        failures=$((failures + 1))
+        echo "FAILED: a sanitizer found something: ${found##*/}"
+        head -n 60 "$found"
+    done
+    cd /
     rm -rf "$work"
     if [ $status -eq 0 ] && [ $failures -gt 0 ]; then
         status=1
@@ -93,6 +112,23 @@ mount_on() { # DIR [OPTIONS]
 
 umount_from() {
     "$MSASSET" umount "$1"
+}
+
+# The process that serves a mount.
+pid_of() { # DIR
+    pgrep -f -- "msasset mount media $1( |\$)" | head -n 1 || true
+}
+is_gone() { ! kill -0 "$1" 2>/dev/null || [ "$(ps -o stat= -p "$1" | cut -c1)" = Z ]; }
+wait_gone() { # PID
+    while ! is_gone "$1"; do sleep 0.01; done
+}
+# The mount dies at once, as in a crash, and leaves a dead mountpoint, which goes too.
+kill_mount() { # DIR
+    local pid
+    pid=$(pid_of "$1")
+    kill -9 "$pid"
+    fusermount3 -uz "$1" 2>/dev/null || umount -l "$1"
+    wait_gone "$pid"
 }
 
 drop_caches() {

@@ -128,7 +128,7 @@ PY
 cd "$work"
 
 # fsynced and never closed: a kill keeps it.
-pid=$(pgrep -f "msasset mount media $mnt" | head -n 1)
+pid=$(pid_of "$mnt")
 python3 - "$mnt/files/synced.bin" "$mnt/files/never.bin" "$pid" <<'PY' || true
 import os, signal, sys
 a = os.open(sys.argv[1], os.O_CREAT | os.O_RDWR)
@@ -139,7 +139,7 @@ os.write(b, b"n" * 1000)
 os.kill(int(sys.argv[3]), signal.SIGKILL)
 PY
 fusermount3 -uz "$mnt" 2>/dev/null || true
-while kill -0 "$pid" 2>/dev/null; do sleep 0.01; done
+wait_gone "$pid"
 store_is_whole
 "$MSASSET" recover -q
 mount_on "$mnt"
