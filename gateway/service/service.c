@@ -308,18 +308,41 @@ static enum ms_code init_parts(struct ms_svc *svc, const struct ms_svc_options *
     return write_marker(dir_fd, svc->dir, svc->store_id, reterr);
 }
 
-static enum ms_code init_in(const struct ms_svc_options *o, int dir_fd, struct ms_error *reterr) {
+/* Errors: MS_EXISTS it is a store; MS_FOREIGN it is something else. */
+static enum ms_code may_become_store(int dir_fd, const char *path, struct ms_error *reterr) {
     struct marker marker;
-    enum ms_code code = read_marker(dir_fd, o->dir, &marker, reterr);
+    enum ms_code code = read_marker(dir_fd, path, &marker, reterr);
     if (code == MS_OK)
-        return ms_fail(reterr, MS_EXISTS, "%s is a store already", o->dir);
-    if (code != MS_NOT_FOUND)
-        return code;
-    MS_TRY(only_ours(dir_fd, o->dir, reterr));
+        return ms_fail(reterr, MS_EXISTS, "%s is a store already", path);
+    MS_TRY(ms_absent_is_fine(code, reterr));
+    return only_ours(dir_fd, path, reterr);
+}
+
+/* One init at a time: the second would write its settings over the first one's. The lock is on a
+ * folder that the metadata store wants anyway. */
+static enum ms_code lock_init(int dir_fd, const char *path, int *ret_fd, struct ms_error *reterr) {
+    if (mkdirat(dir_fd, "run", 0770) != 0 && errno != EEXIST)
+        return ms_fail_errno(reterr, errno, "cannot make %s/run", path);
+    *ret_fd = openat(dir_fd, "run", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (*ret_fd < 0)
+        return ms_fail_errno(reterr, errno, "cannot open %s/run", path);
+    if (flock(*ret_fd, LOCK_EX | LOCK_NB) != 0)
+        return errno == EWOULDBLOCK
+                   ? ms_fail(reterr, MS_BUSY, "another init of %s is at work", path)
+                   : ms_fail_errno(reterr, errno, "cannot lock %s/run", path);
+    return MS_OK;
+}
+
+static enum ms_code init_in(const struct ms_svc_options *o, int dir_fd, struct ms_error *reterr) {
+    MS_AUTO(close_fd) int lock_fd = -1;
+    MS_TRY(may_become_store(dir_fd, o->dir, reterr));
+    MS_TRY(lock_init(dir_fd, o->dir, &lock_fd, reterr));
+    MS_TRY(may_become_store(dir_fd, o->dir,
+                            reterr)); /* the one before us may have been done just now */
     struct ms_svc *svc = svc_new(o);
     if (!svc)
         return ms_fail(reterr, MS_NO_MEMORY, "no memory to make a store");
-    code = init_parts(svc, o, dir_fd, reterr);
+    enum ms_code code = init_parts(svc, o, dir_fd, reterr);
     ms_svc_close(svc);
     return code;
 }
