@@ -153,6 +153,17 @@ struct world *world_new(bool mem, uint64_t quota_bytes) {
     return w;
 }
 
+void world_reopen(struct world *w) {
+    struct ms_svc_options options = options_of(w);
+
+    gate_release(w);
+    gate_take_out(&w->gate, w->svc);
+    ms_svc_close(MS_TAKE(w->svc));
+    memset(&w->gate, 0, sizeof w->gate);
+    assert_ok(ms_svc_open(&options, &w->svc, NULL));
+    gate_put_in(&w->gate, w->svc, false);
+}
+
 void world_free(struct world *w) {
     if (!w)
         return;

@@ -41,6 +41,7 @@ struct world {
  */
 struct world *world_new(bool mem, uint64_t quota_bytes);
 void world_free(struct world *w);
+void world_reopen(struct world *w); /* close and open: needs a directory, and no handle */
 int world_setup_mem(void **state);
 int world_setup_dir(void **state);
 int world_teardown(void **state);
