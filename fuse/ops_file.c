@@ -248,7 +248,11 @@ void ms_op_write(fuse_req_t req, fuse_ino_t nodeid, const char *data, size_t siz
     (void)nodeid;
     struct ms_error err = {0};
     size_t n = 0;
-    enum ms_code code = ms_file_write(file_of(fi)->handle, (uint64_t)offset, data, size, &n, &err);
+    struct ms_handle *handle = file_of(fi)->handle;
+    /* Pages of a map come through any handle that may write, one that appends too. */
+    enum ms_code code =
+        fi->writepage ? ms_file_write_back(handle, (uint64_t)offset, data, size, &n, &err)
+                      : ms_file_write(handle, (uint64_t)offset, data, size, &n, &err);
     if (code != MS_OK)
         ms_reply_failure(req, "write", code, &err);
     else

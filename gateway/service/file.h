@@ -57,6 +57,10 @@ void ms_file_read(struct ms_handle *handle, uint64_t offset, size_t length, void
  * (MS_QUOTA, MS_TOO_LARGE). An append handle writes at the end, whatever offset says. */
 MS_NODISCARD enum ms_code ms_file_write(struct ms_handle *handle, uint64_t offset, const void *p,
                                         size_t n, size_t *ret_n, struct ms_error *reterr);
+/* A page that was changed through a map: to its offset, also with an append handle. */
+MS_NODISCARD enum ms_code ms_file_write_back(struct ms_handle *handle, uint64_t offset,
+                                             const void *p, size_t n, size_t *ret_n,
+                                             struct ms_error *reterr);
 MS_NODISCARD enum ms_code ms_file_truncate(struct ms_svc *svc, const struct ms_ctx *ctx,
                                            uint64_t ino, struct ms_handle *handle_or_null,
                                            uint64_t size, struct ms_error *reterr);

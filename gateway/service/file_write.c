@@ -164,25 +164,23 @@ static enum ms_code note_append(struct ms_file *file, uint64_t offset, uint64_t 
     return MS_OK;
 }
 
-static enum ms_code stage_bytes(struct ms_handle *handle, uint64_t offset, const void *p, size_t n,
-                                struct ms_error *reterr) {
-    struct ms_file *file = handle->file;
+static enum ms_code stage_bytes(struct ms_file *file, bool append, uint64_t offset, const void *p,
+                                size_t n, struct ms_error *reterr) {
     enum ms_code code = ms_stage_write(file->locked.patch->stage, offset, p, n, reterr);
 
-    if (code == MS_OK && handle->append)
+    if (code == MS_OK && append)
         code = note_append(file, offset, n, reterr);
     if (code == MS_OK)
         note_change(file);
     return code;
 }
 
-static enum ms_code write_changing(struct ms_handle *handle, uint64_t *offset, const void *p,
-                                   size_t *n, struct ms_error *reterr) {
-    struct ms_file *file = handle->file;
+static enum ms_code write_changing(struct ms_file *file, bool append, uint64_t *offset,
+                                   const void *p, size_t *n, struct ms_error *reterr) {
     uint64_t size = ms_stage_size(file->locked.patch->stage), end;
     enum ms_code code = MS_OK;
 
-    if (handle->append)
+    if (append)
         *offset = size;
     if (*offset > MS_FILE_BYTES_MAX)
         return too_large(*offset, MS_FILE_BYTES_MAX, reterr);
@@ -192,7 +190,7 @@ static enum ms_code write_changing(struct ms_handle *handle, uint64_t *offset, c
     if (code != MS_OK)
         return code;
     *n = (size_t)(end - *offset);
-    return stage_bytes(handle, *offset, p, *n, reterr);
+    return stage_bytes(file, append, *offset, p, *n, reterr);
 }
 
 /* Tell the upload; when there is none yet and enough was written, have one started. */
@@ -222,8 +220,8 @@ static enum ms_code check_writer(const struct ms_handle *handle, struct ms_error
     return ms_image_may(handle->file, handle->admin, MS_RIGHT_WRITE, reterr);
 }
 
-enum ms_code ms_file_write(struct ms_handle *handle, uint64_t offset, const void *p, size_t n,
-                           size_t *ret_n, struct ms_error *reterr) {
+static enum ms_code write_as(struct ms_handle *handle, bool append, uint64_t offset, const void *p,
+                             size_t n, size_t *ret_n, struct ms_error *reterr) {
     struct ms_file *file = handle->file;
     enum ms_code code = check_writer(handle, reterr);
 
@@ -234,7 +232,7 @@ enum ms_code ms_file_write(struct ms_handle *handle, uint64_t offset, const void
     pthread_mutex_lock(&file->writing);
     code = begin_change(file, reterr);
     if (code == MS_OK) {
-        code = write_changing(handle, &offset, p, &n, reterr);
+        code = write_changing(file, append, &offset, p, &n, reterr);
         end_change(file);
     }
     if (code == MS_OK)
@@ -243,6 +241,16 @@ enum ms_code ms_file_write(struct ms_handle *handle, uint64_t offset, const void
     if (code == MS_OK)
         *ret_n = n;
     return code;
+}
+
+enum ms_code ms_file_write(struct ms_handle *handle, uint64_t offset, const void *p, size_t n,
+                           size_t *ret_n, struct ms_error *reterr) {
+    return write_as(handle, handle->append, offset, p, n, ret_n, reterr);
+}
+
+enum ms_code ms_file_write_back(struct ms_handle *handle, uint64_t offset, const void *p, size_t n,
+                                size_t *ret_n, struct ms_error *reterr) {
+    return write_as(handle, false, offset, p, n, ret_n, reterr);
 }
 
 /* ---- truncate and allocate --------------------------------------------------------------- */

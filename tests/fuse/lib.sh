@@ -8,6 +8,8 @@ export LC_ALL=C.UTF-8
 msasset=$MSASSET
 unset "${!MSASSET@}"
 MSASSET=$msasset
+# Helpers that are built: the tests hand them over; by hand they are where the build puts them.
+: "${FSX:=$(dirname "$MSASSET")/../tests/fuse/ms_fsx}"
 export TZ=UTC
 
 [ -c /dev/fuse ] && command -v fusermount3 >/dev/null || {
