@@ -66,9 +66,40 @@ static enum ms_code check_dir(const char *dir, struct ms_error *reterr) {
     return MS_OK;
 }
 
+static enum ms_code sync_folder(const char *path, struct ms_error *reterr) {
+    MS_AUTO(close_fd) int fd = open(path[0] ? path : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 || fsync(fd) != 0)
+        return ms_fail_errno(reterr, errno, "cannot make names in %s durable", path);
+    return MS_OK;
+}
+
+/* The folder and those above it that are missing. Their names are durable on return, also when a
+ * cut left one made but not synced: that is why the last one's parent is synced either way. */
+static enum ms_code make_folders(const char *dir, struct ms_error *reterr) {
+    char path[PATH_MAX];
+    int n = snprintf(path, sizeof path, "%s", dir);
+    if (n < 0 || (size_t)n >= sizeof path)
+        return ms_fail(reterr, MS_INVALID, "the path %.60s... is too long", dir);
+    for (char *slash = strchr(path + 1, '/');; slash = strchr(slash + 1, '/')) {
+        if (slash)
+            *slash = '\0';
+        bool made = mkdir(path, 0700) == 0;
+        if (!made && errno != EEXIST)
+            return ms_fail_errno(reterr, errno, "cannot make %s", path);
+        char *last = strrchr(path, '/');
+        *last = '\0';
+        if (made || !slash)
+            MS_TRY(sync_folder(path, reterr));
+        *last = '/';
+        if (!slash)
+            return MS_OK;
+        *slash = '/';
+    }
+}
+
 static enum ms_code open_dir(const char *dir, bool make, int *ret_fd, struct ms_error *reterr) {
-    if (make && mkdir(dir, 0700) != 0 && errno != EEXIST)
-        return ms_fail_errno(reterr, errno, "cannot make %s", dir);
+    if (make)
+        MS_TRY(make_folders(dir, reterr));
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0 && errno == ENOENT)
         return ms_fail(reterr, MS_NOT_FOUND, "there is no %s: make a store with msasset init", dir);
@@ -248,6 +279,19 @@ static enum ms_code open_journal(struct ms_svc *svc, const struct ms_svc_options
     return ms_journal_open(path, limit, &svc->journal, reterr);
 }
 
+/* recorded "": the embedded default, inside the store's own folder wherever that is now: a store
+ * may be moved or copied. */
+static enum ms_code object_url(struct ms_svc *svc, const char *recorded, struct ms_error *reterr) {
+    int n = recorded[0]
+                ? snprintf(svc->object_url, sizeof svc->object_url, "%s", recorded)
+                : snprintf(svc->object_url, sizeof svc->object_url, "dir:%s/objects", svc->dir);
+    if (n < 0 || (size_t)n >= sizeof svc->object_url)
+        return ms_fail(reterr, MS_CONFIG,
+                       "the object store's URL has %d bytes; at most %zu are allowed", n,
+                       sizeof svc->object_url - 1);
+    return MS_OK;
+}
+
 static enum ms_code read_meta(struct ms_svc *svc, struct ms_error *reterr) {
     struct ms_meta_record meta;
     struct ms_txn *txn;
@@ -258,8 +302,7 @@ static enum ms_code read_meta(struct ms_svc *svc, struct ms_error *reterr) {
         return ms_fail(reterr, MS_CORRUPT, "the store in %s has no record about itself", svc->dir);
     if (code != MS_OK)
         return code;
-    (void)snprintf(svc->object_url, sizeof svc->object_url, "%s", meta.object_url);
-    return MS_OK;
+    return object_url(svc, meta.object_url, reterr);
 }
 
 /* ---- init ------------------------------------------------------------------------------------ */
@@ -272,18 +315,6 @@ static enum ms_code meta_op(struct ms_txn *txn, const void *in, void *out,
     return ms_row_put_meta(txn, ms_key_meta(), &meta, reterr);
 }
 
-static enum ms_code object_url(struct ms_svc *svc, const struct ms_svc_options *o,
-                               struct ms_error *reterr) {
-    int n = o->object_url
-                ? snprintf(svc->object_url, sizeof svc->object_url, "%s", o->object_url)
-                : snprintf(svc->object_url, sizeof svc->object_url, "dir:%s/objects", svc->dir);
-    if (n < 0 || (size_t)n >= sizeof svc->object_url)
-        return ms_fail(reterr, MS_CONFIG,
-                       "the object store's URL has %d bytes; at most %zu are allowed", n,
-                       sizeof svc->object_url - 1);
-    return MS_OK;
-}
-
 static enum ms_code write_meta(struct ms_svc *svc, const struct ms_svc_options *o,
                                struct ms_error *reterr) {
     struct ms_meta_record meta = {
@@ -291,7 +322,8 @@ static enum ms_code write_meta(struct ms_svc *svc, const struct ms_svc_options *
         .free_bytes = o->free_bytes ? o->free_bytes : MS_FREE_QUOTA_BYTES,
         .retention_ms = o->retention_ms ? o->retention_ms : MS_BIN_RETENTION_MS,
     };
-    (void)snprintf(meta.object_url, sizeof meta.object_url, "%s", svc->object_url);
+    if (o->object_url)
+        (void)snprintf(meta.object_url, sizeof meta.object_url, "%s", o->object_url);
     struct ms_write write = {.fn = meta_op, .in = &meta};
     return ms_store_write(svc->store, &write, reterr);
 }
@@ -299,7 +331,7 @@ static enum ms_code write_meta(struct ms_svc *svc, const struct ms_svc_options *
 static enum ms_code init_parts(struct ms_svc *svc, const struct ms_svc_options *o, int dir_fd,
                                struct ms_error *reterr) {
     char path[sizeof svc->dir + 16];
-    MS_TRY(object_url(svc, o, reterr));
+    MS_TRY(object_url(svc, o->object_url ? o->object_url : "", reterr));
     MS_TRY(open_meta(svc, o, true, reterr));
     MS_TRY(open_objects(svc, o, true, reterr));
     (void)snprintf(path, sizeof path, "%s/journal", svc->dir);
