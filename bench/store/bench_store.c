@@ -8,6 +8,7 @@
  * both; the ratio is of the medians. */
 #include "store/store.h"
 
+#include <ftw.h>
 #include <inttypes.h>
 #include <lmdb.h>
 #include <pthread.h>
@@ -223,6 +224,11 @@ static void run(const char *top, double seconds, unsigned rounds) {
     ms_store_close(store);
 }
 
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw) {
+    (void)st, (void)type, (void)ftw;
+    return remove(path);
+}
+
 int main(int argc, char **argv) {
     double seconds = 2;
     unsigned rounds = 5;
@@ -244,6 +250,7 @@ int main(int argc, char **argv) {
         die(top, "cannot make it");
     printf("store and bare LMDB below %s, %u rounds of %.1f s each\n", top, rounds, seconds);
     run(top, seconds, rounds);
-    printf("remove %s when you have looked at it\n", top);
+    if (nftw(top, remove_one, 16, FTW_DEPTH | FTW_PHYS) != 0)
+        fprintf(stderr, "bench_store: cannot remove %s\n", top);
     return 0;
 }

@@ -22,6 +22,7 @@
 #define LOCK_TRIES 1000
 #define LOCK_PAUSE_NS INT64_C(10000000)
 #define FIRST_MAP_BYTES ((size_t)1 << 20)
+#define LOCK_BYTES(readers) (192 + 64 * (off_t)(readers)) /* a missing one; LMDB makes of any size what fits */
 
 static const struct {
     unsigned long type;
@@ -113,6 +114,24 @@ static enum ms_code sync_folder(int dir_fd, const char *name, struct ms_error *r
     return rc == 0 ? MS_OK : ms_fail_errno(reterr, err, "cannot sync the folder %s", name);
 }
 
+/* LMDB stores into its lock file through a map: give it its blocks first, or a full disk is a SIGBUS. Before the
+ * environment is open, because closing this descriptor later would drop LMDB's locks. */
+static enum ms_code reserve_lock(struct ms_store *store, const char *name, struct ms_error *reterr) {
+    int fd = openat(store->dir_fd, name, O_RDWR | O_CREAT | O_CLOEXEC, 0660), err = 0;
+    struct stat st;
+
+    if (fd < 0)
+        return ms_fail_errno(reterr, errno, "cannot open %s/%s", store->dir, name);
+    if (fstat(fd, &st) != 0)
+        err = errno;
+    else
+        err = posix_fallocate(fd, 0, st.st_size > 0 ? st.st_size : LOCK_BYTES(store->options.readers_max));
+    close(fd);
+    if (err == ENOSPC || err == EDQUOT)
+        return ms_fail(reterr, MS_NO_SPACE, "no space for the lock file %s/%s; make some room first", store->dir, name);
+    return err == 0 ? MS_OK : ms_fail_errno(reterr, err, "cannot reserve %s/%s", store->dir, name);
+}
+
 static enum ms_code put_first_rows(struct ms_store *store, MDB_txn *mdb, struct ms_error *reterr) {
     struct ms_store_state state = {ms_instant_of(1), 1, 1};
     struct ms_store_key key = ms_store_key(MS_ROW_HEADER);
@@ -135,6 +154,8 @@ static enum ms_code fill_new(struct ms_store *store, MDB_env *env, const char *p
     MDB_txn *mdb = NULL;
     int rc = mdb_env_set_mapsize(env, FIRST_MAP_BYTES);
 
+    if (rc == 0)
+        rc = mdb_env_set_maxreaders(env, store->options.readers_max); /* the lock file gets its size here */
     if (rc == 0)
         rc = mdb_env_open(env, path, MDB_NOTLS, 0660);
     if (rc == 0)
@@ -160,6 +181,8 @@ static enum ms_code make_meta(struct ms_store *store, struct ms_error *reterr) {
     if (asprintf(&path, "%s/meta.new", store->dir) < 0 || mdb_env_create(&env) != 0)
         code = ms_fail(reterr, MS_NO_MEMORY, "no memory for a new store");
     else
+        code = reserve_lock(store, "meta.new/lock.mdb", reterr);
+    if (code == MS_OK)
         code = fill_new(store, env, path, reterr);
     mdb_env_close(env);
     free(path);
@@ -177,7 +200,7 @@ static enum ms_code make_meta(struct ms_store *store, struct ms_error *reterr) {
 /* ---- opening ------------------------------------------------------------------------------------------------- */
 
 static enum ms_code need_writable(struct ms_store *store, struct ms_error *reterr) {
-    static const char *const names[] = {".", "meta", "meta/data.mdb"};
+    static const char *const names[] = {".", "meta", "meta/data.mdb", "meta/lock.mdb"};
 
     for (size_t i = 0; i < MS_ARRAY_LEN(names); i++)
         if (faccessat(store->dir_fd, names[i], W_OK, AT_EACCESS) != 0 && errno != ENOENT)
@@ -267,6 +290,10 @@ enum ms_code ms_folder_open(struct ms_store *store, struct ms_error *reterr) {
     if (code != MS_OK && made)
         rmdir(store->dir); /* only when nothing is in it */
     return code;
+}
+
+enum ms_code ms_folder_reserve(struct ms_store *store, struct ms_error *reterr) {
+    return reserve_lock(store, "meta/lock.mdb", reterr);
 }
 
 static enum ms_code open_table(struct ms_store *store, struct ms_error *reterr) {

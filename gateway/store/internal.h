@@ -204,6 +204,7 @@ MS_NODISCARD enum ms_code ms_folder_open(struct ms_store *store, struct ms_error
 MS_NODISCARD enum ms_code ms_folder_lock(const char *dir, int dir_fd, struct ms_error *reterr);
 void ms_folder_unlock(int dir_fd);
 MS_NODISCARD enum ms_code ms_folder_check_fs(long type, const char *dir, struct ms_error *reterr);
+MS_NODISCARD enum ms_code ms_folder_reserve(struct ms_store *store, struct ms_error *reterr);
 MS_NODISCARD enum ms_code ms_store_env_open(struct ms_store *store, const char *path, bool read_only,
                                             struct ms_error *reterr);
 /* The header row: magic, format, id. Errors: MS_FOREIGN, MS_NEWER_FORMAT, MS_CORRUPT. */

@@ -28,14 +28,16 @@ void ms_futex_wake(_Atomic uint32_t *word, bool shared) {
 
 enum ms_code ms_page_open(struct ms_store *store, struct ms_error *reterr) {
     int fd = openat(store->dir_fd, "meta/feed.page", O_RDWR | O_CREAT | O_CLOEXEC, 0660);
-    struct stat st;
     void *p = MAP_FAILED;
-    int err;
+    int err = fd >= 0 ? posix_fallocate(fd, 0, sizeof *store->page) : errno;
 
-    if (fd >= 0 && fstat(fd, &st) == 0 &&
-        (st.st_size >= (off_t)sizeof *store->page || ftruncate(fd, sizeof *store->page) == 0))
+    /* Storing into a page that has no block on the disk is SIGBUS when the disk is full. Then we do without. */
+    if (err == 0)
         p = mmap(NULL, sizeof *store->page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    err = errno;
+    else if (err == ENOSPC || err == EDQUOT)
+        p = mmap(NULL, sizeof *store->page, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED && err == 0)
+        err = errno;
     if (fd >= 0)
         close(fd);
     if (p == MAP_FAILED)

@@ -167,7 +167,8 @@ static enum ms_code refuse_second(struct ms_store *store, const char *text, stru
     return MS_OK;
 }
 
-/* Made and locked under another name first, so that nobody ever sees it unlocked. */
+/* Made and locked under another name first, so that nobody ever sees it unlocked. On a full disk it may stay empty:
+ * its lock is what matters, the text only finds a second opening by the same process. */
 static enum ms_code make_run_file(struct ms_store *store, const char *text, struct ms_error *reterr) {
     char name[MS_ID_TEXT_LEN + 1], temp[MS_ID_TEXT_LEN + 8];
     int fd;
@@ -177,9 +178,10 @@ static enum ms_code make_run_file(struct ms_store *store, const char *text, stru
     fd = openat(store->run_fd, temp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0660);
     if (fd < 0)
         return ms_fail_errno(reterr, errno, "cannot make %s/run/%s", store->dir, temp);
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text) ||
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0 ||
+        (write(fd, text, strlen(text)) < 0 && errno != ENOSPC && errno != EDQUOT) ||
         renameat(store->run_fd, temp, store->run_fd, name) != 0) {
-        int err = errno ? errno : ENOSPC;
+        int err = errno;
 
         unlinkat(store->run_fd, temp, 0);
         close(fd);

@@ -100,6 +100,8 @@ static enum ms_code open_locked(struct ms_store *store, struct ms_error *reterr)
 
     if (store->options.read_only && (code == MS_READ_ONLY || code == MS_DENIED))
         code = MS_OK; /* a copy on a read-only disk: nobody writes there */
+    if (code == MS_OK && !store->options.read_only)
+        code = ms_folder_reserve(store, reterr);
     if (code == MS_OK)
         code = open_env(store, reterr);
     if (code == MS_OK)

@@ -3,12 +3,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/vfs.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -24,6 +27,7 @@ static struct {
     _Atomic int err;         /* 0: a short write */
     _Atomic unsigned fired, seen;
     _Atomic int disk_full; /* statvfs says so */
+    _Atomic int real_statvfs;
 } fault;
 
 static void inject(unsigned calls, int after, int times, int err) {
@@ -81,7 +85,14 @@ int renameat(int from_fd, const char *from, int to_fd, const char *to) {
 }
 
 int fstatvfs(int fd, struct statvfs *ret) {
-    (void)fd;
+    struct statfs fs;
+
+    if (atomic_load(&fault.real_statvfs)) {
+        if (fstatfs(fd, &fs) != 0)
+            return -1;
+        *ret = (struct statvfs){.f_frsize = (unsigned long)fs.f_frsize, .f_bavail = fs.f_bavail};
+        return 0;
+    }
     *ret = (struct statvfs){.f_frsize = 4096, .f_bavail = atomic_load(&fault.disk_full) ? 1 : 1 << 20};
     return 0;
 }
@@ -225,6 +236,120 @@ static void a_store_is_opened_and_read_on_a_full_disk(void **state) {
     assert_int_not_equal(ms_store_fence(t->store), 0);
 }
 
+static bool has(struct ms_store *store, const char *key) {
+    char *text = store_test_get(store, key);
+    bool there = text != NULL;
+
+    free(text);
+    return there;
+}
+
+/* Write until nothing more goes in; 0, or where it went wrong. The last key that went in: *ret_n. */
+static int fill_store(struct ms_store_options *o, const char *value, unsigned *ret_n) {
+    struct ms_store *store = NULL;
+    enum ms_code code = MS_OK;
+    unsigned n = 0;
+    char key[16];
+
+    if (ms_store_open(o, &store, NULL) != MS_OK)
+        return 2;
+    while (code == MS_OK && n < 2000) {
+        snprintf(key, sizeof key, "k%u", n++);
+        code = store_test_put(store, key, value, NULL);
+    }
+    snprintf(key, sizeof key, "k%u", n - 2);
+    if (code != MS_NO_SPACE || n < 100 || !has(store, key)) /* reads go on */
+        return 3;
+    ms_store_close(store); /* leaves its row behind */
+    *ret_n = n - 2;
+    return 0;
+}
+
+/* Not one block left: what is there is read, nothing else is taken, and a new store is not half made. */
+static int use_full_disk(struct ms_store_options *o, const char *top, const char *value, const char *key) {
+    struct ms_store *store = NULL;
+    const char *dir = o->dir;
+    enum ms_code code = MS_OK;
+    unsigned more = 0;
+    char path[4200];
+    FILE *f;
+
+    snprintf(path, sizeof path, "%s/filler", top);
+    f = fopen(path, "w");
+    while (f && fwrite(value, 1, 512, f) == 512 && fflush(f) == 0)
+        ;
+    if (!f || (fclose(f) != 0 && errno != ENOSPC))
+        return 4;
+    if (ms_store_open(o, &store, NULL) != MS_OK || !has(store, key))
+        return 5;
+    while (code == MS_OK && more < 100) { /* a few pages of the file may be free */
+        snprintf(path, sizeof path, "more%u", more++);
+        code = store_test_put(store, path, value, NULL);
+    }
+    if (code != MS_NO_SPACE || ms_store_check(store, NULL, NULL, NULL) != MS_OK)
+        return 6;
+    ms_store_close(store);
+    store = NULL;
+    snprintf(path, sizeof path, "%s/t", top);
+    o->dir = path;
+    if (ms_store_open(o, &store, NULL) != MS_NO_SPACE || access(path, F_OK) == 0)
+        return 7;
+    o->dir = dir;
+    snprintf(path, sizeof path, "%s/filler", top);
+    return unlink(path) == 0 ? 0 : 8;
+}
+
+static int delete_and_write(struct ms_store_options *o, const char *value) {
+    struct ms_store *store = NULL;
+    char key[16];
+
+    if (ms_store_open(o, &store, NULL) != MS_OK)
+        return 9;
+    for (unsigned i = 0; i < 20; i++) {
+        snprintf(key, sizeof key, "k%u", i);
+        if (store_test_del(store, key, NULL) != MS_OK)
+            return 10;
+    }
+    if (store_test_put(store, "k-more", value, NULL) != MS_OK)
+        return 11;
+    ms_store_close(store);
+    return 0;
+}
+
+/* A real disk: a file system of two megabytes in a mount namespace of its own. 77: not allowed here. */
+static int tiny_disk_child(struct ms_store_options *o, unsigned place, unsigned n) {
+    char top[4096], key[16], path[4200], value[3000];
+    unsigned last = 0;
+    int status;
+
+    (void)place, (void)n;
+    atomic_store(&fault.real_statvfs, 1);
+    snprintf(top, sizeof top, "%s.disk", o->dir);
+    if (mkdir(top, 0700) != 0)
+        return 1;
+    if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+        mount("none", top, "tmpfs", 0, "size=2m") != 0)
+        return 77;
+    snprintf(path, sizeof path, "%s/s", top);
+    o->dir = path;
+    memset(value, 'x', sizeof value - 1);
+    value[sizeof value - 1] = '\0';
+    status = fill_store(o, value, &last);
+    snprintf(key, sizeof key, "k%u", last);
+    if (status == 0)
+        status = use_full_disk(o, top, value, key);
+    return status == 0 ? delete_and_write(o, value) : status;
+}
+
+static void a_disk_of_two_megabytes_fills_up_and_recovers(void **state) {
+    struct store_test *t = *state;
+    int status = store_test_run(t, "tiny-disk", 0, 0);
+
+    if (status == 77)
+        skip();
+    assert_int_equal(status, 0);
+}
+
 /* ---- making a store --------------------------------------------------------------------------------------------- */
 
 static void a_creation_that_fails_anywhere_leaves_nothing_and_can_be_repeated(void **state) {
@@ -323,7 +448,8 @@ static void a_file_truncated_under_the_map_ends_the_process_with_a_line(void **s
     assert_non_null(strstr(text, "SIGBUS"));
 }
 
-static const struct store_test_child children[] = {{"truncated", truncated_child}, {NULL, NULL}};
+static const struct store_test_child children[] = {
+    {"truncated", truncated_child}, {"tiny-disk", tiny_disk_child}, {NULL, NULL}};
 
 int main(int argc, char **argv) {
 #define T(f) cmocka_unit_test_setup_teardown(f, store_test_setup, store_test_teardown)
@@ -333,6 +459,7 @@ int main(int argc, char **argv) {
         T(a_write_cut_short_on_a_full_disk_is_no_panic),
         T(a_batch_that_does_not_fit_the_disk_is_tried_one_by_one),
         T(a_store_is_opened_and_read_on_a_full_disk),
+        T(a_disk_of_two_megabytes_fills_up_and_recovers),
         T(a_creation_that_fails_anywhere_leaves_nothing_and_can_be_repeated),
         T(a_copy_that_cannot_be_synced_leaves_nothing),
         T(a_file_truncated_under_the_map_ends_the_process_with_a_line),

@@ -247,7 +247,33 @@ static void a_damaged_feed_is_lost_not_wrong(void **state) {
     assert_int_equal(atomic_load(&h.lost), 1);
 }
 
-static const struct store_test_child children[] = {{"feed", feed_child}, {"large", large_child}, {NULL, NULL}};
+/* Not followers' polling: one wait of a minute ends when another process commits. */
+static void a_wake_up_crosses_processes(void **state) {
+    struct store_test *t = *state;
+    const struct ms_clock *clock = ms_clock_system();
+    struct ms_store_page *page = t->store->page;
+    uint32_t seen = atomic_load(&page->changes);
+    int64_t begun = ms_clock_mono_ns(clock);
+    int pid = store_test_start(t, "late-feed", 0, 0);
+
+    ms_futex_wait(&page->changes, seen, INT64_C(60000000000), true);
+    assert_true(ms_clock_mono_ns(clock) - begun < INT64_C(50000000000));
+    assert_int_not_equal(atomic_load(&page->changes), seen);
+    assert_int_equal(store_test_wait(pid), 0);
+}
+
+static int late_feed_child(struct ms_store_options *o, unsigned place, unsigned n) {
+    struct ms_store *store = NULL;
+
+    (void)place, (void)n;
+    ms_clock_sleep_ns(100000000); /* let the other one go to sleep first */
+    if (ms_store_open(o, &store, NULL) != MS_OK || feed(store, "0:0", false, NULL) != MS_OK)
+        return 1;
+    ms_store_close(store);
+    return 0;
+}
+
+static const struct store_test_child children[] = {{"feed", feed_child}, {"large", large_child}, {"late-feed", late_feed_child}, {NULL, NULL}};
 
 int main(int argc, char **argv) {
 #define T(f) cmocka_unit_test_setup_teardown(f, store_test_setup, store_test_teardown)
@@ -260,6 +286,7 @@ int main(int argc, char **argv) {
         T(a_change_has_at_most_a_kibibyte),
         T(many_large_changes_arrive_whole),
         T(a_damaged_feed_is_lost_not_wrong),
+        T(a_wake_up_crosses_processes),
     };
     int status;
 

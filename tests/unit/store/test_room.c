@@ -1,6 +1,7 @@
 /* Room: a map that grows, one that may not, a batch that is taken apart, and readers that are in the way. */
 #include "store_test.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -56,6 +57,51 @@ static void a_full_map_grows(void **state) {
     text = store_test_get(t->store, "k00010099");
     assert_non_null(text);
     free(text);
+}
+
+struct reader {
+    struct ms_store *store;
+    _Atomic unsigned *stop;
+    unsigned reads, bad;
+};
+
+static void *read_until_stopped(void *arg) {
+    struct reader *r = arg;
+
+    while (!atomic_load(r->stop)) {
+        char *text = store_test_get(r->store, "k00000000");
+
+        r->bad += !text;
+        r->reads++;
+        free(text);
+    }
+    return NULL;
+}
+
+static void the_map_grows_while_eight_threads_read(void **state) {
+    struct store_test *t = *state;
+    _Atomic unsigned stop = 0;
+    struct reader readers[8];
+    struct ms_store_stats s;
+    pthread_t ids[8];
+
+    t->options.map_bytes = MIB;
+    store_test_open(t);
+    assert_ok(bulk(t->store, 0, 1, 100, &test_err));
+    for (unsigned i = 0; i < 8; i++) {
+        readers[i] = (struct reader){.store = t->store, .stop = &stop};
+        assert_int_equal(pthread_create(&ids[i], NULL, read_until_stopped, &readers[i]), 0);
+    }
+    for (unsigned i = 1; i <= 40; i++)
+        assert_ok(bulk(t->store, i * 10, 10, 30000, &test_err));
+    atomic_store(&stop, 1);
+    for (unsigned i = 0; i < 8; i++) {
+        pthread_join(ids[i], NULL);
+        assert_int_equal(readers[i].bad, 0);
+        assert_true(readers[i].reads > 0);
+    }
+    ms_store_stats(t->store, &s);
+    assert_true(s.map_grown >= 3);
 }
 
 struct queued {
@@ -288,6 +334,7 @@ int main(int argc, char **argv) {
 #define T(f) cmocka_unit_test_setup_teardown(f, store_test_setup_folder, store_test_teardown)
     const struct CMUnitTest tests[] = {
         T(a_full_map_grows),
+        T(the_map_grows_while_eight_threads_read),
         T(a_batch_without_room_is_taken_apart_and_loses_nothing),
         T(a_map_at_its_limit_alarms_refuses_and_still_deletes),
         T(one_operation_larger_than_the_map_says_so),
