@@ -16,6 +16,8 @@ uint64_t lives_each(void (*each)(void *priv, const struct ms_life *life), void *
 /* The tenant masks worth a cell: never, by each hold and both, lifted, lifted twice. */
 struct ms_mask lives_mask(unsigned i);
 #define LIVES_MASKS 7
+/* To events other than EXPIRE: of the lifted ones only that which ended, and began, near NOW. */
+static inline bool lives_mask_matters(unsigned i) { return i != 4 && i != 6; }
 
 bool lives_equal(const struct ms_life *a, const struct ms_life *b);
 /* For messages; valid until the next call but three. */
