@@ -84,6 +84,40 @@ enum ms_code ms_feed_trim(struct ms_store *store, struct ms_store_batch *batch, 
     return MS_OK;
 }
 
+/* ---- reading ---------------------------------------------------------------------------------------------------- */
+
+static enum ms_code check_row(struct ms_view row, struct ms_error *reterr) {
+    if (row.n < ROW_HEAD_BYTES || row.n > ROW_HEAD_BYTES + MS_STORE_FEED_BYTES)
+        return ms_fail(reterr, MS_CORRUPT, "a row of the feed has %zu bytes; run fsck", row.n);
+    return MS_OK;
+}
+
+enum ms_code ms_txn_feed_read(struct ms_txn *txn, uint64_t *at, void (*each)(void *priv, struct ms_view change),
+                              void *priv, bool *ret_lost, struct ms_error *reterr) {
+    struct ms_store_state state;
+    struct ms_store_key from, to;
+    struct ms_view row;
+    struct ms_scan scan;
+    enum ms_code code = ms_store_row_state_get(txn->store, txn->mdb, &state, reterr);
+
+    MS_ASSERT(!txn->op); /* a batch keeps its state in memory until it commits */
+    if (code != MS_OK)
+        return code;
+    *ret_lost = *at == 0 || *at < state.feed_first;
+    from = ms_store_key_seq(MS_ROW_FEED, *ret_lost ? state.feed_next : *at);
+    to = ms_store_key_seq(MS_ROW_FEED, state.feed_next);
+    ms_scan_begin_any(&scan, txn, ms_store_key_view(&from), ms_store_key_view(&to));
+    while ((code = ms_scan_next(&scan, NULL, &row, reterr)) == MS_OK && (code = check_row(row, reterr)) == MS_OK)
+        each(priv, ms_view_of((const uint8_t *)row.p + ROW_HEAD_BYTES, row.n - ROW_HEAD_BYTES));
+    ms_scan_end(&scan);
+    if (code != MS_NOT_FOUND)
+        return code;
+    *at = state.feed_next;
+    if (reterr)
+        *reterr = (struct ms_error){.code = MS_OK};
+    return MS_OK;
+}
+
 /* ---- followers ------------------------------------------------------------------------------------------------- */
 
 struct ms_follower {
@@ -134,11 +168,8 @@ static enum ms_code take_rows(struct ms_follower *f, struct ms_txn *txn, const s
 
     ms_scan_begin_any(&scan, txn, ms_store_key_view(&from), ms_store_key_view(&to));
     while ((code = ms_scan_next(&scan, NULL, &row, reterr)) == MS_OK) {
-        if (row.n < ROW_HEAD_BYTES || row.n > ROW_HEAD_BYTES + MS_STORE_FEED_BYTES) {
-            code = ms_fail(reterr, MS_CORRUPT, "a row of the feed has %zu bytes; run fsck", row.n);
-            break;
-        }
-        if (!take_row(f, row))
+        code = check_row(row, reterr);
+        if (code != MS_OK || !take_row(f, row))
             break;
         f->next++;
     }

@@ -202,6 +202,14 @@ void ms_store_unfollow(struct ms_follower *follower); /* waits for a running cal
 /* Block until every change committed before the call was handed to `each` of this follower, at most timeout_ms. */
 bool ms_follower_catch_up(struct ms_follower *follower, int64_t timeout_ms);
 
+/* For caches that are made of rows: the feed as this view of the store has it, this process's own
+ * changes too, in commit order from number *at on; *at moves behind the last one. each is called
+ * inside the transaction and may read. *ret_lost, and no call: rows from *at on were trimmed, or *at
+ * is 0, so drop what is cached. Errors: MS_CORRUPT; MS_STALE. */
+MS_NODISCARD enum ms_code ms_txn_feed_read(struct ms_txn *txn, uint64_t *at,
+                                           void (*each)(void *priv, struct ms_view change),
+                                           void *priv, bool *ret_lost, struct ms_error *reterr);
+
 /* ---- health ------------------------------------------------------------------------------------------------- */
 
 /* Not inside a read of the same thread. used_bytes: how far the file reaches, free pages in it included. */
