@@ -24,6 +24,11 @@
 #include "service/ctx.h"
 #include "service/service.h"
 
+/* Names in the root that are the mount's own folders (service/vtree.h): nothing else can have
+ * them. */
+#define MS_TRASH_NAME ".trash"
+#define MS_OURS_NAME ".msasset"
+
 /* An inode with what the life cycle says about it, at the request's instant. */
 struct ms_node {
     struct ms_inode_record inode;

@@ -67,6 +67,15 @@ enum ms_code ms_tree_asset(const struct ms_tree *t, const struct ms_inode_record
     return MS_OK;
 }
 
+enum ms_code ms_tree_is_gone(const struct ms_tree_asset *asset, const char *what,
+                             struct ms_error *reterr) {
+    if (asset->life.rest == MS_STATE_DELETED)
+        return ms_fail(reterr, MS_NOT_FOUND, "the file was deleted");
+    return ms_fail(reterr, MS_WRONG_STATE,
+                   "%s is refused: \"%.255s\" is in the recycle bin: restore it first", what,
+                   asset->rec.name);
+}
+
 /* ---- rights ---------------------------------------------------------------------------------- */
 
 enum ms_code ms_tree_refused(const struct ms_tree *t, const struct ms_tree_asset *asset,

@@ -64,7 +64,7 @@ static enum ms_code may_change(const struct ms_tree *t, const struct ms_inode_re
         return MS_OK;
     MS_TRY(ms_tree_asset(t, inode, ret_asset, &gone, reterr));
     if (gone)
-        return ms_fail(reterr, MS_NOT_FOUND, "the file was deleted");
+        return ms_tree_is_gone(ret_asset, what, reterr);
     return ms_tree_may(t, ret_asset, MS_RIGHT_RENAME, what, reterr);
 }
 

@@ -15,8 +15,8 @@ static enum ms_code check_link(const struct ms_inode_record *inode, struct ms_er
     if (inode->nlink >= MS_LINKS_MAX)
         return ms_fail(reterr, MS_LINKS, "the file has %" PRIu32 " names; at most %d are allowed",
                        inode->nlink, MS_LINKS_MAX);
-    bool tmpfile = inode->orphan && ms_inode_has_asset(inode);
-    if (inode->nlink == 0 && !tmpfile)
+    /* One without a name that has an asset was made so (O_TMPFILE), or it lies in the bin. */
+    if (inode->nlink == 0 && !ms_inode_has_asset(inode))
         return ms_fail(reterr, MS_NOT_FOUND, "the file was deleted: it cannot get a name again");
     return MS_OK;
 }
@@ -30,7 +30,7 @@ static enum ms_code judge_link(const struct ms_tree *t, const struct ms_inode_re
     struct ms_judged judged;
     MS_TRY(ms_tree_asset(t, inode, asset, &gone, reterr));
     if (gone)
-        return ms_fail(reterr, MS_NOT_FOUND, "the file was deleted");
+        return ms_tree_is_gone(asset, "link", reterr);
     MS_TRY(ms_tree_may(t, asset, MS_RIGHT_RENAME, "link", reterr));
     MS_TRY(ms_tree_judge(t, inode, asset, asset->rec.name, name, top, &judged, reterr));
     return inode->nlink == 0 ? ms_tree_follow(t, asset, name, &judged, reterr) : MS_OK;

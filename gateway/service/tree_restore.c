@@ -81,6 +81,7 @@ static enum ms_code revive(const struct ms_tree *t, struct ms_inode_record *ghos
     MS_TRY(ms_row_del(t->txn, ms_key_orphan(t->id, ghost->ino), reterr));
     uint64_t remembered_by = ghost->parent;
     MS_TRY(enter_folder(t, parent, free, ghost, reterr));
+    MS_TRY(ms_tree_feed_inode(t, ghost->ino, reterr));
     *ret_ino = ghost->ino;
     return ms_tree_bin_count(t->txn, t->id, remembered_by, false, reterr);
 }

@@ -189,6 +189,15 @@ enum ms_code ms_tree_must_not_exist(const char *name, const struct ms_found *fou
                    strcmp(name, found->name.spelling) ? "\", the same name under NFC" : "");
 }
 
+/* The mount shows folders of its own under these names. */
+static enum ms_code not_reserved(const struct ms_tree *t, uint64_t parent, const char *nfc,
+                                 struct ms_error *reterr) {
+    if (parent != t->tenant.root_ino ||
+        (strcmp(nfc, MS_TRASH_NAME) != 0 && strcmp(nfc, MS_OURS_NAME) != 0))
+        return MS_OK;
+    return ms_fail(reterr, MS_BUSY, "\"/%s\" is a folder of every mount: choose another name", nfc);
+}
+
 static enum ms_code put_link(const struct ms_tree *t, uint64_t ino, uint64_t parent, uint64_t seq,
                              struct ms_error *reterr) {
     static const struct ms_link_record link = {0};
@@ -211,6 +220,7 @@ enum ms_code ms_tree_name_add(const struct ms_tree *t, struct ms_inode_record *d
     MS_ASSERT(S_ISDIR(dir->mode) && dir->next_seq >= 3);
     uint64_t seq = dir->next_seq++;
     struct ms_entry_record entry;
+    MS_TRY(not_reserved(t, dir->ino, nfc, reterr));
     (void)snprintf(entry.nfc, sizeof entry.nfc, "%s", nfc);
     MS_TRY(ms_row_put_entry(t->txn, ms_key_entry(t->id, dir->ino, seq), &entry, reterr));
     ms_tree_touch(t, dir, MS_TOUCH_CHANGE);
@@ -296,9 +306,8 @@ enum ms_code ms_tree_writable(const struct ms_tree *t, enum ms_special top,
 
 /* ---- paths ----------------------------------------------------------------------------------- */
 
-/* One step up: the folder that holds a name of ino, and that name. */
-static enum ms_code step_up(const struct ms_tree *t, uint64_t ino, uint64_t *ret_parent,
-                            char ret_name[MS_NAME_BYTES_MAX + 1], struct ms_error *reterr) {
+enum ms_code ms_tree_step_up(const struct ms_tree *t, uint64_t ino, uint64_t *ret_parent,
+                             char ret_name[MS_NAME_BYTES_MAX + 1], struct ms_error *reterr) {
     enum ms_code code = ms_change_first_place(t->txn, t->id, ino, ret_parent, ret_name, NULL);
     if (code != MS_NOT_FOUND)
         return code == MS_OK
@@ -338,7 +347,7 @@ static enum ms_code prepend_parents(const struct ms_tree *t, uint64_t ino, struc
         if (up > 4 * MS_DEPTH_MAX) /* removed folders may lie deeper than live ones */
             return ms_fail(reterr, MS_CORRUPT,
                            "inode %" PRIu64 " lies in a loop of folders: run msasset fsck", ino);
-        MS_TRY(step_up(t, ino, &ino, name, reterr));
+        MS_TRY(ms_tree_step_up(t, ino, &ino, name, reterr));
         MS_TRY(prepend(path, name, reterr));
     }
     return MS_OK;

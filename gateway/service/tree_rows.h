@@ -99,6 +99,10 @@ MS_NODISCARD enum ms_code ms_tree_asset(const struct ms_tree *t,
                                         const struct ms_inode_record *inode,
                                         struct ms_tree_asset *ret_asset, bool *ret_gone,
                                         struct ms_error *reterr);
+/* What is to be changed is gone from the tree: in the recycle bin (MS_WRONG_STATE), or deleted
+ * (MS_NOT_FOUND). what: "rename". */
+enum ms_code ms_tree_is_gone(const struct ms_tree_asset *asset, const char *what,
+                             struct ms_error *reterr);
 /* Errors: MS_NOT_READABLE (right READ) or MS_WRONG_STATE when the right is missing, with the rule.
  * what: "rename". */
 MS_NODISCARD enum ms_code ms_tree_may(const struct ms_tree *t, const struct ms_tree_asset *asset,
@@ -171,6 +175,12 @@ MS_NODISCARD enum ms_code ms_tree_raise(const struct ms_tree *t, uint64_t dir, u
 /* Errors: MS_NOT_PERMITTED models/ and voices/ are the platform's. */
 MS_NODISCARD enum ms_code ms_tree_writable(const struct ms_tree *t, enum ms_special top,
                                            struct ms_error *reterr);
+/* One step up: the folder that holds a (first) name of ino, and that name. A removed folder that
+ * the bin remembers has both still. Errors: MS_NOT_FOUND nothing names it. */
+MS_NODISCARD enum ms_code ms_tree_step_up(const struct ms_tree *t, uint64_t ino,
+                                          uint64_t *ret_parent,
+                                          char ret_name[MS_NAME_BYTES_MAX + 1],
+                                          struct ms_error *reterr);
 /* Path of a folder or a first name of a file. Removed folders that the bin remembers count. */
 MS_NODISCARD enum ms_code ms_tree_path_of(const struct ms_tree *t, uint64_t ino,
                                           struct ms_buf *ret_path, struct ms_error *reterr);

@@ -334,7 +334,7 @@ static enum ms_code set_any(const struct ms_tree *t, const struct ms_inode_recor
     if (has_asset) {
         MS_TRY(ms_tree_asset(t, inode, &asset, &gone, reterr));
         if (gone)
-            return ms_fail(reterr, MS_NOT_FOUND, "the file was deleted");
+            return ms_tree_is_gone(&asset, "changing attributes", reterr);
         MS_TRY(ms_tree_may(t, &asset, MS_RIGHT_RENAME, "changing attributes", reterr));
     }
     if (!is_ours(a->name))
