@@ -7,8 +7,8 @@
 
 /* ---- begin ----------------------------------------------------------------------------------- */
 
-enum ms_code ms_tree_write(struct ms_svc *svc, const struct ms_ctx *ctx, ms_write_fn *fn,
-                           const void *args, void *out, size_t out_size, struct ms_error *reterr) {
+static enum ms_code write_call(struct ms_svc *svc, const struct ms_ctx *ctx, struct ms_write write,
+                               const void *args, struct ms_error *reterr) {
     if (svc->read_only)
         return ms_fail(reterr, MS_READ_ONLY,
                        "the store %s is open read-only: nothing can be changed", svc->dir);
@@ -18,12 +18,23 @@ enum ms_code ms_tree_write(struct ms_svc *svc, const struct ms_ctx *ctx, ms_writ
         .instance = ms_store_instance(svc->store),
         .args = args,
     };
-    struct ms_write write = {.fn = fn,
-                             .in = &call,
-                             .out = out,
-                             .out_size = out_size,
-                             .fence = ms_store_fence(svc->store)};
+    write.in = &call;
+    write.fence = ms_store_fence(svc->store);
     return ms_store_write(svc->store, &write, reterr);
+}
+
+enum ms_code ms_tree_write(struct ms_svc *svc, const struct ms_ctx *ctx, ms_write_fn *fn,
+                           const void *args, void *out, size_t out_size, struct ms_error *reterr) {
+    return write_call(svc, ctx, (struct ms_write){.fn = fn, .out = out, .out_size = out_size}, args,
+                      reterr);
+}
+
+enum ms_code ms_tree_write_freeing(struct ms_svc *svc, const struct ms_ctx *ctx, ms_write_fn *fn,
+                                   const void *args, void *out, size_t out_size,
+                                   struct ms_error *reterr) {
+    return write_call(svc, ctx,
+                      (struct ms_write){.fn = fn, .out = out, .out_size = out_size, .frees = true},
+                      args, reterr);
 }
 
 enum ms_code ms_tree_begin(struct ms_tree *t, struct ms_txn *txn, const void *in,

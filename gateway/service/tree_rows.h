@@ -55,6 +55,10 @@ struct ms_tree_call {
 MS_NODISCARD enum ms_code ms_tree_write(struct ms_svc *svc, const struct ms_ctx *ctx,
                                         ms_write_fn *fn, const void *args, void *out,
                                         size_t out_size, struct ms_error *reterr);
+/* The same for what makes room: it goes on when the store is so full that others are refused. */
+MS_NODISCARD enum ms_code ms_tree_write_freeing(struct ms_svc *svc, const struct ms_ctx *ctx,
+                                                ms_write_fn *fn, const void *args, void *out,
+                                                size_t out_size, struct ms_error *reterr);
 /* The first step of such a function. */
 MS_NODISCARD enum ms_code ms_tree_begin(struct ms_tree *t, struct ms_txn *txn, const void *call,
                                         struct ms_error *reterr);

@@ -78,7 +78,7 @@ enum ms_code ms_tree_unlink(struct ms_svc *svc, const struct ms_ctx *ctx, uint64
                             struct ms_error *reterr) {
     struct unlink_args args = {parent, name, keep_open};
     struct ms_gone gone;
-    MS_TRY(ms_tree_write(svc, ctx, unlink_op, &args, &gone, sizeof gone, reterr));
+    MS_TRY(ms_tree_write_freeing(svc, ctx, unlink_op, &args, &gone, sizeof gone, reterr));
     *ret_gone = gone;
     return MS_OK;
 }
@@ -149,7 +149,7 @@ enum ms_code ms_tree_rmdir(struct ms_svc *svc, const struct ms_ctx *ctx, uint64_
                            struct ms_error *reterr) {
     struct unlink_args args = {parent, name, keep_open};
     struct ms_gone gone;
-    MS_TRY(ms_tree_write(svc, ctx, rmdir_op, &args, &gone, sizeof gone, reterr));
+    MS_TRY(ms_tree_write_freeing(svc, ctx, rmdir_op, &args, &gone, sizeof gone, reterr));
     *ret_gone = gone;
     return MS_OK;
 }
@@ -193,5 +193,5 @@ static enum ms_code forget_op(struct ms_txn *txn, const void *in, void *out,
 
 enum ms_code ms_tree_forget(struct ms_svc *svc, const struct ms_ctx *ctx, uint64_t ino,
                             struct ms_error *reterr) {
-    return ms_tree_write(svc, ctx, forget_op, &ino, NULL, 0, reterr);
+    return ms_tree_write_freeing(svc, ctx, forget_op, &ino, NULL, 0, reterr);
 }
