@@ -29,44 +29,22 @@ static struct ms_mask mask_of(const struct ms_tenant_record *tenant) {
 /* ---- bytes: counters and ledger move together
  * ---------------------------------------------------------------- */
 
-static uint64_t *counter_of(struct ms_usage_record *usage, enum ms_class class) {
-    switch (class) {
-    case MS_CLASS_STANDARD:
-        return &usage->standard;
-    case MS_CLASS_PRODUCED_FREE:
-        return &usage->produced_free;
-    case MS_CLASS_PRODUCED:
-        return &usage->produced;
-    case MS_CLASS_EXCLUDED:
-        return &usage->excluded;
-    case MS_CLASS_COUNT:
-    default:
-        break;
-    }
-    MS_ASSERT(!"a class outside its enum");
-    return NULL;
-}
-
-/* Move the asset's bytes from one counter to another. A counter that would pass its range is drift:
- * it is reported, never clamped. */
+/* The counters follow the event, by the same fold with which fsck recomputes them. One that would
+ * leave its range is drift: it is reported, never clamped. */
 static enum ms_code move_counters(struct ms_usage_record *usage,
-                                  const struct ms_asset_record *asset, enum ms_class class,
-                                  uint64_t bytes, struct ms_error *reterr) {
-    uint64_t *before = counter_of(usage, asset->counted);
-    if (ms_sub_u64(*before, asset->bytes, before))
-        return ms_fail(reterr, MS_CORRUPT,
-                       "usage would fall below zero by taking %" PRIu64 " bytes of asset %s: run "
-                       "msasset fsck",
-                       asset->bytes, ms_id_text(asset->id).s);
-    uint64_t *after = counter_of(usage, class);
-    if (ms_add_u64(*after, bytes, after))
-        return ms_fail(reterr, MS_RANGE, "usage would pass 2^64 bytes");
-    if (!asset->binned)
-        return MS_OK;
-    uint64_t rest;
-    if (ms_sub_u64(usage->binned_bytes, asset->bytes, &rest))
+                                  const struct ms_asset_record *asset,
+                                  const struct ms_ledger_record *event, struct ms_error *reterr) {
+    enum ms_usage_fault fault = ms_usage_apply(usage, event);
+    if (fault != MS_USAGE_FINE)
+        return ms_fail(reterr, fault == MS_USAGE_OVERFLOW ? MS_RANGE : MS_CORRUPT,
+                       "asset %s from %" PRIu64 " to %" PRIu64 " bytes: %s; run msasset fsck",
+                       ms_id_text(asset->id).s, event->bytes_before, event->bytes_after,
+                       ms_usage_fault_text(fault));
+    uint64_t rest = 0;
+    if (asset->binned && ms_sub_u64(usage->binned_bytes, event->bytes_before, &rest))
         return ms_fail(reterr, MS_CORRUPT, "binned bytes would fall below zero: run msasset fsck");
-    usage->binned_bytes = rest + bytes;
+    if (asset->binned)
+        usage->binned_bytes = rest + event->bytes_after;
     return MS_OK;
 }
 
@@ -76,10 +54,6 @@ enum ms_code ms_change_bytes(struct ms_txn *txn, struct ms_tenant_id tenant,
     enum ms_class class = ms_class_of(asset->origin, asset->type, asset->created, at);
     if (asset->bytes == bytes && asset->counted == class)
         return MS_OK;
-    struct ms_usage_record usage;
-    MS_TRY(ms_row_get_usage(txn, ms_key_usage(tenant), &usage, reterr));
-    MS_TRY(move_counters(&usage, asset, class, bytes, reterr));
-    MS_TRY(ms_row_put_usage(txn, ms_key_usage(tenant), &usage, reterr));
     struct ms_ledger_record event = {
         .at = at,
         .why = (uint8_t)why,
@@ -92,6 +66,10 @@ enum ms_code ms_change_bytes(struct ms_txn *txn, struct ms_tenant_id tenant,
         .class_after = (uint8_t) class,
         .bytes_after = bytes,
     };
+    struct ms_usage_record usage;
+    MS_TRY(ms_row_get_usage(txn, ms_key_usage(tenant), &usage, reterr));
+    MS_TRY(move_counters(&usage, asset, &event, reterr));
+    MS_TRY(ms_row_put_usage(txn, ms_key_usage(tenant), &usage, reterr));
     MS_TRY(ms_chain_ledger(txn, tenant, &event, reterr));
     asset->bytes = bytes;
     asset->counted = (uint8_t) class;
