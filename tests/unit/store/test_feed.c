@@ -273,7 +273,8 @@ static int late_feed_child(struct ms_store_options *o, unsigned place, unsigned 
     return 0;
 }
 
-static const struct store_test_child children[] = {{"feed", feed_child}, {"large", large_child}, {"late-feed", late_feed_child}, {NULL, NULL}};
+static const struct store_test_child children[] = {
+    {"feed", feed_child}, {"large", large_child}, {"late-feed", late_feed_child}, {NULL, NULL}};
 
 int main(int argc, char **argv) {
 #define T(f) cmocka_unit_test_setup_teardown(f, store_test_setup, store_test_teardown)
