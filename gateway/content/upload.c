@@ -576,6 +576,17 @@ void ms_upload_drop(struct ms_upload *u, ms_upload_done_fn *done, void *priv) {
     enqueue(u, CALL_DROP, done, priv);
 }
 
+uint64_t ms_upload_sent(struct ms_upload *u, bool *ret_busy) {
+    uint64_t sent = 0;
+
+    pthread_mutex_lock(&u->mutex);
+    for (uint32_t i = 0; i < u->parts; i++)
+        sent += u->part[i].busy ? 0 : u->part[i].length;
+    *ret_busy = !is_idle(u);
+    pthread_mutex_unlock(&u->mutex);
+    return sent;
+}
+
 /* ---- life ----------------------------------------------------------------------------------- */
 
 static enum ms_code copy_meta(struct ms_upload *u, const struct ms_obj_meta *from) {

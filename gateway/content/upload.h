@@ -72,6 +72,9 @@ void ms_upload_sync(struct ms_upload *upload, ms_upload_done_fn *done, void *pri
 /* Seal: as sync, then the object stands under its key. A further write afterwards needs a new
  * upload. */
 void ms_upload_finish(struct ms_upload *upload, ms_upload_done_fn *done, void *priv);
+/* Bytes that the store has, whatever becomes of them; *ret_busy: more are on their way. For
+ * progress bars and for whoever writes much faster than the store takes. */
+uint64_t ms_upload_sent(struct ms_upload *upload, bool *ret_busy);
 /* Abort what is in the store, best effort; gc finds the rest. */
 void ms_upload_drop(struct ms_upload *upload, ms_upload_done_fn *done, void *priv);
 

@@ -44,7 +44,7 @@ MS_NODISCARD enum ms_code ms_asset_apply(struct ms_svc *svc, const struct ms_ctx
 
 /* Upload a local file to a path in the tree, with the same engine as the mount; blocks until
  * sealed. An existing file there is overwritten when replace is set: the asset keeps its id.
- * progress may be NULL; false cancels. */
+ * progress is told what the store has; it may be NULL; false cancels. */
 struct ms_put {
     int fd;
     const char *path;

@@ -14,6 +14,51 @@
 
 /* ---- put --------------------------------------------------------------------------------- */
 
+#define LAG_BYTES (48 * MS_MB) /* what may be staged and not sent: the parts in flight, and some   \
+                                */
+#define TICK_NS INT64_C(50000000)
+
+/* A close that is waited for in ticks, so that its progress can be told, and it can be given up. */
+struct ticking {
+    struct ms_file_io io;
+    pthread_mutex_t mutex;
+    pthread_cond_t cond;
+    bool done;
+};
+
+static void ticking_done(struct ms_file_io *io) {
+    struct ticking *t = io->priv;
+
+    pthread_mutex_lock(&t->mutex);
+    t->done = true;
+    pthread_cond_signal(&t->cond); /* under the lock: who waits destroys both */
+    pthread_mutex_unlock(&t->mutex);
+}
+
+static void ticking_init(struct ticking *t) {
+    *t = (struct ticking){.io = {.done = ticking_done, .priv = t}};
+    pthread_mutex_init(&t->mutex, NULL);
+    pthread_cond_init(&t->cond, NULL);
+}
+
+static void ticking_fini(struct ticking *t) {
+    pthread_cond_destroy(&t->cond);
+    pthread_mutex_destroy(&t->mutex);
+}
+
+/* True when it is done; false after one tick. */
+static bool tick(struct ticking *t) {
+    struct timespec until = ms_clock_mono_deadline(TICK_NS);
+    bool done;
+
+    pthread_mutex_lock(&t->mutex);
+    while (!t->done && pthread_cond_clockwait(&t->cond, &t->mutex, CLOCK_MONOTONIC, &until) == 0)
+        continue;
+    done = t->done;
+    pthread_mutex_unlock(&t->mutex);
+    return done;
+}
+
 static enum ms_code go_on(bool (*progress)(void *, uint64_t, uint64_t), void *priv, uint64_t done,
                           uint64_t total, struct ms_error *reterr) {
     if (!progress || progress(priv, done, total))
@@ -83,29 +128,59 @@ static enum ms_code write_all(struct ms_handle *handle, uint64_t offset, const u
     return MS_OK;
 }
 
-static enum ms_code copy_in(struct ms_handle *handle, const struct ms_put *put, uint8_t *buffer,
-                            struct ms_error *reterr) {
+struct putting {
+    const struct ms_put *put;
+    struct ms_handle *handle;
+    uint64_t staged, total, told;
+};
+
+/* What the store has. It never goes back, although a part that was touched counts anew. */
+static enum ms_code tell(struct putting *p, uint64_t sent, struct ms_error *reterr) {
+    if (sent > p->told)
+        p->told = sent < p->total ? sent : p->total;
+    return go_on(p->put->progress, p->put->priv, p->told, p->total, reterr);
+}
+
+/* The staging area is not filled much faster than the store takes it. */
+static enum ms_code keep_pace(struct putting *p, struct ms_error *reterr) {
+    struct ticking pause;
+    enum ms_code code;
+    uint64_t sent;
+    bool busy;
+
+    ticking_init(&pause);
+    do {
+        sent = ms_file_sent(p->handle, &busy);
+        code = tell(p, sent, reterr);
+    } while (code == MS_OK && busy && p->staged > sent && p->staged - sent > LAG_BYTES &&
+             !tick(&pause));
+    ticking_fini(&pause);
+    return code;
+}
+
+static enum ms_code copy_in(struct putting *p, uint8_t *buffer, struct ms_error *reterr) {
     struct stat st;
-    uint64_t done = 0, total;
     enum ms_code code = MS_OK;
 
-    if (fstat(put->fd, &st) != 0)
+    if (fstat(p->put->fd, &st) != 0)
         return ms_fail_errno(reterr, errno, "cannot look at the local file");
-    total = S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0;
+    p->total = S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0;
     while (code == MS_OK) {
-        ssize_t n = read(put->fd, buffer, PIECE_BYTES);
+        ssize_t n = read(p->put->fd, buffer, PIECE_BYTES);
 
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
             return ms_fail_errno(reterr, errno, "cannot read the local file at byte %" PRIu64,
-                                 done);
+                                 p->staged);
         if (n == 0)
             break;
-        code = write_all(handle, done, buffer, (size_t)n, reterr);
-        done += (size_t)n;
+        code = write_all(p->handle, p->staged, buffer, (size_t)n, reterr);
+        p->staged += (size_t)n;
+        if (p->total < p->staged)
+            p->total = p->staged;
         if (code == MS_OK)
-            code = go_on(put->progress, put->priv, done, total > done ? total : done, reterr);
+            code = keep_pace(p, reterr);
     }
     return code;
 }
@@ -120,19 +195,39 @@ static void set_mtime(struct ms_svc *svc, const struct ms_ctx *ctx, const struct
                               &node); /* unsealed: it is taken and becomes part of the seal */
 }
 
+/* Send the rest and seal. Whoever gives up meanwhile is heard until the commit. */
+static enum ms_code finish(struct putting *p, struct ms_error *reterr) {
+    struct ticking t;
+    bool busy, heard = false;
+    enum ms_code code;
+
+    ticking_init(&t);
+    ms_file_flush(p->handle, &t.io);
+    while (!tick(&t)) {
+        if (heard || tell(p, ms_file_sent(p->handle, &busy), NULL) == MS_OK)
+            continue;
+        heard = true;
+        ms_file_abandon(p->handle);
+    }
+    ticking_fini(&t);
+    code = t.io.code;
+    if (code != MS_OK && reterr)
+        *reterr = t.io.error;
+    if (code == MS_OK && p->put->progress)
+        (void)p->put->progress(p->put->priv, p->total, p->total);
+    return code;
+}
+
 /* The first error counts: a failed flush is what the user must hear of. */
-static enum ms_code close_target(struct ms_handle *handle, enum ms_code code,
-                                 struct ms_error *reterr) {
+static enum ms_code close_target(struct putting *p, enum ms_code code, struct ms_error *reterr) {
     struct ms_file_wait wait;
     enum ms_code released;
 
-    if (code != MS_OK) {
-        ms_file_abandon(handle);
-    } else {
-        ms_file_flush(handle, ms_file_wait_begin(&wait));
-        code = ms_file_wait_end(&wait, NULL, reterr);
-    }
-    ms_file_release(handle, ms_file_wait_begin(&wait));
+    if (code == MS_OK)
+        code = finish(p, reterr);
+    else
+        ms_file_abandon(p->handle);
+    ms_file_release(p->handle, ms_file_wait_begin(&wait));
     released = ms_file_wait_end(&wait, NULL, code ? NULL : reterr);
     return code ? code : released;
 }
@@ -149,19 +244,19 @@ static enum ms_code info_of(struct ms_svc *svc, const struct ms_ctx *ctx, uint64
 enum ms_code ms_asset_put(struct ms_svc *svc, const struct ms_ctx *ctx, const struct ms_put *put,
                           struct ms_asset_info *ret_info, struct ms_error *reterr) {
     uint8_t *buffer = malloc(PIECE_BYTES);
-    struct ms_handle *handle;
+    struct putting p = {.put = put};
     uint64_t ino = 0;
     enum ms_code code;
 
     if (!buffer)
         return ms_fail(reterr, MS_NO_MEMORY, "no memory to copy a file");
-    code = open_target(svc, ctx, put, &handle, reterr);
+    code = open_target(svc, ctx, put, &p.handle, reterr);
     if (code == MS_OK) {
-        ino = ms_file_ino(handle);
-        code = copy_in(handle, put, buffer, reterr);
+        ino = ms_file_ino(p.handle);
+        code = copy_in(&p, buffer, reterr);
         if (code == MS_OK)
             set_mtime(svc, ctx, put, ino);
-        code = close_target(handle, code, reterr);
+        code = close_target(&p, code, reterr);
     }
     free(buffer);
     return code || !ret_info ? code : info_of(svc, ctx, ino, ret_info, reterr);

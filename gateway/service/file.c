@@ -474,20 +474,6 @@ void ms_file_flush(struct ms_handle *handle, struct ms_file_io *io) {
     ms_file_job_submit(ms_image_ref(handle->file), MS_FILE_JOB_FLUSH, &by, io);
 }
 
-void ms_file_abandon(struct ms_handle *handle) {
-    struct ms_file *file = handle->file;
-
-    pthread_mutex_lock(&file->mutex);
-    ms_image_settle_locked(file);
-    if (file->locked.state == MS_IMAGE_UNSEALED || file->locked.state == MS_IMAGE_REFUSED) {
-        file->locked.state = MS_IMAGE_REFUSED;
-        file->locked.refused_touches = file->locked.touches;
-        file->locked.refused_code =
-            ms_fail(&file->locked.refused, MS_CANCELLED, "given up before it was finished");
-    }
-    pthread_mutex_unlock(&file->mutex);
-}
-
 void ms_file_release(struct ms_handle *handle, struct ms_file_io *io) {
     struct ms_file *file = handle->file;
     struct ms_handle copy = *handle;

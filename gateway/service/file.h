@@ -75,9 +75,12 @@ MS_NODISCARD enum ms_code ms_file_allocate(struct ms_handle *handle, int mode, u
                                            uint64_t length, struct ms_error *reterr);
 void ms_file_sync(struct ms_handle *handle, struct ms_file_io *io);
 void ms_file_flush(struct ms_handle *handle, struct ms_file_io *io);
-/* What was written and is not sealed shall not be: unless somebody goes on writing, the last
- * release drops it (a new file vanishes) and says MS_CANCELLED. */
+/* What was written and is not sealed shall not be: unless somebody goes on writing, a close that is
+ * sending ends with MS_CANCELLED, and the last release drops everything (a new file vanishes) and
+ * says so too. Too late for what is being committed. */
 void ms_file_abandon(struct ms_handle *handle);
+/* How many bytes of what is written the store has already; *ret_busy: it is being sent more. */
+uint64_t ms_file_sent(struct ms_handle *handle, bool *ret_busy);
 /* The handle is gone when done comes. The last one of a still unsealed file judges and seals or
  * drops it. */
 void ms_file_release(struct ms_handle *handle, struct ms_file_io *io);

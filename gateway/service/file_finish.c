@@ -157,10 +157,9 @@ static void sealed(struct ms_file_job *job) {
     end_commit_locked(file);
     take_slots(job);
     pthread_mutex_unlock(&file->mutex);
-    ms_file_job_drop_slots(job, end_sealed);
+    ms_file_job_drop_slots(job);
+    end_sealed(job);
 }
-
-static void sealed_orphan(struct ms_file_job *job) { orphaned(job); }
 
 /* The commit found no inode and has settled lease and intents. */
 static void sealed_nothing(struct ms_file_job *job) {
@@ -172,7 +171,8 @@ static void sealed_nothing(struct ms_file_job *job) {
     end_commit_locked(file);
     take_slots(job);
     pthread_mutex_unlock(&file->mutex);
-    ms_file_job_drop_slots(job, sealed_orphan);
+    ms_file_job_drop_slots(job);
+    orphaned(job);
 }
 
 static void rebase(struct ms_file_job *job) {
@@ -267,9 +267,26 @@ static void changed_meanwhile(struct ms_file_job *job) {
         ms_file_job_end(job);
 }
 
+static enum ms_code cancelled(struct ms_error *reterr) {
+    return ms_fail(reterr, MS_CANCELLED, "given up before it was finished");
+}
+
+static bool is_abandoned(struct ms_file *file) {
+    bool abandoned;
+
+    pthread_mutex_lock(&file->mutex);
+    abandoned = ms_image_is_abandoned_locked(file);
+    pthread_mutex_unlock(&file->mutex);
+    return abandoned;
+}
+
 static void commit(struct ms_file_job *job) {
     struct ms_sealing *in = &job->op.seal.in;
 
+    if (is_abandoned(job->file)) {
+        refuse(job, cancelled(&job->err));
+        return;
+    }
     if (ms_file_job_intents(job, NULL) != MS_OK) {
         give_up(job, job->code);
         return;
@@ -317,7 +334,7 @@ static void send(struct ms_file_job *job) {
         orphaned(job);
     } else if (slot->finished.done && slot->finished.touches == job->touches) {
         commit(job); /* only the commit failed last time */
-    } else if (slot->finished.done) {
+    } else if (slot->finished.done || slot->dropped) {
         ms_file_job_retire_slot(job->file);
         ms_file_job_slot(job, send);
     } else {
@@ -440,7 +457,8 @@ static bool is_promised(struct ms_file *file, enum ms_code code) {
     promised = file->locked.slot && file->locked.slot->fsynced;
     for (const struct ms_slot *slot = file->locked.retired; slot; slot = slot->next)
         promised |= slot->fsynced;
-    promised &= !file->locked.orphan && (file->locked.fresh || !content);
+    promised &= !file->locked.orphan && (file->locked.fresh || !content) &&
+                !ms_image_is_abandoned_locked(file);
     pthread_mutex_unlock(&file->mutex);
     return promised;
 }
@@ -468,7 +486,8 @@ static void dropped(struct ms_file_job *job) {
     end_commit_locked(file);
     take_slots(job);
     pthread_mutex_unlock(&file->mutex);
-    ms_file_job_drop_slots(job, end_dropped);
+    ms_file_job_drop_slots(job);
+    end_dropped(job);
 }
 
 /* job->code is what the close says, also after this. */
@@ -558,6 +577,9 @@ static enum close what_close(struct ms_file_job *job) {
     if (what == CLOSE_REFUSED) {
         job->code = file->locked.refused_code;
         job->err = file->locked.refused;
+    } else if (what == CLOSE_SEALS && ms_image_is_abandoned_locked(file)) {
+        what = CLOSE_REFUSED;
+        job->code = cancelled(&job->err);
     }
     pthread_mutex_unlock(&file->mutex);
     return what;

@@ -93,6 +93,7 @@ struct ms_slot {
     struct ms_listed listed; /* as committed by the last fsync */
     char upload_id[MS_UPLOAD_ID_MAX + 1];
     bool fsynced;
+    bool dropped; /* given up: its upload does nothing any more */
     uint64_t synced_touches;
     struct { /* of a finished upload, for the commit and its repetition */
         bool done;
@@ -105,6 +106,10 @@ struct ms_slot {
 struct ms_slot *ms_slot_ref(struct ms_slot *slot);
 void ms_slot_unref(
     struct ms_slot *slot); /* NULL is fine; the last one needs: no call of its upload outstanding */
+
+struct ms_files;
+/* file_abandon.c: takes over a reference; its upload is dropped without anybody waiting for it. */
+void ms_slot_drop_later(struct ms_files *files, struct ms_slot *slot);
 
 /* ---- the image --------------------------------------------------------------------------- */
 
@@ -166,6 +171,8 @@ struct ms_file {
         bool truncated;
         uint64_t truncated_to; /* smallest size that was set */
         struct ms_appended appended;
+        bool abandoned; /* at abandoned_touches: nothing of it is to be sealed */
+        uint64_t abandoned_touches;
         uint64_t refused_touches;
         enum ms_code refused_code;
         struct ms_error refused;
@@ -197,7 +204,7 @@ struct ms_files {
     struct ms_svc *svc;
     pthread_mutex_t mutex;
     pthread_cond_t retried;
-    unsigned retries; /* under mutex: timers that are set, and what they started */
+    unsigned retries; /* under mutex: timers that are set, and what goes on beside the jobs */
     bool closing;
     int64_t retry_ms;          /* until a promise that a close could not keep is tried again */
     pthread_mutex_t recalling; /* one round of recall at a time */
@@ -218,6 +225,7 @@ unsigned ms_image_handles(struct ms_file *file, unsigned *ret_writers);
 uint64_t ms_image_size_locked(const struct ms_file *file);
 /* Attributes that were set while it was unsealed, over the record's. */
 void ms_image_fold(struct ms_inode_record *inode, const struct ms_setattr *attr);
+bool ms_image_is_abandoned_locked(const struct ms_file *file);
 /* Wait until no seal is being committed. */
 void ms_image_settle_locked(struct ms_file *file);
 
@@ -234,6 +242,7 @@ static inline enum ms_code ms_no_error(enum ms_code code, struct ms_error *reter
 #define MS_RETRY_MS 10000
 void ms_image_retry_later(struct ms_file *file, const char *who);
 void ms_files_end_retries(struct ms_files *files); /* none is under way when it returns */
+void ms_files_one_done(struct ms_files *files);
 
 /* file_load.c: rows -> memory. */
 struct ms_loaded {
@@ -406,9 +415,8 @@ struct ms_file_job {
     struct ms_file_job *next;
 
     struct ms_task task;
-    void (*step)(struct ms_file_job *job); /* what the task runs */
-    void (*then)(
-        struct ms_file_job *job); /* behind a common part: sniff, slot, dropping of slots */
+    void (*step)(struct ms_file_job *job);  /* what the task runs */
+    void (*then)(struct ms_file_job *job);  /* behind a common part: sniff, slot */
     void (*then2)(struct ms_file_job *job); /* ... and one inside another */
     enum ms_code code;
     struct ms_error err;
@@ -461,7 +469,7 @@ void ms_file_job_upload_done(void *job, enum ms_code code, const struct ms_error
 /* Every intent of the image: of its slots (but keep), and of its birth. */
 MS_NODISCARD enum ms_code ms_file_job_intents(struct ms_file_job *job, const struct ms_slot *keep);
 void ms_file_job_retire_slot(struct ms_file *file);
-void ms_file_job_drop_slots(struct ms_file_job *job, void (*then)(struct ms_file_job *job));
+void ms_file_job_drop_slots(struct ms_file_job *job); /* job->drops */
 
 /* file_sync.c, file_finish.c: where jobs begin. */
 void ms_file_job_sync(struct ms_file_job *job);

@@ -490,32 +490,14 @@ enum ms_code ms_file_job_intents(struct ms_file_job *job, const struct ms_slot *
 
 /* ---- dropping uploads -------------------------------------------------------------------- */
 
-static void drop_next(struct ms_file_job *job);
+/* Their rows are gone already. */
+void ms_file_job_drop_slots(struct ms_file_job *job) {
+    while (job->drops) {
+        struct ms_slot *slot = job->drops;
 
-static void dropped_one(struct ms_file_job *job) {
-    struct ms_slot *slot = job->drops;
-
-    job->drops = slot->next;
-    ms_slot_unref(slot);
-    drop_next(job);
-}
-
-static void drop_next(struct ms_file_job *job) {
-    if (!job->drops) {
-        job->then(job);
-        return;
+        job->drops = slot->next;
+        ms_slot_drop_later(job->file->files, slot);
     }
-    job->step = dropped_one;
-    if (job->drops->upload && !job->drops->finished.done)
-        ms_upload_drop(job->drops->upload, ms_file_job_upload_done, job);
-    else
-        dropped_one(job);
-}
-
-/* job->drops: their rows are gone already; what stays in the store is gc's. */
-void ms_file_job_drop_slots(struct ms_file_job *job, void (*then)(struct ms_file_job *job)) {
-    job->then = then;
-    drop_next(job);
 }
 
 /* ---- start: send what is complete while the writer goes on ------------------------------- */

@@ -14,15 +14,19 @@ struct ms_retry {
     char who[MS_WHO_MAX + 1];
 };
 
+void ms_files_one_done(struct ms_files *files) {
+    pthread_mutex_lock(&files->mutex);
+    files->retries--;
+    pthread_cond_broadcast(&files->retried);
+    pthread_mutex_unlock(&files->mutex);
+}
+
 static void tried(struct ms_file_io *io) {
     struct ms_retry *retry = io->priv;
     struct ms_files *files = retry->files;
 
     free(retry);
-    pthread_mutex_lock(&files->mutex);
-    files->retries--;
-    pthread_cond_broadcast(&files->retried);
-    pthread_mutex_unlock(&files->mutex);
+    ms_files_one_done(files);
 }
 
 static void fire(struct ms_timer *timer) {

@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void end(struct ms_file_job *job) { ms_file_job_end(job); }
-
 /* True when there is something to list. What was deleted needs no promise; what was made without a
  * name does: it may get one. */
 static bool begin_attempt(struct ms_file_job *job) {
@@ -55,7 +53,8 @@ static void listed(struct ms_file_job *job) {
     attr_stored(file, &job->attr);
     job->drops = MS_TAKE(file->locked.retired); /* this list keeps their promise now */
     pthread_mutex_unlock(&file->mutex);
-    ms_file_job_drop_slots(job, end);
+    ms_file_job_drop_slots(job);
+    ms_file_job_end(job);
 }
 
 static void list(struct ms_file_job *job) {
@@ -97,7 +96,8 @@ static void send(struct ms_file_job *job) {
         ms_file_job_end(job); /* without a slot: it was deleted, nothing is promised any more */
         return;
     }
-    if (slot->finished.done) { /* used up; the file has changed since, or it would be sealed */
+    if (slot->finished.done ||
+        slot->dropped) { /* used up; the file has changed since, or it would be sealed */
         ms_file_job_retire_slot(job->file);
         ms_file_job_slot(job, send);
         return;

@@ -200,7 +200,8 @@ static void tell_upload(struct ms_file *file, uint64_t offset, size_t n) {
 
     pthread_mutex_lock(&file->mutex);
     file->locked.written_bytes += n;
-    if (file->locked.slot && file->locked.slot->upload && !file->locked.slot->finished.done)
+    if (file->locked.slot && file->locked.slot->upload && !file->locked.slot->finished.done &&
+        !file->locked.slot->dropped)
         slot = ms_slot_ref(file->locked.slot);
     else if (!file->locked.slot && !file->locked.start_queued && !file->locked.orphan)
         start = file->locked.start_queued = file->locked.written_bytes >= MS_EAGER_BYTES;

@@ -98,28 +98,97 @@ static void a_put_over_the_quota_leaves_nothing(void **state) {
     check_settled(w);
 }
 
-static bool cancel_at_half(void *priv, uint64_t done, uint64_t total) {
-    *(uint64_t *)priv = done;
-    return done < total / 2;
+struct patience {
+    unsigned asked, limit;
+};
+static bool lose_patience(void *priv, uint64_t done, uint64_t total) {
+    struct patience *patience = priv;
+
+    (void)done, (void)total;
+    return ++patience->asked < patience->limit;
 }
 
-static void a_cancelled_put_leaves_nothing_and_a_cancelled_fetch_ends(void **state) {
+static void a_put_can_be_cancelled_while_it_copies_and_while_it_sends(void **state) {
     struct world *w = *state;
-    uint64_t done = 0;
+    struct ms_node node;
+
+    for (unsigned round = 0; round < 2; round++) {
+        struct patience patience = {.limit =
+                                        round == 0 ? 3 : 25}; /* asked once a MiB, then a tick */
+        int fd = local_file(w, "in", bytes, sizeof bytes);
+        const struct ms_put put = {.fd = fd,
+                                   .path = "/files/a",
+                                   .mode = 0644,
+                                   .progress = lose_patience,
+                                   .priv = &patience};
+
+        gate_hold(w); /* the store takes nothing */
+        assert_code(ms_asset_put(w->svc, &w->ctx, &put, &info, &test_err), MS_CANCELLED);
+        gate_release(w);
+        assert_code(ms_tree_walk(w->svc, &w->ctx, "/files/a", &node, &test_err), MS_NOT_FOUND);
+        close(fd);
+    }
+    check_settled(w);
+}
+
+static void a_cancelled_replacement_leaves_the_old_bytes(void **state) {
+    struct world *w = *state;
+    struct patience patience = {.limit = 3};
+    int fd = local_file(w, "in", bytes, sizeof bytes);
+    const struct ms_put put = {.fd = fd,
+                               .path = "/files/a",
+                               .replace = true,
+                               .progress = lose_patience,
+                               .priv = &patience};
+
+    write_file(w, "/files/a", "old", 3);
+    gate_hold(w);
+    assert_code(ms_asset_put(w->svc, &w->ctx, &put, &info, &test_err), MS_CANCELLED);
+    gate_release(w);
+    close(fd);
+    check_file(w, "/files/a", "old", 3);
+    check_settled(w);
+}
+
+static bool rises_to_the_end(void *priv, uint64_t done, uint64_t total) {
+    uint64_t *last = priv;
+
+    if (done < last[0] || done > total)
+        last[1]++; /* wrong */
+    last[0] = done;
+    return true;
+}
+
+static void progress_rises_to_the_end(void **state) {
+    struct world *w = *state;
+    uint64_t last[2] = {0, 0};
     int fd = local_file(w, "in", bytes, sizeof bytes),
         out = open("/dev/null", O_WRONLY | O_CLOEXEC);
     const struct ms_put put = {
-        .fd = fd, .path = "/files/a", .mode = 0644, .progress = cancel_at_half, .priv = &done};
-    struct ms_node node;
+        .fd = fd, .path = "/files/a", .mode = 0644, .progress = rises_to_the_end, .priv = last};
 
-    assert_code(ms_asset_put(w->svc, &w->ctx, &put, &info, &test_err), MS_CANCELLED);
-    assert_int_equal(done, sizeof bytes / 2);
-    assert_code(ms_tree_walk(w->svc, &w->ctx, "/files/a", &node, &test_err), MS_NOT_FOUND);
+    assert_ok(ms_asset_put(w->svc, &w->ctx, &put, &info, &test_err));
+    assert_int_equal(last[0], sizeof bytes);
+    last[0] = 0;
+    const struct ms_get get = {
+        .id = {info.asset.id}, .fd = out, .progress = rises_to_the_end, .priv = last};
+    assert_ok(ms_asset_fetch(w->svc, &w->ctx, &get, &test_err));
+    assert_int_equal(last[0], sizeof bytes);
+    assert_int_equal(last[1], 0);
+    close(fd);
+    close(out);
+}
+
+static void a_cancelled_fetch_ends(void **state) {
+    struct world *w = *state;
+    struct patience patience = {.limit = 3};
+    int out = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
     assert_ok(put_as(w, "/files/a", sizeof bytes, false, &test_err));
     const struct ms_get get = {
-        .id = {info.asset.id}, .fd = out, .progress = cancel_at_half, .priv = &done};
+        .id = {info.asset.id}, .fd = out, .progress = lose_patience, .priv = &patience};
     assert_code(ms_asset_fetch(w->svc, &w->ctx, &get, &test_err), MS_CANCELLED);
-    close(fd);
+    assert_int_equal(patience.asked, 3);
     close(out);
     check_settled(w);
 }
@@ -330,7 +399,10 @@ int main(void) {
         TEST(put_and_fetch_are_the_same_bytes),
         TEST(put_sets_the_time_and_refuses_or_replaces_what_is_there),
         TEST(a_put_over_the_quota_leaves_nothing),
-        TEST(a_cancelled_put_leaves_nothing_and_a_cancelled_fetch_ends),
+        TEST(a_put_can_be_cancelled_while_it_copies_and_while_it_sends),
+        TEST(a_cancelled_replacement_leaves_the_old_bytes),
+        TEST(progress_rises_to_the_end),
+        TEST(a_cancelled_fetch_ends),
         TEST(find_takes_paths_and_ids),
         TEST(list_gives_pages_in_order_and_by_state),
         TEST(delete_and_restore_bring_it_back_with_missing_folders),

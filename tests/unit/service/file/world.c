@@ -9,7 +9,9 @@
 
 /* ---- the gate ---------------------------------------------------------------------------- */
 
-/* Held requests hang together by `drv`, which nobody uses before the inner driver gets them. */
+/* Only what moves bytes or publishes them is held: the rest cannot be cancelled, and ends by its
+ * deadline. Held requests hang together by `drv`, which nobody uses before the inner driver gets
+ * them. */
 static void gate_submit(struct ms_obj *obj, struct ms_obj_request *request) {
     struct gate *g = MS_CONTAINER_OF(obj, struct gate, obj);
     enum ms_code refuse;
@@ -21,7 +23,8 @@ static void gate_submit(struct ms_obj *obj, struct ms_obj_request *request) {
     atomic_fetch_add(&g->puts, request->op == MS_OBJ_PUT);
     atomic_fetch_add(&g->parts, request->op == MS_OBJ_MP_PUT);
     pthread_mutex_lock(&g->mutex);
-    hold = g->hold;
+    hold = g->hold && request->op != MS_OBJ_MP_CREATE && request->op != MS_OBJ_MP_ABORT &&
+           request->op != MS_OBJ_DELETE;
     refuse = g->refuse;
     if (hold) {
         request->drv = g->held;
@@ -39,10 +42,32 @@ static void gate_submit(struct ms_obj *obj, struct ms_obj_request *request) {
     ms_obj_submit(g->inner, request);
 }
 
+static bool take_held(struct gate *g, struct ms_obj_request *request) {
+    struct ms_obj_request **at = &g->held;
+    bool found;
+
+    pthread_mutex_lock(&g->mutex);
+    while (*at && *at != request)
+        at = (struct ms_obj_request **)&(*at)->drv;
+    found = *at != NULL;
+    if (found) {
+        *at = request->drv;
+        g->held_n--;
+    }
+    pthread_mutex_unlock(&g->mutex);
+    return found;
+}
+
 static void gate_cancel(struct ms_obj *obj, struct ms_obj_request *request) {
     struct gate *g = MS_CONTAINER_OF(obj, struct gate, obj);
 
-    ms_obj_cancel(g->inner, request);
+    if (!take_held(g, request)) {
+        ms_obj_cancel(g->inner, request);
+        return;
+    }
+    request->drv = NULL;
+    request->code = ms_fail(&request->error, MS_CANCELLED, "cancelled at the gate");
+    request->done(request);
 }
 
 static void gate_close(struct ms_obj *obj) { (void)obj; }
