@@ -195,6 +195,8 @@ static enum ms_code apply_due(struct overdue *o, const struct ms_lc_verdict *ste
                               enum ms_due_kind kind) {
     struct ms_tenant_id tenant = {o->tenant->id};
     const char *why = kind == MS_DUE_UPLOAD ? "no confirmed MAIN within 24 h" : ms_due_name(kind);
+    if (step->effects & MS_EFFECT_SCHEDULE_REFUSED)
+        why = "SCHEDULED_DELETE refused: bound to a package that renews itself";
     if (step->effects & MS_EFFECT_PURGE) {
         o->purged = true;
         return ms_change_purge(o->txn, tenant, "msasset", o->asset, MS_EVENT_EXPIRE, step->at, why,
