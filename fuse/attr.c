@@ -23,13 +23,13 @@ void ms_attr_fill(const struct ms_node *node, struct stat *ret_st) {
 }
 
 enum ms_code ms_entry_fill(struct ms_mount *mount, uint64_t parent_nodeid, const char *name,
-                           const struct ms_node *node, struct fuse_entry_param *ret_entry,
-                           struct ms_error *reterr) {
+                           const struct ms_node *node, bool live,
+                           struct fuse_entry_param *ret_entry, struct ms_error *reterr) {
+    struct ms_node_key key = {node->inode.ino, node->inode.generation, live};
     bool exact = node->spelling[0] == 0 || strcmp(node->spelling, name) == 0;
     struct fuse_entry_param e = {.attr_timeout = MS_TIMEOUT_S,
                                  .entry_timeout = exact ? MS_TIMEOUT_S : 0.0};
-    e.ino =
-        ms_nodes_lookup(mount->nodes, node->inode.ino, node->inode.generation, parent_nodeid, name);
+    e.ino = ms_nodes_lookup(mount->nodes, &key, parent_nodeid, name);
     if (e.ino == 0)
         return ms_fail(reterr, MS_NO_MEMORY, "no memory for a node of \"%s\"", name);
     ms_attr_fill(node, &e.attr);
@@ -40,10 +40,10 @@ enum ms_code ms_entry_fill(struct ms_mount *mount, uint64_t parent_nodeid, const
 void ms_reply_entry(fuse_req_t req, const char *op, uint64_t parent_nodeid, const char *name,
                     struct ms_node *node) {
     struct ms_mount *mount = ms_mount_of(req);
-    (void)ms_file_overlay(mount->svc, &mount->ctx, node);
+    bool live = ms_file_overlay(mount->svc, &mount->ctx, node);
     struct fuse_entry_param entry;
     struct ms_error err = {0};
-    enum ms_code code = ms_entry_fill(mount, parent_nodeid, name, node, &entry, &err);
+    enum ms_code code = ms_entry_fill(mount, parent_nodeid, name, node, live, &entry, &err);
     if (code != MS_OK) {
         ms_reply_failure(req, op, code, &err);
         return;

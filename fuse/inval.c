@@ -9,6 +9,7 @@
 struct item {
     struct item *next;
     struct ms_feed_row row;
+    enum because { BY_OTHERS, BY_US, BY_US_SEALED } because;
 };
 
 struct ms_inval {
@@ -28,17 +29,35 @@ static void forget_name(void *priv, uint64_t parent_nodeid, const char *name) {
     (void)fuse_lowlevel_notify_inval_entry(mount->session, parent_nodeid, name, strlen(name));
 }
 
-/* New bytes: old handles keep the old node and its pages, the next lookup gets a fresh one. */
-static void content_changed(struct ms_mount *mount, uint64_t ino) {
-    uint64_t nodeid = ms_nodes_retire(mount->nodes, ino, forget_name, mount);
-    if (nodeid != 0)
-        (void)fuse_lowlevel_notify_inval_inode(mount->session, nodeid, -1, 0);
+/* Attributes of every node, or pages too of those that are retired. */
+static void inval_inode(struct ms_mount *mount, uint64_t ino, bool retired_pages) {
+    struct ms_node_ref *refs = NULL;
+    size_t n = ms_nodes_all(mount->nodes, ino, &refs);
+    for (size_t i = 0; i < n; i++) {
+        off_t from = retired_pages && !refs[i].current ? 0 : -1;
+        (void)fuse_lowlevel_notify_inval_inode(mount->session, refs[i].nodeid, from, 0);
+    }
+    free(refs);
 }
 
-static void attributes_changed(struct ms_mount *mount, uint64_t ino) {
-    uint64_t nodeid = ms_nodes_current(mount->nodes, ino);
-    if (nodeid != 0)
-        (void)fuse_lowlevel_notify_inval_inode(mount->session, nodeid, -1, 0);
+/* The generation that a lookup gives now: of the live image, where there is one. An inode that is
+ * gone has none that could be shown. */
+static uint64_t generation_now(struct ms_mount *mount, uint64_t ino) {
+    struct ms_node node;
+    if (ms_tree_node(mount->svc, &mount->ctx, ino, &node, NULL) != MS_OK)
+        return UINT64_MAX;
+    (void)ms_file_overlay(mount->svc, &mount->ctx, &node);
+    return node.inode.generation;
+}
+
+/* New bytes: old handles keep the old node and its pages, the next lookup gets a fresh one. A row may
+ * come late, when that has happened already; and while the file is being written here, its bytes are
+ * what is written: the seal comes with an event of its own, and mostly finds nothing to do. */
+static void content_changed(struct ms_mount *mount, uint64_t ino, enum because because) {
+    bool retired = ms_nodes_retire(mount->nodes, ino, generation_now(mount, ino));
+    bool named = ms_nodes_take_names(mount->nodes, ino, false, forget_name, mount);
+    if (retired || named || because != BY_US_SEALED)
+        inval_inode(mount, ino, because == BY_US);
 }
 
 static void entry_changed(struct ms_mount *mount, uint64_t parent, const char *name) {
@@ -53,29 +72,33 @@ static void entry_changed(struct ms_mount *mount, uint64_t parent, const char *n
  */
 static void cut_off(struct ms_mount *mount, uint64_t ino) {
     ms_file_revalidate(mount->svc, mount->ctx.tenant, ino);
-    uint64_t nodeid = ms_nodes_current(mount->nodes, ino);
-    if (nodeid != 0)
-        (void)fuse_lowlevel_notify_inval_inode(mount->session, nodeid, 0, 0);
+    struct ms_node_ref *refs = NULL;
+    size_t n = ms_nodes_all(mount->nodes, ino, &refs);
+    for (size_t i = 0; i < n; i++)
+        (void)fuse_lowlevel_notify_inval_inode(mount->session, refs[i].nodeid, 0, 0);
+    free(refs);
 }
 
 static void everything_changed(struct ms_mount *mount) {
     ms_file_revalidate(mount->svc, mount->ctx.tenant, 0);
     struct ms_node_ref *refs = NULL;
-    size_t n = ms_nodes_all(mount->nodes, &refs);
+    size_t n = ms_nodes_all(mount->nodes, 0, &refs);
     for (size_t i = 0; i < n; i++) {
-        (void)ms_nodes_retire(mount->nodes, refs[i].ino, forget_name, mount);
+        ms_nodes_retire(mount->nodes, refs[i].ino, generation_now(mount, refs[i].ino));
+        ms_nodes_take_names(mount->nodes, refs[i].ino, true, forget_name, mount);
         (void)fuse_lowlevel_notify_inval_inode(mount->session, refs[i].nodeid, 0, 0);
     }
     free(refs);
 }
 
-static void apply(struct ms_mount *mount, const struct ms_feed_row *row) {
+static void apply(struct ms_mount *mount, const struct item *item) {
+    const struct ms_feed_row *row = &item->row;
     switch ((enum ms_feed_kind)row->kind) {
     case MS_FEED_INODE:
-        attributes_changed(mount, row->ino);
+        inval_inode(mount, row->ino, false);
         break;
     case MS_FEED_CONTENT:
-        content_changed(mount, row->ino);
+        content_changed(mount, row->ino, item->because);
         break;
     case MS_FEED_ENTRY:
         entry_changed(mount, row->ino, row->name);
@@ -113,18 +136,18 @@ static void *run(void *priv) {
     struct ms_inval *inval = priv;
     struct item *item;
     while ((item = take(inval)) != NULL) {
-        apply(inval->mount, &item->row);
+        apply(inval->mount, item);
         free(item);
     }
     return NULL;
 }
 
-static void queue(struct ms_inval *inval, const struct ms_feed_row *row) {
+static void queue(struct ms_inval *inval, const struct ms_feed_row *row, enum because because) {
     struct item *item = malloc(sizeof *item);
     if (!item)
         return ms_log_event(inval->mount->svc->log, MS_LOG_ERROR, "invalidation_lost", "reason",
                             "no memory", NULL);
-    *item = (struct item){.row = *row};
+    *item = (struct item){.row = *row, .because = because};
     pthread_mutex_lock(&inval->locked.mutex);
     *inval->locked.end = item;
     inval->locked.end = &item->next;
@@ -139,13 +162,31 @@ void ms_inval_each(void *priv, struct ms_view change) {
     if (ms_feed_decode(change, &row, &err) != MS_OK)
         ms_inval_lost(inval);
     else if (ms_tenant_id_equal(row.tenant, inval->mount->ctx.tenant))
-        queue(inval, &row);
+        queue(inval, &row, BY_OTHERS);
 }
 
 void ms_inval_lost(void *priv) {
     struct ms_inval *inval = priv;
     struct ms_feed_row row = {.kind = MS_FEED_TENANT, .tenant = inval->mount->ctx.tenant};
-    queue(inval, &row);
+    queue(inval, &row, BY_OTHERS);
+}
+
+/* Sealed as it was written: the kernel's pages are the new version's already. Otherwise they are of
+ * bytes that are nowhere any more. */
+void ms_inval_own(void *priv, const struct ms_file_event *event) {
+    struct ms_inval *inval = priv;
+    struct ms_nodes *nodes = inval->mount->nodes;
+    const struct ms_feed_row row = {
+        .kind = MS_FEED_CONTENT, .tenant = event->tenant, .ino = event->ino};
+    if (!ms_tenant_id_equal(event->tenant, inval->mount->ctx.tenant))
+        return;
+    if (event->fate == MS_FILE_SEALED) {
+        ms_nodes_sealed(nodes, event->ino, event->from, event->to);
+        return;
+    }
+    if (event->fate != MS_FILE_RESTS)
+        ms_nodes_spoil(nodes, event->ino, event->from);
+    queue(inval, &row, event->fate == MS_FILE_RESTS ? BY_US_SEALED : BY_US);
 }
 
 enum ms_code ms_inval_new(struct ms_mount *mount, struct ms_inval **ret_inval,

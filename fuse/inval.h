@@ -18,5 +18,7 @@ void ms_inval_free(struct ms_inval *inval);
 /* Callbacks for ms_store_follow; priv is the struct ms_inval. */
 void ms_inval_each(void *inval, struct ms_view change);
 void ms_inval_lost(void *inval);
+/* Callback for ms_files_watch: what became of files that were written through this mount. */
+void ms_inval_own(void *inval, const struct ms_file_event *event);
 
 #endif

@@ -170,6 +170,8 @@ static enum ms_code open_parts(struct ms_mount *mount, const struct ms_mount_opt
         code = session_open(mount, o, tenant->name, reterr);
     if (code == MS_OK)
         code = ms_inval_new(mount, &mount->inval, reterr);
+    if (code == MS_OK)
+        ms_files_watch(mount->svc, ms_inval_own, mount->inval);
     struct ms_follow follow = {ms_inval_each, ms_inval_lost, mount->inval};
     if (code == MS_OK)
         code = ms_store_follow(mount->svc->store, &follow, &mount->follower, reterr);
@@ -185,6 +187,7 @@ static void close_parts(struct ms_mount *mount) {
     ms_engine_free(mount->slow);
     ms_open_files_release_all(mount);
     ms_calls_wait(mount);
+    ms_files_watch(mount->svc, NULL, NULL);
     ms_inval_free(mount->inval);
     ms_signals_free(mount->signals);
     if (mount->session)

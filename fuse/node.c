@@ -16,9 +16,12 @@ struct dentry {
 
 struct node {
     uint64_t nodeid, ino, generation, lookups;
+    uint64_t was; /* the generation before our own seal: a handle may still say so */
     bool current; /* the one that a lookup of ino gives */
+    bool spoiled; /* its pages are of bytes that are no generation's */
+    bool looked_again; /* the last open of the inode did not fit: the kernel looks it up again */
     struct dentry *dentries;
-    struct node *next_id, *next_ino; /* chains of the two hashes */
+    struct node *next_id, *next_ino; /* chains of the two hashes; both hold retired ones too */
 };
 
 struct ms_nodes {
@@ -89,9 +92,9 @@ static struct node *find_id_locked(struct ms_nodes *nodes, uint64_t nodeid) {
     return n;
 }
 
-static struct node *find_ino_locked(struct ms_nodes *nodes, uint64_t ino) {
+static struct node *current_locked(struct ms_nodes *nodes, uint64_t ino) {
     struct node *n = nodes->by_ino[bucket_of(nodes, ino)];
-    while (n && n->ino != ino)
+    while (n && (n->ino != ino || !n->current))
         n = n->next_ino;
     return n;
 }
@@ -117,8 +120,6 @@ static void grow_locked(struct ms_nodes *nodes) {
             size_t b = bucket_of(nodes, n->nodeid);
             n->next_id = by_id[b];
             by_id[b] = n;
-            if (!n->current)
-                continue;
             b = bucket_of(nodes, n->ino);
             n->next_ino = by_ino[b];
             by_ino[b] = n;
@@ -132,8 +133,11 @@ static struct node *add_locked(struct ms_nodes *nodes, uint64_t ino, uint64_t ge
         return NULL;
     if (nodes->count >= nodes->buckets * 2)
         grow_locked(nodes);
-    *n = (struct node){
-        .nodeid = nodes->next_nodeid++, .ino = ino, .generation = generation, .current = true};
+    *n = (struct node){.nodeid = nodes->next_nodeid++,
+                       .ino = ino,
+                       .generation = generation,
+                       .was = generation,
+                       .current = true};
     size_t b = bucket_of(nodes, n->nodeid);
     n->next_id = nodes->by_id[b];
     nodes->by_id[b] = n;
@@ -144,22 +148,15 @@ static struct node *add_locked(struct ms_nodes *nodes, uint64_t ino, uint64_t ge
     return n;
 }
 
-static void retire_locked(struct ms_nodes *nodes, struct node *n) {
-    MS_ASSERT(n->current);
-    struct node **at = &nodes->by_ino[bucket_of(nodes, n->ino)];
+static void unchain(struct node **at, struct node *n, bool of_ino) {
     while (*at != n)
-        at = &(*at)->next_ino;
-    *at = n->next_ino;
-    n->current = false;
+        at = of_ino ? &(*at)->next_ino : &(*at)->next_id;
+    *at = of_ino ? n->next_ino : n->next_id;
 }
 
 static void drop_locked(struct ms_nodes *nodes, struct node *n) {
-    if (n->current)
-        retire_locked(nodes, n);
-    struct node **at = &nodes->by_id[bucket_of(nodes, n->nodeid)];
-    while (*at != n)
-        at = &(*at)->next_id;
-    *at = n->next_id;
+    unchain(&nodes->by_id[bucket_of(nodes, n->nodeid)], n, false);
+    unchain(&nodes->by_ino[bucket_of(nodes, n->ino)], n, true);
     nodes->count--;
     free_node(n);
 }
@@ -197,15 +194,56 @@ uint64_t ms_nodes_generation(struct ms_nodes *nodes, uint64_t nodeid) {
     return generation;
 }
 
-uint64_t ms_nodes_lookup(struct ms_nodes *nodes, uint64_t ino, uint64_t generation,
+static bool looked_again_locked(struct ms_nodes *nodes, uint64_t ino) {
+    bool again = false;
+    for (struct node *n = nodes->by_ino[bucket_of(nodes, ino)]; n; n = n->next_ino)
+        again |= n->ino == ino && n->looked_again;
+    return again;
+}
+
+static void note_fit_locked(struct ms_nodes *nodes, uint64_t ino, bool fits) {
+    for (struct node *n = nodes->by_ino[bucket_of(nodes, ino)]; n; n = n->next_ino)
+        if (n->ino == ino)
+            n->looked_again = !fits;
+}
+
+static bool shows(const struct node *n, uint64_t generation) {
+    return n->generation == generation || n->was == generation;
+}
+
+enum ms_node_fit ms_nodes_fit(struct ms_nodes *nodes, uint64_t nodeid, uint64_t generation) {
+    enum ms_node_fit fit = MS_NODE_FITS;
+    pthread_mutex_lock(&nodes->mutex);
+    struct node *n = find_id_locked(nodes, nodeid);
+    if (!n || !n->current || !shows(n, generation))
+        fit = n && looked_again_locked(nodes, n->ino) ? MS_NODE_GO_ROUND : MS_NODE_LOOK_AGAIN;
+    if (n)
+        note_fit_locked(nodes, n->ino, fit != MS_NODE_LOOK_AGAIN);
+    pthread_mutex_unlock(&nodes->mutex);
+    return fit;
+}
+
+/* A retired one that shows it comes back: when the file is written here while another process has
+ * sealed, what is written is what this mount shows. */
+static struct node *back_locked(struct ms_nodes *nodes, uint64_t ino, uint64_t generation) {
+    struct node *n = nodes->by_ino[bucket_of(nodes, ino)];
+    while (n && (n->ino != ino || n->spoiled || !shows(n, generation)))
+        n = n->next_ino;
+    if (n)
+        n->current = true;
+    return n;
+}
+
+uint64_t ms_nodes_lookup(struct ms_nodes *nodes, const struct ms_node_key *key,
                          uint64_t parent_nodeid, const char *name) {
+    uint64_t ino = key->ino, generation = key->generation;
     if (ino == nodes->root_ino)
         return ROOT_NODEID;
     pthread_mutex_lock(&nodes->mutex);
-    struct node *n = find_ino_locked(nodes, ino);
-    if (n && generation > n->generation) {
-        retire_locked(nodes, n);
-        n = NULL;
+    struct node *n = current_locked(nodes, ino);
+    if (n && (key->live ? !shows(n, generation) : generation > n->generation)) {
+        n->current = false; /* its names are told to the kernel when the change's row comes */
+        n = key->live ? back_locked(nodes, ino, generation) : NULL;
     }
     if (!n)
         n = add_locked(nodes, ino, generation);
@@ -236,17 +274,59 @@ void ms_nodes_forget(struct ms_nodes *nodes, uint64_t nodeid, uint64_t lookups) 
 void ms_nodes_named(struct ms_nodes *nodes, uint64_t ino, uint64_t parent_nodeid,
                     const char *name) {
     pthread_mutex_lock(&nodes->mutex);
-    struct node *n = find_ino_locked(nodes, ino);
+    struct node *n = current_locked(nodes, ino);
     if (n)
         note_dentry_locked(n, parent_nodeid, name);
     pthread_mutex_unlock(&nodes->mutex);
 }
 
-void ms_nodes_sealed(struct ms_nodes *nodes, uint64_t ino, uint64_t generation) {
+static void drop_dentry(struct node *n, uint64_t parent, const char *name) {
+    struct dentry **at = &n->dentries;
+    while (*at && ((*at)->parent != parent || strcmp((*at)->name, name) != 0))
+        at = &(*at)->next;
+    struct dentry *d = *at;
+    if (d) {
+        *at = d->next;
+        free(d);
+    }
+}
+
+void ms_nodes_unnamed(struct ms_nodes *nodes, uint64_t ino, uint64_t parent_nodeid,
+                      const char *name) {
     pthread_mutex_lock(&nodes->mutex);
-    struct node *n = find_ino_locked(nodes, ino);
-    if (n && n->generation < generation)
-        n->generation = generation;
+    for (struct node *n = nodes->by_ino[bucket_of(nodes, ino)]; n; n = n->next_ino)
+        if (n->ino == ino)
+            drop_dentry(n, parent_nodeid, name);
+    pthread_mutex_unlock(&nodes->mutex);
+}
+
+void ms_nodes_sealed(struct ms_nodes *nodes, uint64_t ino, uint64_t from, uint64_t to) {
+    pthread_mutex_lock(&nodes->mutex);
+    for (struct node *n = nodes->by_ino[bucket_of(nodes, ino)]; n; n = n->next_ino)
+        if (n->ino == ino && n->generation == from) {
+            n->was = from;
+            n->generation = to;
+        }
+    pthread_mutex_unlock(&nodes->mutex);
+}
+
+bool ms_nodes_retire(struct ms_nodes *nodes, uint64_t ino, uint64_t generation) {
+    pthread_mutex_lock(&nodes->mutex);
+    struct node *n = current_locked(nodes, ino);
+    bool old = n && n->generation < generation;
+    if (old)
+        n->current = false;
+    pthread_mutex_unlock(&nodes->mutex);
+    return old;
+}
+
+void ms_nodes_spoil(struct ms_nodes *nodes, uint64_t ino, uint64_t generation) {
+    pthread_mutex_lock(&nodes->mutex);
+    for (struct node *n = nodes->by_ino[bucket_of(nodes, ino)]; n; n = n->next_ino)
+        if (n->ino == ino && shows(n, generation)) {
+            n->spoiled = true;
+            n->current = false;
+        }
     pthread_mutex_unlock(&nodes->mutex);
 }
 
@@ -254,44 +334,72 @@ uint64_t ms_nodes_current(struct ms_nodes *nodes, uint64_t ino) {
     if (ino == nodes->root_ino)
         return ROOT_NODEID;
     pthread_mutex_lock(&nodes->mutex);
-    struct node *n = find_ino_locked(nodes, ino);
+    struct node *n = current_locked(nodes, ino);
     uint64_t nodeid = n ? n->nodeid : 0;
     pthread_mutex_unlock(&nodes->mutex);
     return nodeid;
 }
 
-uint64_t ms_nodes_retire(struct ms_nodes *nodes, uint64_t ino,
+static struct dentry *take_names_locked(struct ms_nodes *nodes, uint64_t ino, bool all) {
+    struct dentry *names = NULL;
+    for (struct node *n = nodes->by_ino[bucket_of(nodes, ino)]; n; n = n->next_ino) {
+        if (n->ino != ino || (n->current && !all))
+            continue;
+        while (n->dentries) {
+            struct dentry *d = n->dentries;
+            n->dentries = d->next;
+            d->next = names;
+            names = d;
+        }
+    }
+    return names;
+}
+
+bool ms_nodes_take_names(struct ms_nodes *nodes, uint64_t ino, bool all,
                          void (*each)(void *priv, uint64_t parent_nodeid, const char *name),
                          void *priv) {
     pthread_mutex_lock(&nodes->mutex);
-    struct node *n = find_ino_locked(nodes, ino);
-    uint64_t nodeid = n ? n->nodeid : 0;
-    struct dentry *names = NULL;
-    if (n) {
-        retire_locked(nodes, n);
-        names = n->dentries;
-        n->dentries = NULL;
-    }
+    struct dentry *names = take_names_locked(nodes, ino, all);
     pthread_mutex_unlock(&nodes->mutex);
+    bool some = names != NULL;
     while (names) {
         struct dentry *d = names;
         names = d->next;
         each(priv, d->parent, d->name);
         free(d);
     }
-    return nodeid;
+    return some;
 }
 
-size_t ms_nodes_all(struct ms_nodes *nodes, struct ms_node_ref **ret_refs) {
+static bool is_wanted(const struct node *n, uint64_t ino_or_0) {
+    return ino_or_0 == 0 || n->ino == ino_or_0;
+}
+
+/* Counted, or stored as far as there is room. */
+static size_t collect_locked(const struct ms_nodes *nodes, uint64_t ino_or_0,
+                             struct ms_node_ref *refs, size_t cap) {
+    size_t from = ino_or_0 ? bucket_of(nodes, ino_or_0) : 0;
+    size_t to = ino_or_0 ? from + 1 : nodes->buckets, count = 0;
+    for (size_t i = from; i < to; i++)
+        for (struct node *n = nodes->by_ino[i]; n; n = n->next_ino) {
+            if (!is_wanted(n, ino_or_0))
+                continue;
+            if (count < cap)
+                refs[count] = (struct ms_node_ref){n->nodeid, n->ino, n->current};
+            count++;
+        }
+    return count;
+}
+
+size_t ms_nodes_all(struct ms_nodes *nodes, uint64_t ino_or_0, struct ms_node_ref **ret_refs) {
     pthread_mutex_lock(&nodes->mutex);
-    struct ms_node_ref *refs = malloc((nodes->count + 1) * sizeof *refs);
-    size_t n = 0;
+    size_t n = collect_locked(nodes, ino_or_0, NULL, 0);
+    struct ms_node_ref *refs = calloc(n + 1, sizeof *refs);
     if (refs)
-        refs[n++] = (struct ms_node_ref){ROOT_NODEID, nodes->root_ino};
-    for (size_t i = 0; refs && i < nodes->buckets; i++)
-        for (struct node *node = nodes->by_id[i]; node; node = node->next_id)
-            refs[n++] = (struct ms_node_ref){node->nodeid, node->ino};
+        n = collect_locked(nodes, ino_or_0, refs, n);
+    if (refs && (ino_or_0 == 0 || ino_or_0 == nodes->root_ino))
+        refs[n++] = (struct ms_node_ref){ROOT_NODEID, nodes->root_ino, true};
     pthread_mutex_unlock(&nodes->mutex);
     *ret_refs = refs;
-    return n;
+    return refs ? n : 0;
 }

@@ -28,27 +28,52 @@ uint64_t ms_nodes_ino(struct ms_nodes *nodes, uint64_t nodeid);
 /* The generation whose bytes the kernel may hold under a nodeid; 0 for one that was never given. */
 uint64_t ms_nodes_generation(struct ms_nodes *nodes, uint64_t nodeid);
 
+/* May a handle on bytes of this generation be opened under the nodeid? Not when it is retired or
+ * holds pages of older bytes: then the kernel has to look the name up again. It does so once; when
+ * somebody has sealed again meanwhile, the handle must do without the kernel's pages. */
+enum ms_node_fit { MS_NODE_FITS, MS_NODE_LOOK_AGAIN, MS_NODE_GO_ROUND };
+enum ms_node_fit ms_nodes_fit(struct ms_nodes *nodes, uint64_t nodeid, uint64_t generation);
+
 /* Count one lookup of an inode under (parent nodeid, name): its current node, or a fresh one when
- * there is none or its bytes are of another generation. 0 when memory is short. */
-uint64_t ms_nodes_lookup(struct ms_nodes *nodes, uint64_t ino, uint64_t generation,
+ * there is none or it is older. live: the bytes are those of an open file that is being written
+ * here, and generation is what it lies on: then its node is meant, also when there is a newer one.
+ * 0 when memory is short. */
+struct ms_node_key {
+    uint64_t ino, generation;
+    bool live;
+};
+uint64_t ms_nodes_lookup(struct ms_nodes *nodes, const struct ms_node_key *key,
                          uint64_t parent_nodeid, const char *name);
 void ms_nodes_forget(struct ms_nodes *nodes, uint64_t nodeid, uint64_t lookups);
-/* A further name under which the kernel may keep the node (rename). */
+/* A name under which the kernel may keep the node (rename), and one under which it does not any
+ * more. */
 void ms_nodes_named(struct ms_nodes *nodes, uint64_t ino, uint64_t parent_nodeid, const char *name);
-/* This mount sealed the inode itself: its pages are the new version already. */
-void ms_nodes_sealed(struct ms_nodes *nodes, uint64_t ino, uint64_t generation);
+void ms_nodes_unnamed(struct ms_nodes *nodes, uint64_t ino, uint64_t parent_nodeid,
+                      const char *name);
+
+/* This mount sealed what nodes of generation `from` show: they are `to` now. */
+void ms_nodes_sealed(struct ms_nodes *nodes, uint64_t ino, uint64_t from, uint64_t to);
+/* Make the next lookup give a fresh nodeid, if the current one is older than that generation: then
+ * true. */
+bool ms_nodes_retire(struct ms_nodes *nodes, uint64_t ino, uint64_t generation);
+
+/* The pages of nodes that show this generation are of bytes that are gone: none of them is given
+ * again. */
+void ms_nodes_spoil(struct ms_nodes *nodes, uint64_t ino, uint64_t generation);
 
 /* The current nodeid of an inode, 0 when the kernel knows none. */
 uint64_t ms_nodes_current(struct ms_nodes *nodes, uint64_t ino);
-/* Make the next lookup give a fresh nodeid. each is called, without the lock, for every name under
- * which the kernel may hold the old one. Returns the old nodeid or 0. */
-uint64_t ms_nodes_retire(struct ms_nodes *nodes, uint64_t ino,
+/* Take the names under which the kernel may hold retired nodes of an inode, or all of its nodes;
+ * each is called for every one, without the lock. True: there were some. */
+bool ms_nodes_take_names(struct ms_nodes *nodes, uint64_t ino, bool all,
                          void (*each)(void *priv, uint64_t parent_nodeid, const char *name),
                          void *priv);
-/* Every node that the kernel holds: a snapshot of (nodeid, ino), the caller's: free(). */
+/* Every node that the kernel holds, or every one of an inode: a snapshot, the caller's: free().
+ * Without memory none. */
 struct ms_node_ref {
     uint64_t nodeid, ino;
+    bool current;
 };
-size_t ms_nodes_all(struct ms_nodes *nodes, struct ms_node_ref **ret_refs);
+size_t ms_nodes_all(struct ms_nodes *nodes, uint64_t ino_or_0, struct ms_node_ref **ret_refs);
 
 #endif

@@ -21,7 +21,7 @@ struct listing {
 
 /* False when the buffer is full. Takes one lookup count per entry of readdirplus, as the kernel
  * does. */
-static bool add(struct listing *l, const char *name, const struct ms_node *node, uint64_t offset) {
+static bool add(struct listing *l, const char *name, struct ms_node *node, uint64_t offset) {
     char *at = l->buf + l->used;
     size_t left = l->size - l->used, need;
     if (!l->plus) {
@@ -35,8 +35,8 @@ static bool add(struct listing *l, const char *name, const struct ms_node *node,
     need = fuse_add_direntry_plus(l->req, NULL, 0, name, NULL, 0);
     if (need > left)
         return false;
-    bool dots = offset <= 2;
-    if (!dots && ms_entry_fill(l->mount, l->nodeid, name, node, &e, NULL) != MS_OK)
+    bool dots = offset <= 2, live = !dots && ms_file_overlay(l->mount->svc, &l->ctx, node);
+    if (!dots && ms_entry_fill(l->mount, l->nodeid, name, node, live, &e, NULL) != MS_OK)
         return false;
     l->used += fuse_add_direntry_plus(l->req, at, left, name, &e, (off_t)offset);
     return true;
@@ -72,7 +72,6 @@ static enum ms_code fill(struct listing *l, uint64_t after, struct ms_error *ret
     while (code == MS_OK && !full && n == PAGE) {
         code = ms_tree_list(l->mount->svc, &l->ctx, l->ino, after, page, PAGE, &n, reterr);
         for (size_t i = 0; code == MS_OK && i < n && !full; i++) {
-            (void)ms_file_overlay(l->mount->svc, &l->ctx, &page[i]);
             full = !add(l, page[i].spelling, &page[i], page[i].seq);
             after = page[i].seq;
         }

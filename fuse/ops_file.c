@@ -61,15 +61,6 @@ static void give(struct ms_open_file *file, uint64_t ino, uint64_t nodeid,
     list_add(file);
 }
 
-static bool shares_image(struct ms_mount *mount, uint64_t nodeid, uint64_t generation) {
-    bool found = false;
-    pthread_mutex_lock(&mount->locked.mutex);
-    for (struct ms_open_file *f = mount->locked.first; f && !found; f = f->next)
-        found = f->nodeid == nodeid && ms_file_generation(f->handle) == generation;
-    pthread_mutex_unlock(&mount->locked.mutex);
-    return found;
-}
-
 bool ms_open_files_size(struct ms_mount *mount, uint64_t nodeid, uint64_t *ret_size) {
     bool found = false;
     pthread_mutex_lock(&mount->locked.mutex);
@@ -82,19 +73,43 @@ bool ms_open_files_size(struct ms_mount *mount, uint64_t nodeid, uint64_t *ret_s
     return found;
 }
 
-/* Whether the kernel's pages under this nodeid may serve the handle. Another process may have
- * sealed new bytes since the kernel looked the name up; then it must look again and get a fresh
- * nodeid. A newer generation is fine when it came from here: an open handle shares the image, or
- * the file was cut to nothing. */
-static bool pages_fit(struct ms_mount *mount, uint64_t nodeid, const struct ms_open *how,
-                      const struct ms_handle *handle) {
-    uint64_t generation = ms_file_generation(handle);
-    if (generation <= ms_nodes_generation(mount->nodes, nodeid))
-        return true;
-    if (!how->truncate && !shares_image(mount, nodeid, generation))
-        return false;
-    ms_nodes_sealed(mount->nodes, how->ino, generation);
-    return true;
+static void drop_open(struct ms_open_file *file, fuse_ino_t nodeid) {
+    struct fuse_file_info fi = {.fh = (uintptr_t)file};
+    ms_op_release(NULL, nodeid, &fi);
+}
+
+/* Another process may have sealed new bytes since the kernel looked the name up. */
+static enum ms_code fit(struct ms_open_file *file, uint64_t nodeid, struct fuse_file_info *fi,
+                        struct ms_error *reterr) {
+    uint64_t generation = ms_file_generation(file->handle);
+    enum ms_node_fit fit = ms_nodes_fit(file->mount->nodes, nodeid, generation);
+    fi->direct_io = fit == MS_NODE_GO_ROUND;
+    if (fit == MS_NODE_LOOK_AGAIN)
+        return ms_fail(reterr, MS_STALE, "inode %llu has newer bytes: look it up again",
+                       (unsigned long long)file->ino);
+    return MS_OK;
+}
+
+/* Cut only behind the check: what did not fit is opened again. */
+static enum ms_code open_file(struct ms_open_file *file, const struct ms_ctx *ctx, uint64_t nodeid,
+                              struct ms_open *how, struct fuse_file_info *fi,
+                              struct ms_error *reterr) {
+    struct ms_mount *mount = file->mount;
+    bool truncate = how->truncate;
+    how->write |= truncate;
+    how->truncate = false;
+    enum ms_code code = ms_file_open(mount->svc, ctx, how, &file->handle, reterr);
+    if (code != MS_OK) {
+        free(file);
+        return code;
+    }
+    give(file, how->ino, nodeid, fi);
+    code = fit(file, nodeid, fi, reterr);
+    if (code == MS_OK && truncate)
+        code = ms_file_truncate(mount->svc, ctx, how->ino, file->handle, 0, reterr);
+    if (code != MS_OK)
+        drop_open(file, nodeid);
+    return code;
 }
 
 void ms_op_open(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi) {
@@ -108,41 +123,22 @@ void ms_op_open(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi) {
         free(file);
         return;
     }
-    enum ms_code code = ms_file_open(mount->svc, &ctx, &how, &file->handle, &err);
-    if (code != MS_OK) {
-        free(file);
-        ms_reply_failure(req, "open", code, &err);
-        return;
-    }
-    give(file, how.ino, nodeid, fi);
-    if (!pages_fit(mount, nodeid, &how, file->handle)) {
-        ms_op_release(NULL, nodeid, fi);
-        (void)fuse_reply_err(req, ESTALE); /* the kernel looks the name up anew and tries again */
-        return;
-    }
-    if (fuse_reply_open(req, fi) == -ENOENT)
-        ms_op_release(NULL, nodeid, fi); /* interrupted: the kernel will not release it */
-}
-
-/* The name was made by another mount between the kernel's lookup and now. */
-static enum ms_code open_existing(struct ms_mount *mount, const struct ms_ctx *ctx,
-                                  const struct ms_make *make, struct ms_open *how,
-                                  struct ms_node *ret_node, struct ms_handle **ret_handle,
-                                  struct ms_error *reterr) {
-    enum ms_code code = ms_tree_lookup(mount->svc, ctx, make->parent, make->name, ret_node, reterr);
+    enum ms_code code = open_file(file, &ctx, nodeid, &how, fi, &err);
     if (code != MS_OK)
-        return code;
-    how->ino = ret_node->inode.ino;
-    return ms_file_open(mount->svc, ctx, how, ret_handle, reterr);
+        ms_reply_failure(req, "open", code, &err);
+    else if (fuse_reply_open(req, fi) == -ENOENT)
+        drop_open(file, nodeid); /* interrupted: the kernel will not release it */
 }
 
+/* A name that another mount made since the kernel's lookup is no error for who would have opened it:
+ * the kernel looks it up and opens it, with its check of permissions. */
 static enum ms_code create(struct ms_mount *mount, const struct ms_ctx *ctx, struct ms_make *make,
                            int flags, struct ms_node *ret_node, struct ms_handle **ret_handle,
                            struct ms_error *reterr) {
     struct ms_open how = open_of(0, flags);
     enum ms_code code = ms_file_create(mount->svc, ctx, make, &how, ret_node, ret_handle, reterr);
     if (code == MS_EXISTS && !(flags & O_EXCL))
-        code = open_existing(mount, ctx, make, &how, ret_node, ret_handle, reterr);
+        return ms_fail(reterr, MS_STALE, "\"%s\" was made meanwhile", make->name);
     return code;
 }
 
@@ -173,7 +169,7 @@ void ms_op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mo
     give(file, node.inode.ino, 0, fi);
     (void)ms_file_overlay(mount->svc, &ctx, &node);
     node.inode.generation = ms_file_generation(file->handle);
-    code = ms_entry_fill(mount, parent, name, &node, &entry, &err);
+    code = ms_entry_fill(mount, parent, name, &node, true, &entry, &err);
     if (code == MS_OK)
         file->nodeid = entry.ino;
     if (code == MS_OK && fuse_reply_create(req, &entry, fi) != -ENOENT)
@@ -259,31 +255,12 @@ void ms_op_write(fuse_req_t req, fuse_ino_t nodeid, const char *data, size_t siz
         (void)fuse_reply_write(req, n);
 }
 
-/* After a seal of our own the kernel's pages are the new version's already. */
-static void note_sealed(struct ms_mount *mount, uint64_t ino) {
-    struct ms_node node;
-    if (ms_tree_node(mount->svc, &mount->ctx, ino, &node, NULL) == MS_OK)
-        ms_nodes_sealed(mount->nodes, ino, node.inode.generation);
-}
-
-/* A refused overwrite leaves pages that nobody sealed: the kernel must ask again. */
-static void note_refused(struct ms_mount *mount, uint64_t ino) {
-    uint64_t nodeid = ms_nodes_current(mount->nodes, ino);
-    if (nodeid != 0)
-        (void)fuse_lowlevel_notify_inval_inode(mount->session, nodeid, -1, 0);
-}
-
 static void simple_done(struct ms_file_io *io) {
     struct call *call = MS_CONTAINER_OF(io, struct call, io);
-    struct ms_mount *mount = call->file->mount;
-    uint64_t ino = call->file->ino;
-    note_sealed(mount, ino);
     if (io->code != MS_OK)
         ms_reply_failure(call->req, call->op, io->code, &io->error);
     else
         (void)fuse_reply_err(call->req, 0);
-    if (io->code != MS_OK)
-        note_refused(mount, ino);
     call_free(call);
 }
 
@@ -305,14 +282,9 @@ void ms_op_fsync(fuse_req_t req, fuse_ino_t nodeid, int datasync, struct fuse_fi
 static void release_done(struct ms_file_io *io) {
     struct call *call = MS_CONTAINER_OF(io, struct call, io);
     struct ms_open_file *file = call->file;
-    struct ms_mount *mount = file->mount;
-    note_sealed(mount, file->ino);
-    if (io->code != MS_OK) {
-        /* The kernel drops what release returns: whoever closed last has had the error from flush.
-         */
-        ms_log_failure(mount->svc->log, MS_LOG_WARN, "release", &io->error, NULL);
-        note_refused(mount, file->ino);
-    }
+    /* The kernel drops what release returns: whoever closed last has had the error from flush. */
+    if (io->code != MS_OK)
+        ms_log_failure(file->mount->svc->log, MS_LOG_WARN, "release", &io->error, NULL);
     if (call->req)
         (void)fuse_reply_err(call->req, 0);
     struct ms_latch *latch = call->latch;

@@ -16,13 +16,15 @@ static bool ino_of(fuse_req_t req, fuse_ino_t nodeid, uint64_t *ret_ino) {
     return *ret_ino != 0;
 }
 
-/* A name that is not there is remembered too, where no other spelling could be the same name. */
-static void reply_absent(fuse_req_t req, const char *name) {
+/* A name that is not there is remembered too, where no other spelling could be the same name. In the
+ * root only for a moment: when rows of the feed were lost, all that is known below a folder is
+ * dropped with its name, and the root has none. */
+static void reply_absent(fuse_req_t req, fuse_ino_t parent, const char *name) {
     if (!ms_name_is_ascii(name)) {
         (void)fuse_reply_err(req, ENOENT);
         return;
     }
-    struct fuse_entry_param e = {.entry_timeout = MS_TIMEOUT_S};
+    struct fuse_entry_param e = {.entry_timeout = parent == FUSE_ROOT_ID ? 1.0 : MS_TIMEOUT_S};
     (void)fuse_reply_entry(req, &e);
 }
 
@@ -36,7 +38,7 @@ void ms_op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name) {
         return;
     enum ms_code code = ms_tree_lookup(mount->svc, &ctx, dir, name, &node, &err);
     if (code == MS_NOT_FOUND)
-        reply_absent(req, name);
+        reply_absent(req, parent, name);
     else if (code != MS_OK)
         ms_reply_failure(req, "lookup", code, &err);
     else
@@ -56,8 +58,9 @@ void ms_op_forget_multi(fuse_req_t req, size_t n, struct fuse_forget_data *forge
 
 static void reply_attr(fuse_req_t req, fuse_ino_t nodeid, struct ms_node *node) {
     struct ms_mount *mount = ms_mount_of(req);
-    if (!ms_file_overlay(mount->svc, &mount->ctx, node) &&
-        node->inode.generation > ms_nodes_generation(mount->nodes, nodeid))
+    (void)ms_file_overlay(mount->svc, &mount->ctx, node);
+    if (S_ISREG(node->inode.mode) &&
+        node->inode.generation != ms_nodes_generation(mount->nodes, nodeid))
         (void)ms_open_files_size(mount, nodeid, &node->inode.size);
     struct stat st;
     ms_attr_fill(node, &st);
@@ -315,6 +318,7 @@ static void remove_name(fuse_req_t req, const char *op, fuse_ino_t parent, const
         ms_reply_failure(req, op, code, &err);
         return;
     }
+    ms_nodes_unnamed(mount->nodes, gone.ino, parent, name);
     after_gone(mount, &gone);
     (void)fuse_reply_err(req, 0);
 }
@@ -349,6 +353,8 @@ void ms_op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_
         ms_reply_failure(req, "rename", code, &err);
         return;
     }
+    if (!how.exchange)
+        ms_nodes_unnamed(mount->nodes, node.inode.ino, parent, name);
     ms_nodes_named(mount->nodes, node.inode.ino, new_parent, new_name);
     after_gone(mount, &gone);
     (void)fuse_reply_err(req, 0);

@@ -63,6 +63,7 @@ enum ms_code ms_files_new(struct ms_svc *svc, struct ms_files **ret_files,
     pthread_cond_init(&files->retried, NULL);
     files->retry_ms = MS_RETRY_MS;
     pthread_mutex_init(&files->recalling, NULL);
+    pthread_mutex_init(&files->watching, NULL);
     pthread_mutex_init(&files->sniffing, NULL);
     *ret_files = files;
     return MS_OK;
@@ -243,6 +244,7 @@ void ms_files_free(struct ms_files *files) {
     pthread_mutex_destroy(&files->mutex);
     pthread_cond_destroy(&files->retried);
     pthread_mutex_destroy(&files->recalling);
+    pthread_mutex_destroy(&files->watching);
     pthread_mutex_destroy(&files->sniffing);
     ms_media_free(files->media);
     free(files);
@@ -520,6 +522,7 @@ bool ms_file_overlay(struct ms_svc *svc, const struct ms_ctx *ctx, struct ms_nod
     live = is_live_locked(file);
     if (live) {
         node->inode.size = ms_image_size_locked(file);
+        node->inode.generation = file->locked.generation;
         ms_image_fold(&node->inode, &file->locked.attr);
     }
     pthread_mutex_unlock(&file->mutex);
@@ -590,6 +593,25 @@ void ms_file_orphaned(struct ms_svc *svc, const struct ms_ctx *ctx, uint64_t ino
         pthread_mutex_unlock(&file->mutex);
     }
     pthread_mutex_unlock(&svc->files->mutex);
+}
+
+/* ---- the watcher ------------------------------------------------------------------------- */
+
+void ms_files_watch(struct ms_svc *svc, ms_file_watch_fn *fn, void *priv) {
+    pthread_mutex_lock(&svc->files->watching);
+    svc->files->watch = fn;
+    svc->files->watch_priv = priv;
+    pthread_mutex_unlock(&svc->files->watching);
+}
+
+void ms_image_tell(struct ms_file *file, enum ms_file_fate fate, uint64_t from, uint64_t to) {
+    const struct ms_file_event event = {
+        .tenant = file->tenant, .ino = file->ino, .from = from, .to = to, .fate = fate};
+
+    pthread_mutex_lock(&file->files->watching);
+    if (file->files->watch)
+        file->files->watch(file->files->watch_priv, &event);
+    pthread_mutex_unlock(&file->files->watching);
 }
 
 /* ---- the feed ---------------------------------------------------------------------------- */

@@ -102,7 +102,7 @@ uint64_t ms_file_generation(const struct ms_handle *handle);
 /* Size of what this handle sees: of an old version too. */
 uint64_t ms_file_size(struct ms_handle *handle);
 
-/* What this process sees now: live size and times over the record. False: nothing is live here, ask
+/* What this process sees now: live size, times and generation over the record. False: nothing is live here, ask
  * the tree. */
 bool ms_file_overlay(struct ms_svc *svc, const struct ms_ctx *ctx, struct ms_node *node);
 /* setattr on an unsealed live file is kept and folded into the seal (commit budget): true when it
@@ -118,6 +118,25 @@ void ms_file_orphaned(struct ms_svc *svc, const struct ms_ctx *ctx, uint64_t ino
 void ms_file_revalidate(struct ms_svc *svc, struct ms_tenant_id tenant, uint64_t ino_or_0);
 /* From the feed: give back what leases of this tenant do not use. */
 void ms_file_recall(struct ms_svc *svc, struct ms_tenant_id tenant);
+
+/* What became of bytes that were written and not sealed, for whoever keeps copies of what handles
+ * read. */
+enum ms_file_fate {
+    MS_FILE_SEALED,  /* as generation `to`, with the very bytes that handles have read as `from` */
+    MS_FILE_REBASED, /* another process was faster: they lie on generation `to` now, not on `from` */
+    MS_FILE_DROPPED, /* they are gone; if it was sealed once, generation `from` shows again */
+    MS_FILE_RESTS    /* comes behind SEALED: what others have done since shows from now on */
+};
+struct ms_file_event {
+    struct ms_tenant_id tenant;
+    uint64_t ino, from, to;
+    enum ms_file_fate fate;
+};
+/* One watcher; NULL ends it, and afterwards fn is not called any more. fn is called on a thread of
+ * the engine, before the close that did it is answered; it may wait for nothing and call nothing
+ * here. */
+typedef void ms_file_watch_fn(void *priv, const struct ms_file_event *event);
+void ms_files_watch(struct ms_svc *svc, ms_file_watch_fn *fn, void *priv);
 
 /* ms_svc_open and ms_svc_close call these. */
 MS_NODISCARD enum ms_code ms_files_new(struct ms_svc *svc, struct ms_files **ret_files,

@@ -149,14 +149,18 @@ static void end_sealed(struct ms_file_job *job) {
     ms_file_job_end(job);
 }
 
+/* Told before the image rests on it: until then nobody is shown the new generation. */
 static void sealed(struct ms_file_job *job) {
     struct ms_file *file = job->file;
+    uint64_t to = job->op.seal.out.generation;
 
+    ms_image_tell(file, MS_FILE_SEALED, file->locked.generation, to);
     pthread_mutex_lock(&file->mutex);
-    rest_on(file, sealed_basis(job, file->locked.slot), job->op.seal.out.generation);
+    rest_on(file, sealed_basis(job, file->locked.slot), to);
     end_commit_locked(file);
     take_slots(job);
     pthread_mutex_unlock(&file->mutex);
+    ms_image_tell(file, MS_FILE_RESTS, to, to);
     ms_file_job_drop_slots(job);
     end_sealed(job);
 }
@@ -465,6 +469,8 @@ static bool is_promised(struct ms_file *file, enum ms_code code) {
 
 static void dropped(struct ms_file_job *job) {
     struct ms_file *file = job->file;
+    uint64_t generation;
+    bool lost;
 
     if (job->request.code != MS_OK) {
         ms_log_failure(file->svc->log, MS_LOG_WARN, "unfinished-file-not-dropped",
@@ -476,6 +482,7 @@ static void dropped(struct ms_file_job *job) {
         return;
     }
     pthread_mutex_lock(&file->mutex);
+    lost = file->locked.modified || file->locked.fresh;
     ms_patch_unref(file->locked.patch);
     file->locked.patch = NULL;
     file->locked.needed = file->locked.leased = 0;
@@ -485,7 +492,10 @@ static void dropped(struct ms_file_job *job) {
     file->locked.state = MS_IMAGE_SEALED;
     end_commit_locked(file);
     take_slots(job);
+    generation = file->locked.generation;
     pthread_mutex_unlock(&file->mutex);
+    if (lost)
+        ms_image_tell(file, MS_FILE_DROPPED, generation, generation);
     ms_file_job_drop_slots(job);
     end_dropped(job);
 }

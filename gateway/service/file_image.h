@@ -208,6 +208,9 @@ struct ms_files {
     bool closing;
     int64_t retry_ms;          /* until a promise that a close could not keep is tried again */
     pthread_mutex_t recalling; /* one round of recall at a time */
+    pthread_mutex_t watching; /* held while fn runs */
+    ms_file_watch_fn *watch;
+    void *watch_priv;
     pthread_mutex_t sniffing;
     struct ms_media *media; /* under sniffing; made when the first file is judged */
     struct ms_file *bucket[MS_FILE_BUCKETS];
@@ -226,6 +229,8 @@ uint64_t ms_image_size_locked(const struct ms_file *file);
 /* Attributes that were set while it was unsealed, over the record's. */
 void ms_image_fold(struct ms_inode_record *inode, const struct ms_setattr *attr);
 bool ms_image_is_abandoned_locked(const struct ms_file *file);
+/* Tell the watcher; with no lock held. */
+void ms_image_tell(struct ms_file *file, enum ms_file_fate fate, uint64_t from, uint64_t to);
 /* Wait until no seal is being committed. */
 void ms_image_settle_locked(struct ms_file *file);
 

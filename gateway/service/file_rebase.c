@@ -162,6 +162,7 @@ static enum ms_code rebase_on(struct ms_file *file, struct ms_loaded *loaded,
 
 enum ms_code ms_image_rebase(struct ms_file *file, struct ms_error *reterr) {
     struct ms_loaded loaded = {0};
+    uint64_t from = file->locked.generation; /* changes in this job only */
     enum ms_code code;
 
     pthread_mutex_lock(&file->writing);
@@ -176,6 +177,8 @@ enum ms_code ms_image_rebase(struct ms_file *file, struct ms_error *reterr) {
     if (code == MS_OK)
         ms_file_job_retire_slot(file); /* its object would hold the old basis' bytes */
     pthread_mutex_unlock(&file->writing);
+    if (code == MS_OK)
+        ms_image_tell(file, MS_FILE_REBASED, from, loaded.inode.generation);
     ms_basis_unref(loaded.basis);
     return code;
 }

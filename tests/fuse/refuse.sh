@@ -27,7 +27,7 @@ refuses "models/ takes no files" "not permitted" touch "$mnt/models/m"
 refuses "voices/ neither" "not permitted" mkdir "$mnt/voices/v"
 
 # Kind of content.
-echo "this is text" >"$work/text.mp4"
+for i in $(seq 1500); do echo "this is text"; done >"$work/text.mp4"
 refuses "text is no mp4" "medium type" cp "$work/text.mp4" "$mnt/videos/text.mp4"
 equals "it stays as FAILED" FAILED "$(state_of "$mnt/videos/text.mp4")"
 check "with its bytes" cmp "$work/text.mp4" "$mnt/videos/text.mp4"
