@@ -89,36 +89,53 @@ static struct ms_file *find(struct ms_files *files, struct ms_tenant_id tenant, 
     return file;
 }
 
-static struct ms_file *new_image(struct ms_files *files, struct ms_tenant_id tenant, uint64_t ino) {
+static struct ms_file *new_image(struct ms_files *files, struct ms_tenant_id tenant) {
     struct ms_file *file = calloc(1, sizeof *file);
-    struct ms_file **bucket = bucket_of(files, tenant, ino);
 
     if (!file)
         return NULL;
     file->svc = files->svc;
     file->files = files;
     file->tenant = tenant;
-    file->ino = ino;
     pthread_mutex_init(&file->writing, NULL);
     pthread_mutex_init(&file->mutex, NULL);
     pthread_cond_init(&file->changed, NULL);
-    file->next = *bucket;
-    *bucket = file;
     return file;
 }
 
-struct ms_file *ms_image_get(struct ms_svc *svc, struct ms_tenant_id tenant, uint64_t ino) {
-    struct ms_files *files = svc->files;
+static void list(struct ms_file *file, uint64_t ino) {
+    struct ms_file **bucket = bucket_of(file->files, file->tenant, ino);
+
+    file->ino = ino;
+    file->next = *bucket;
+    *bucket = file;
+}
+
+static void free_image(struct ms_file *file);
+
+/* The image of an inode, referenced: the one that is there, or spare. */
+static struct ms_file *get_or_list(struct ms_files *files, struct ms_tenant_id tenant, uint64_t ino,
+                                   struct ms_file *spare) {
     struct ms_file *file;
 
     pthread_mutex_lock(&files->mutex);
     file = find(files, tenant, ino);
-    if (!file)
-        file = new_image(files, tenant, ino);
+    if (!file && spare) {
+        list(spare, ino);
+        file = MS_TAKE(spare);
+    }
     if (file)
         file->refs++;
     pthread_mutex_unlock(&files->mutex);
+    if (spare)
+        free_image(spare);
     return file;
+}
+
+struct ms_file *ms_image_get(struct ms_svc *svc, struct ms_tenant_id tenant, uint64_t ino) {
+    struct ms_file *file = ms_image_find(svc, tenant, ino);
+
+    return file ? file : get_or_list(svc->files, tenant, ino, new_image(svc->files, tenant));
 }
 
 struct ms_file *ms_image_find(struct ms_svc *svc, struct ms_tenant_id tenant, uint64_t ino) {
@@ -275,27 +292,34 @@ unsigned ms_image_handles(struct ms_file *file, unsigned *ret_writers) {
 
 /* ---- handles ----------------------------------------------------------------------------- */
 
-static struct ms_handle *new_handle(struct ms_file *file, const struct ms_ctx *ctx,
-                                    const struct ms_open *open) {
+static struct ms_handle *new_handle(const struct ms_ctx *ctx, const struct ms_open *open) {
     struct ms_handle *handle = calloc(1, sizeof *handle);
+    struct ms_file_job *release = ms_file_job_new();
 
-    if (!handle)
+    if (!handle || !release) {
+        free(handle);
+        free(release);
         return NULL;
-    handle->file = file;
+    }
+    handle->release = release;
     handle->read = open->read;
     handle->write = open->write || open->truncate;
     handle->append = open->append;
     handle->admin = ctx->admin;
     memcpy(handle->who, ctx->who, sizeof handle->who);
-    pthread_mutex_lock(&file->files->mutex);
-    file->refs++;
-    file->handles++;
-    file->writers += handle->write;
-    pthread_mutex_unlock(&file->files->mutex);
     return handle;
 }
 
-/* Its reference stays with the caller. */
+/* It takes over the caller's reference. */
+static void attach(struct ms_handle *handle, struct ms_file *file) {
+    handle->file = file;
+    pthread_mutex_lock(&file->files->mutex);
+    file->handles++;
+    file->writers += handle->write;
+    pthread_mutex_unlock(&file->files->mutex);
+}
+
+/* Its reference, and what it has ready for the release, are the caller's now. */
 static void free_handle(struct ms_handle *handle) {
     struct ms_file *file = handle->file;
 
@@ -310,6 +334,7 @@ static void free_handle(struct ms_handle *handle) {
 static void discard_handle(struct ms_handle *handle) {
     struct ms_file *file = handle->file;
 
+    free(handle->release);
     free_handle(handle);
     ms_image_unref(file);
 }
@@ -361,38 +386,44 @@ static enum ms_code admit(struct ms_handle *handle, bool *ret_outdated, struct m
     return MS_OK;
 }
 
-static enum ms_code open_image(struct ms_file *file, const struct ms_ctx *ctx,
-                               const struct ms_open *open, struct ms_handle **ret_handle,
-                               bool *ret_outdated, struct ms_error *reterr) {
-    struct ms_handle *handle = new_handle(file, ctx, open);
-    enum ms_code code;
+static enum ms_code no_memory(struct ms_error *reterr) {
+    return ms_fail(reterr, MS_NO_MEMORY, "no memory for another open file");
+}
 
-    if (!handle)
-        return ms_fail(reterr, MS_NO_MEMORY, "no memory for another open file");
-    code = admit(handle, ret_outdated, reterr);
-    if (code == MS_OK && !*ret_outdated && open->truncate)
-        code = ms_file_truncate(file->svc, ctx, file->ino, handle, 0, reterr);
-    if (code == MS_OK && !*ret_outdated)
-        *ret_handle = handle;
-    else
-        discard_handle(handle);
-    return code;
+static enum ms_code open_image(struct ms_handle *handle, const struct ms_ctx *ctx,
+                               const struct ms_open *open, bool *ret_outdated,
+                               struct ms_error *reterr) {
+    enum ms_code code = admit(handle, ret_outdated, reterr);
+
+    if (code != MS_OK || *ret_outdated || !open->truncate)
+        return code;
+    return ms_file_truncate(handle->file->svc, ctx, open->ino, handle, 0, reterr);
 }
 
 enum ms_code ms_file_open(struct ms_svc *svc, const struct ms_ctx *ctx, const struct ms_open *open,
                           struct ms_handle **ret_handle, struct ms_error *reterr) {
     bool outdated = true;
-    enum ms_code code = MS_OK;
 
-    while (code == MS_OK && outdated) {
-        struct ms_file *file = ms_image_get(svc, ctx->tenant, open->ino);
+    while (outdated) {
+        struct ms_handle *handle = new_handle(ctx, open);
+        struct ms_file *file = handle ? ms_image_get(svc, ctx->tenant, open->ino) : NULL;
+        enum ms_code code;
 
-        if (!file)
-            return ms_fail(reterr, MS_NO_MEMORY, "no memory for another open file");
-        code = open_image(file, ctx, open, ret_handle, &outdated, reterr);
-        ms_image_unref(file);
+        if (!file) {
+            free(handle ? handle->release : NULL);
+            free(handle);
+            return no_memory(reterr);
+        }
+        attach(handle, file);
+        code = open_image(handle, ctx, open, &outdated, reterr);
+        if (code == MS_OK && !outdated)
+            *ret_handle = handle;
+        else
+            discard_handle(handle);
+        if (code != MS_OK)
+            return code;
     }
-    return code;
+    return MS_OK;
 }
 
 /* What ms_tree_make has committed becomes the live image. Somebody may have looked the name up and
@@ -413,28 +444,36 @@ static void adopt_birth(struct ms_file *file, const struct ms_made *made) {
     pthread_mutex_unlock(&file->mutex);
 }
 
+/* All memory is there before the commit: a file that nobody holds would stay unsealed as long as
+ * this process lives. */
 enum ms_code ms_file_create(struct ms_svc *svc, const struct ms_ctx *ctx,
                             const struct ms_make *make, const struct ms_open *open,
                             struct ms_node *ret_node, struct ms_handle **ret_handle,
                             struct ms_error *reterr) {
+    struct ms_handle *handle = new_handle(ctx, open);
+    struct ms_file *spare = new_image(svc->files, ctx->tenant);
     struct ms_made made;
-    struct ms_file *file;
-    struct ms_handle *handle;
-    enum ms_code code = ms_tree_make(svc, ctx, make, &made, reterr);
+    enum ms_code code;
 
-    if (code != MS_OK)
-        return code;
-    file = ms_image_get(svc, ctx->tenant, made.node.inode.ino);
-    if (!file)
-        return ms_fail(reterr, MS_NO_MEMORY, "no memory for another open file");
-    adopt_birth(file, &made);
-    handle = new_handle(file, ctx, open);
-    ms_image_unref(file);
-    if (!handle)
-        return ms_fail(reterr, MS_NO_MEMORY, "no memory for another open file");
-    *ret_node = made.node;
-    *ret_handle = handle;
-    return MS_OK;
+    if (handle && spare)
+        code = ms_tree_make(svc, ctx, make, &made, reterr);
+    else
+        code = no_memory(reterr);
+    if (code == MS_OK) {
+        struct ms_file *file =
+            get_or_list(svc->files, ctx->tenant, made.node.inode.ino, MS_TAKE(spare));
+
+        adopt_birth(file, &made);
+        attach(handle, file);
+        *ret_node = made.node;
+        *ret_handle = MS_TAKE(handle);
+    }
+    if (spare)
+        free_image(spare);
+    if (handle)
+        free(handle->release);
+    free(handle);
+    return code;
 }
 
 uint64_t ms_file_ino(const struct ms_handle *handle) { return handle->file->ino; }
@@ -467,13 +506,13 @@ static struct ms_file_job_by asked_by(const struct ms_handle *handle) {
 void ms_file_sync(struct ms_handle *handle, struct ms_file_io *io) {
     const struct ms_file_job_by by = asked_by(handle);
 
-    ms_file_job_submit(ms_image_ref(handle->file), MS_FILE_JOB_SYNC, &by, io);
+    ms_file_job_submit(ms_image_ref(handle->file), MS_FILE_JOB_SYNC, &by, io, NULL);
 }
 
 void ms_file_flush(struct ms_handle *handle, struct ms_file_io *io) {
     const struct ms_file_job_by by = asked_by(handle);
 
-    ms_file_job_submit(ms_image_ref(handle->file), MS_FILE_JOB_FLUSH, &by, io);
+    ms_file_job_submit(ms_image_ref(handle->file), MS_FILE_JOB_FLUSH, &by, io, NULL);
 }
 
 void ms_file_release(struct ms_handle *handle, struct ms_file_io *io) {
@@ -481,8 +520,8 @@ void ms_file_release(struct ms_handle *handle, struct ms_file_io *io) {
     struct ms_handle copy = *handle;
     const struct ms_file_job_by by = asked_by(&copy);
 
-    free_handle(handle); /* its reference is the job's now */
-    ms_file_job_submit(file, MS_FILE_JOB_RELEASE, &by, io);
+    free_handle(handle); /* its reference and its memory are the job's now */
+    ms_file_job_submit(file, MS_FILE_JOB_RELEASE, &by, io, copy.release);
 }
 
 /* ---- what this process sees -------------------------------------------------------------- */

@@ -76,17 +76,24 @@ static void orphaned(struct ms_file_job *job) {
 
 /* ---- the commit -------------------------------------------------------------------------- */
 
-/* The image rests on the new version now. */
-static struct ms_basis *sealed_basis(struct ms_file_job *job, struct ms_slot *slot) {
-    const struct ms_sealing *in = &job->op.seal.in;
-    struct ms_basis *basis = calloc(1, sizeof *basis);
+/* What the image rests on when the commit is through. */
+static enum ms_code make_basis(struct ms_file_job *job) {
+    if (job->basis)
+        return MS_OK;
+    job->basis = calloc(1, sizeof *job->basis);
+    if (!job->basis)
+        return ms_fail(&job->err, MS_NO_MEMORY, "no memory to finish a file");
+    atomic_init(&job->basis->refs, 1);
+    job->basis->source.block_log2 = MS_BLOCK_LOG2_DEFAULT;
+    return MS_OK;
+}
 
-    MS_ASSERT(basis); /* small, and nothing could be undone: the commit is through */
-    atomic_init(&basis->refs, 1);
+static struct ms_basis *sealed_basis(struct ms_file_job *job, struct ms_slot *slot) {
+    struct ms_basis *basis = MS_TAKE(job->basis);
+
     basis->version = job->op.seal.out.version;
-    basis->source.block_log2 = MS_BLOCK_LOG2_DEFAULT;
-    basis->source.size = in->size;
-    if (in->size == 0)
+    basis->source.size = job->op.seal.in.size;
+    if (basis->source.size == 0)
         return basis;
     basis->source.object = slot->object;
     memcpy(basis->source.key, slot->key, sizeof slot->key);
@@ -291,8 +298,8 @@ static void commit(struct ms_file_job *job) {
         refuse(job, cancelled(&job->err));
         return;
     }
-    if (ms_file_job_intents(job, NULL) != MS_OK) {
-        give_up(job, job->code);
+    if (make_basis(job) != MS_OK || ms_file_job_intents(job, NULL) != MS_OK) {
+        give_up(job, MS_NO_MEMORY);
         return;
     }
     if (!enter_commit(job)) {

@@ -194,6 +194,7 @@ struct ms_file {
 
 struct ms_handle {
     struct ms_file *file;
+    struct ms_file_job *release; /* made with it: a release must not fail for want of memory */
     bool read, write, append, admin;
     _Atomic uint64_t next_offset; /* a sequential reader is read ahead */
     char who[MS_WHO_MAX + 1];
@@ -396,10 +397,12 @@ struct ms_file_job_by {
     const char *who;
     bool admin, writer; /* writer: one of the image's writers is who asks */
 };
-/* Takes over a reference of file. done of io comes once, with nothing of the image held any more;
- * START has none. */
+/* Takes over a reference of file, and ready: memory for the job, or NULL. done of io comes once,
+ * with nothing of the image held any more; START has none. */
 void ms_file_job_submit(struct ms_file *file, enum ms_file_job_kind kind,
-                        const struct ms_file_job_by *by, struct ms_file_io *io_or_null);
+                        const struct ms_file_job_by *by, struct ms_file_io *io_or_null,
+                        struct ms_file_job *ready);
+struct ms_file_job *ms_file_job_new(void); /* NULL: no memory. Unused: free() */
 
 /* What a sync or finish of an upload gave, copied out of it. */
 struct ms_uploaded {
@@ -434,7 +437,8 @@ struct ms_file_job {
     uint8_t *head;
     struct ms_file_io read;
     struct ms_uploaded uploaded;
-    struct ms_slot *drops; /* whose uploads are to be dropped */
+    struct ms_basis *basis; /* made before the commit, which cannot be taken back */
+    struct ms_slot *drops;  /* whose uploads are to be dropped */
     struct ms_intent_id *intents;
     size_t intents_n;
 

@@ -88,26 +88,38 @@ static void answer_at_once(struct ms_file *file, struct ms_file_io *io, enum ms_
     answer(io, code, err);
 }
 
-void ms_file_job_submit(struct ms_file *file, enum ms_file_job_kind kind,
-                        const struct ms_file_job_by *by, struct ms_file_io *io) {
-    struct ms_file_job *job;
-    struct ms_error err;
+struct ms_file_job *ms_file_job_new(void) {
+    return calloc(1, sizeof(struct ms_file_job));
+}
 
-    if (is_nothing(file, kind, by)) {
-        answer_at_once(file, io, MS_OK, NULL);
-        return;
-    }
-    job = calloc(1, sizeof *job);
-    if (!job) {
-        answer_at_once(file, io, ms_fail(&err, MS_NO_MEMORY, "no memory to finish a file"), &err);
-        return;
-    }
+static void fill(struct ms_file_job *job, struct ms_file *file, enum ms_file_job_kind kind,
+                 const struct ms_file_job_by *by, struct ms_file_io *io) {
     job->file = file;
     job->kind = kind;
     job->ctx = (struct ms_ctx){.tenant = file->tenant, .admin = by->admin};
     memcpy(job->ctx.who, by->who, strnlen(by->who, MS_WHO_MAX));
     job->writer = by->writer;
     job->io = io;
+}
+
+void ms_file_job_submit(struct ms_file *file, enum ms_file_job_kind kind,
+                        const struct ms_file_job_by *by, struct ms_file_io *io,
+                        struct ms_file_job *ready) {
+    struct ms_file_job *job = ready;
+    struct ms_error err;
+
+    if (is_nothing(file, kind, by)) {
+        free(ready);
+        answer_at_once(file, io, MS_OK, NULL);
+        return;
+    }
+    if (!job)
+        job = ms_file_job_new();
+    if (!job) {
+        answer_at_once(file, io, ms_fail(&err, MS_NO_MEMORY, "no memory to finish a file"), &err);
+        return;
+    }
+    fill(job, file, kind, by, io);
     enqueue(job);
 }
 
@@ -121,6 +133,7 @@ static void free_job(struct ms_file_job *job) {
     MS_ASSERT(!job->drops);
     free(job->head);
     ms_uploaded_fini(&job->uploaded);
+    ms_basis_unref(job->basis);
     free(job->intents);
     free(job);
 }

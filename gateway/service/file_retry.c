@@ -36,7 +36,7 @@ static void fire(struct ms_timer *timer) {
     pthread_mutex_lock(&retry->files->mutex);
     retry->file->retry = NULL; /* a try that fails sets the next one */
     pthread_mutex_unlock(&retry->files->mutex);
-    ms_file_job_submit(retry->file, MS_FILE_JOB_RELEASE, &by, &retry->io);
+    ms_file_job_submit(retry->file, MS_FILE_JOB_RELEASE, &by, &retry->io, NULL);
 }
 
 void ms_image_retry_later(struct ms_file *file, const char *who) {

@@ -211,7 +211,7 @@ static void tell_upload(struct ms_file *file, uint64_t offset, size_t n) {
     ms_slot_unref(slot);
     if (start)
         ms_file_job_submit(ms_image_ref(file), MS_FILE_JOB_START,
-                           &(struct ms_file_job_by){.who = "msasset"}, NULL);
+                           &(struct ms_file_job_by){.who = "msasset"}, NULL, NULL);
 }
 
 static enum ms_code check_writer(const struct ms_handle *handle, struct ms_error *reterr) {
