@@ -59,6 +59,7 @@ struct ms_minutes {
     const char *id;
     size_t id_len;
     uint64_t left; /* hundredths of the running term */
+    uint32_t key;  /* the caller's, kept */
 };
 /* Take hundredths from packs: from the one that ends first, then by id in byte order. Returns what
  * they do not hold. Sorts packs. */

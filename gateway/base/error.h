@@ -29,6 +29,7 @@
     X(TOO_LARGE, EFBIG, 413, 65, "larger than the limit")                                          \
     X(MISMATCH, EINVAL, 400, 65, "not what was declared")                                          \
     X(REVIEW, EACCES, 403, 65, "rejected by review")                                               \
+    X(BILL_INPUT, EINVAL, 400, 2, "history or rate card wrong") /* bill.md section 5 wants 2 */       \
     X(NOT_FOUND, ENOENT, 404, 4, "not found")                                                      \
     X(NO_ATTR, ENODATA, 404, 4, "no such attribute")                                               \
     X(NO_TENANT, ENOENT, 404, 67, "no such tenant or user")                                        \

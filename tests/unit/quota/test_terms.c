@@ -163,7 +163,7 @@ static void seconds_become_hundredths_half_up(void **state) {
 }
 
 static struct ms_minutes pack(int64_t end, const char *id, uint64_t left) {
-    return (struct ms_minutes){{end}, id, strlen(id), left};
+    return (struct ms_minutes){{end}, id, strlen(id), left, 0};
 }
 
 static void the_package_that_ends_first_is_used_first_then_the_lower_id(void **state) {
