@@ -10,6 +10,7 @@ unset "${!MSASSET@}"
 MSASSET=$msasset
 # Helpers that are built: the tests hand them over; by hand they are where the build puts them.
 : "${FSX:=$(dirname "$MSASSET")/../tests/fuse/ms_fsx}"
+: "${BLOCKED:=$(dirname "$MSASSET")/../tests/fuse/ms_blocked}"
 export TZ=UTC
 
 [ -c /dev/fuse ] && command -v fusermount3 >/dev/null || {
