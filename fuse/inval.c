@@ -50,9 +50,10 @@ static uint64_t generation_now(struct ms_mount *mount, uint64_t ino) {
     return node.inode.generation;
 }
 
-/* New bytes: old handles keep the old node and its pages, the next lookup gets a fresh one. A row may
- * come late, when that has happened already; and while the file is being written here, its bytes are
- * what is written: the seal comes with an event of its own, and mostly finds nothing to do. */
+/* New bytes: old handles keep the old node and its pages, the next lookup gets a fresh one. A row
+ * may come late, when that has happened already; and while the file is being written here, its
+ * bytes are what is written: the seal comes with an event of its own, and mostly finds nothing to
+ * do. */
 static void content_changed(struct ms_mount *mount, uint64_t ino, enum because because) {
     bool retired = ms_nodes_retire(mount->nodes, ino, generation_now(mount, ino));
     bool named = ms_nodes_take_names(mount->nodes, ino, false, forget_name, mount);

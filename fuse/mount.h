@@ -51,8 +51,8 @@ struct ms_mount_options {
     unsigned threads; /* of libfuse; 0: 8 */
 };
 
-/* Blocks the signals that end a mount, for this thread and those that it starts: call it before ms_svc_open(), for
- * any thread of the process may get a signal. */
+/* Blocks the signals that end a mount, for this thread and those that it starts: call it before
+ * ms_svc_open(), for any thread of the process may get a signal. */
 void ms_signals_block(void);
 /* Mount, call ready once the file system answers, serve until it is unmounted or a signal comes,
  * and seal or drop what is still open. svc stays the caller's. Errors: MS_NO_TENANT, MS_INVALID

@@ -16,9 +16,9 @@ struct dentry {
 
 struct node {
     uint64_t nodeid, ino, generation, lookups;
-    uint64_t was; /* the generation before our own seal: a handle may still say so */
-    bool current; /* the one that a lookup of ino gives */
-    bool spoiled; /* its pages are of bytes that are no generation's */
+    uint64_t was;      /* the generation before our own seal: a handle may still say so */
+    bool current;      /* the one that a lookup of ino gives */
+    bool spoiled;      /* its pages are of bytes that are no generation's */
     bool looked_again; /* the last open of the inode did not fit: the kernel looks it up again */
     struct dentry *dentries;
     struct node *next_id, *next_ino; /* chains of the two hashes; both hold retired ones too */

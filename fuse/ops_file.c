@@ -130,8 +130,8 @@ void ms_op_open(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi) {
         drop_open(file, nodeid); /* interrupted: the kernel will not release it */
 }
 
-/* A name that another mount made since the kernel's lookup is no error for who would have opened it:
- * the kernel looks it up and opens it, with its check of permissions. */
+/* A name that another mount made since the kernel's lookup is no error for who would have opened
+ * it: the kernel looks it up and opens it, with its check of permissions. */
 static enum ms_code create(struct ms_mount *mount, const struct ms_ctx *ctx, struct ms_make *make,
                            int flags, struct ms_node *ret_node, struct ms_handle **ret_handle,
                            struct ms_error *reterr) {
@@ -246,9 +246,9 @@ void ms_op_write(fuse_req_t req, fuse_ino_t nodeid, const char *data, size_t siz
     size_t n = 0;
     struct ms_handle *handle = file_of(fi)->handle;
     /* Pages of a map come through any handle that may write, one that appends too. */
-    enum ms_code code =
-        fi->writepage ? ms_file_write_back(handle, (uint64_t)offset, data, size, &n, &err)
-                      : ms_file_write(handle, (uint64_t)offset, data, size, &n, &err);
+    enum ms_code code = fi->writepage
+                            ? ms_file_write_back(handle, (uint64_t)offset, data, size, &n, &err)
+                            : ms_file_write(handle, (uint64_t)offset, data, size, &n, &err);
     if (code != MS_OK)
         ms_reply_failure(req, "write", code, &err);
     else

@@ -16,8 +16,8 @@ static bool ino_of(fuse_req_t req, fuse_ino_t nodeid, uint64_t *ret_ino) {
     return *ret_ino != 0;
 }
 
-/* A name that is not there is remembered too, where no other spelling could be the same name. In the
- * root only for a moment: when rows of the feed were lost, all that is known below a folder is
+/* A name that is not there is remembered too, where no other spelling could be the same name. In
+ * the root only for a moment: when rows of the feed were lost, all that is known below a folder is
  * dropped with its name, and the root has none. */
 static void reply_absent(fuse_req_t req, fuse_ino_t parent, const char *name) {
     if (!ms_name_is_ascii(name)) {

@@ -35,8 +35,8 @@ static int next_signal(bool stopping) {
     return stopping ? sigtimedwait(&set, NULL, &again) : sigwaitinfo(&set, NULL);
 }
 
-/* The loop looks at its flag when its wait is interrupted, and the interruption may come just before the wait: so it is
- * repeated until the loop has ended. */
+/* The loop looks at its flag when its wait is interrupted, and the interruption may come just
+ * before the wait: so it is repeated until the loop has ended. */
 static void *run(void *priv) {
     struct ms_signals *signals = priv;
     bool stopping = false;
@@ -75,9 +75,7 @@ enum ms_code ms_signals_new(struct fuse_session *session, struct ms_signals **re
     return MS_OK;
 }
 
-void ms_signals_loop_ended(struct ms_signals *signals) {
-    atomic_store(&signals->loop_ended, true);
-}
+void ms_signals_loop_ended(struct ms_signals *signals) { atomic_store(&signals->loop_ended, true); }
 
 void ms_signals_free(struct ms_signals *signals) {
     if (!signals)

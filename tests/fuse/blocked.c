@@ -2,9 +2,10 @@
  *
  *   ms_blocked DIR GATE FILES ROUNDS
  *
- * The store of the mount is held while the file GATE exists. FILES files are written and closed, each on a thread of its
- * own; once all of them are in close(), ROUNDS times a stat of a file that nobody has asked for yet, a listing, a new
- * folder and a new name are timed. Then the gate opens, and every close must succeed. Prints microseconds.
+ * The store of the mount is held while the file GATE exists. FILES files are written and closed,
+ * each on a thread of its own; once all of them are in close(), ROUNDS times a stat of a file that
+ * nobody has asked for yet, a listing, a new folder and a new name are timed. Then the gate opens,
+ * and every close must succeed. Prints microseconds.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -76,7 +77,11 @@ static int list(const char *dir) {
 static int one(const char *dir, unsigned op, unsigned n) {
     char path[4096];
     struct stat st;
-    (void)snprintf(path, sizeof path, "%s/%s%u", dir, op == 0 ? "there" : op == 2 ? "folder" : "name", n);
+    (void)snprintf(path, sizeof path, "%s/%s%u", dir,
+                   op == 0   ? "there"
+                   : op == 2 ? "folder"
+                             : "name",
+                   n);
     switch (op) {
     case 0:
         return stat(path, &st);
@@ -110,8 +115,8 @@ static int measure(const char *dir, unsigned rounds) {
             us[i] = (now_ns() - begin) / 1000;
         }
         qsort(us, rounds, sizeof *us, by_size);
-        printf("%-6s p50 %" PRIu64 " us, p99 %" PRIu64 " us, max %" PRIu64 " us\n", names[op], us[rounds / 2],
-               us[rounds * 99 / 100], us[rounds - 1]);
+        printf("%-6s p50 %" PRIu64 " us, p99 %" PRIu64 " us, max %" PRIu64 " us\n", names[op],
+               us[rounds / 2], us[rounds * 99 / 100], us[rounds - 1]);
     }
     free(us);
     return 0;
@@ -132,7 +137,8 @@ int main(int argc, char **argv) {
     if (argc != 5)
         return 64;
     struct shared shared = {.dir = argv[1]};
-    unsigned files = (unsigned)strtoul(argv[3], NULL, 10), rounds = (unsigned)strtoul(argv[4], NULL, 10);
+    unsigned files = (unsigned)strtoul(argv[3], NULL, 10),
+             rounds = (unsigned)strtoul(argv[4], NULL, 10);
     if (files < 1 || files > FILES_MAX || rounds < 1)
         return 64;
     for (unsigned i = 0; i < files; i++) {

@@ -1,10 +1,12 @@
-/* fsx.c — random operations on one file against a model in memory; the oldest trick of file systems.
+/* fsx.c — random operations on one file against a model in memory; the oldest trick of file
+ * systems.
  *
  *   ms_fsx [-s SEED] [-t SECONDS] [-m BYTES] PATH [PATH...]
  *
- * Several paths are the same file seen through several mounts: each open takes one of them, and what was closed through
- * one must be there when it is opened through another (close-to-open). Every byte that is read, by read() or through a
- * map, is compared; a difference prints the seed and the operations before it. The same seed does the same operations.
+ * Several paths are the same file seen through several mounts: each open takes one of them, and
+ * what was closed through one must be there when it is opened through another (close-to-open).
+ * Every byte that is read, by read() or through a map, is compared; a difference prints the seed
+ * and the operations before it. The same seed does the same operations.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -51,7 +53,8 @@ static void __attribute__((format(printf, 2, 3))) note(struct fsx *f, const char
     va_end(ap);
 }
 
-static void __attribute__((format(printf, 2, 3), noreturn)) die(struct fsx *f, const char *fmt, ...) {
+static void __attribute__((format(printf, 2, 3), noreturn))
+die(struct fsx *f, const char *fmt, ...) {
     va_list ap;
     for (uint64_t i = f->ops > HISTORY ? f->ops - HISTORY : 0; i < f->ops; i++)
         printf("%8" PRIu64 "  %s\n", i, f->history[i % HISTORY]);
@@ -71,11 +74,12 @@ static void compare(struct fsx *f, const uint8_t *found, size_t offset, size_t n
         first++;
     while (found[last] == f->model[offset + last])
         last--;
-    die(f, "bytes 0x%zx to 0x%zx of 0x%zx differ: first is 0x%02x, should be 0x%02x", offset + first, offset + last,
-        f->size, found[first], f->model[offset + first]);
+    die(f, "bytes 0x%zx to 0x%zx of 0x%zx differ: first is 0x%02x, should be 0x%02x",
+        offset + first, offset + last, f->size, found[first], f->model[offset + first]);
 }
 
-/* A range that begins in the file (or anywhere below the maximum), mostly small, sometimes at a border of a block. */
+/* A range that begins in the file (or anywhere below the maximum), mostly small, sometimes at a
+ * border of a block. */
 static void range(struct fsx *f, size_t limit, size_t *ret_offset, size_t *ret_n) {
     size_t offset = draw(f, limit), n = 1 + draw(f, draw(f, 4) ? 5000 : IO_MAX);
     if (draw(f, 6) == 0)
@@ -102,7 +106,8 @@ static void do_open(struct fsx *f) {
     f->path = f->paths[draw(f, (uint64_t)f->paths_n)];
     if (mode == O_TRUNC && draw(f, 3))
         mode = 0;
-    note(f, "open %s%s%s", f->path, mode == O_APPEND ? " append" : "", mode == O_TRUNC ? " truncate" : "");
+    note(f, "open %s%s%s", f->path, mode == O_APPEND ? " append" : "",
+         mode == O_TRUNC ? " truncate" : "");
     f->fd = open(f->path, O_RDWR | O_CREAT | O_CLOEXEC | mode, 0644);
     if (f->fd < 0)
         die(f, "open %s", f->path);
@@ -178,7 +183,8 @@ static void do_map(struct fsx *f) {
     range(f, f->size, &offset, &n);
     size_t skip = offset & 4095;
     note(f, "map to %s 0x%zx..0x%zx", write ? "write" : "read", offset, offset + n);
-    uint8_t *map = mmap(NULL, n + skip, PROT_READ | PROT_WRITE, MAP_SHARED, f->fd, (off_t)(offset - skip));
+    uint8_t *map =
+        mmap(NULL, n + skip, PROT_READ | PROT_WRITE, MAP_SHARED, f->fd, (off_t)(offset - skip));
     if (map == MAP_FAILED)
         die(f, "mmap");
     if (write) {
@@ -211,7 +217,8 @@ static void do_truncate(struct fsx *f) {
 static void do_allocate(struct fsx *f) {
     static const int modes[] = {0, FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
                                 FALLOC_FL_ZERO_RANGE, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE};
-    static const char *const names[] = {"allocate", "allocate beyond", "punch", "zero", "zero within"};
+    static const char *const names[] = {"allocate", "allocate beyond", "punch", "zero",
+                                        "zero within"};
     size_t which = draw(f, 5), offset, n;
     range(f, f->size_max, &offset, &n);
     note(f, "%s 0x%zx..0x%zx of 0x%zx", names[which], offset, offset + n, f->size);
@@ -281,8 +288,9 @@ struct choice {
     unsigned weight;
 };
 static const struct choice choices[] = {
-    {do_write, 26},  {do_read, 24},     {do_map, 14},    {do_truncate, 8}, {do_allocate, 7},   {do_close, 7},
-    {do_second, 4},  {do_duplicate, 3}, {do_sync, 3},    {do_forget, 3},   {do_attributes, 2}, {do_rename, 1},
+    {do_write, 26},   {do_read, 24},  {do_map, 14},       {do_truncate, 8},
+    {do_allocate, 7}, {do_close, 7},  {do_second, 4},     {do_duplicate, 3},
+    {do_sync, 3},     {do_forget, 3}, {do_attributes, 2}, {do_rename, 1},
 };
 
 static void step(struct fsx *f) {
@@ -312,7 +320,8 @@ static bool number(const char *text, uint64_t *ret_n) {
 }
 
 static int usage(void) {
-    fprintf(stderr, "usage: ms_fsx [-s SEED] [-t SECONDS] [-n OPERATIONS] [-m BYTES] PATH [PATH...]\n");
+    fprintf(stderr,
+            "usage: ms_fsx [-s SEED] [-t SECONDS] [-n OPERATIONS] [-m BYTES] PATH [PATH...]\n");
     return 64;
 }
 
@@ -320,7 +329,11 @@ int main(int argc, char **argv) {
     uint64_t seconds = 5, max = 3 << 20, ops_max = UINT64_MAX, *into;
     struct fsx f = {.seed = now_ms() * 7919 + (uint64_t)getpid()};
     for (int opt; (opt = getopt(argc, argv, "s:t:n:m:")) != -1;) {
-        into = opt == 's' ? &f.seed : opt == 't' ? &seconds : opt == 'n' ? &ops_max : opt == 'm' ? &max : NULL;
+        into = opt == 's'   ? &f.seed
+               : opt == 't' ? &seconds
+               : opt == 'n' ? &ops_max
+               : opt == 'm' ? &max
+                            : NULL;
         if (!into || !number(optarg, into))
             return usage();
     }
@@ -342,7 +355,8 @@ int main(int argc, char **argv) {
         step(&f);
     do_close(&f);
     close(f.fd);
-    printf("fsx: %" PRIu64 " operations on %d mount(s), seed %" PRIu64 "\n", f.ops, f.paths_n, f.seed);
+    printf("fsx: %" PRIu64 " operations on %d mount(s), seed %" PRIu64 "\n", f.ops, f.paths_n,
+           f.seed);
     free(f.model);
     free(f.buffer);
     return 0;
