@@ -63,7 +63,7 @@ static enum ms_code take_storage(const json_t *value, const char *place, struct 
     for (size_t i = 0; i < n; i++) {
         struct place here;
         const json_t *tier = json_array_get(value, i);
-        (void)snprintf(here.s, sizeof here.s, "%s.storage[%zu]", place, i);
+        (void)snprintf(here.s, sizeof here.s, "%.40s.storage[%zu]", place, i);
         enum ms_code code = take_tier(tier, here.s, i == n - 1, &card->tiers[i], reterr);
         if (code != MS_OK)
             return code;
