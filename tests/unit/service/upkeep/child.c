@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -72,6 +73,28 @@ static void close_nothing(struct ms_obj *obj) { (void)obj; }
 static const struct ms_obj_ops killer_ops = {
     .name = "killer", .submit = submit, .cancel = cancel, .close = close_nothing};
 
+/* ---- the disk that kills ----------------------------------------------------------------- */
+
+static struct {
+    atomic_uint seen, at; /* at 0: off */
+    bool after;
+} syncs;
+
+static void count_sync(bool after) {
+    if (after == syncs.after && atomic_load(&syncs.at) != 0 &&
+        atomic_fetch_add(&syncs.seen, 1) + 1 == atomic_load(&syncs.at))
+        die();
+}
+
+/* In the place of the C library's: LMDB calls it once a commit, the directory of objects before it
+ * answers. */
+int fdatasync(int fd) {
+    count_sync(false);
+    int rc = (int)syscall(SYS_fdatasync, fd);
+    count_sync(true);
+    return rc;
+}
+
 /* ---- the child --------------------------------------------------------------------------- */
 
 void child_says(char what) {
@@ -84,7 +107,7 @@ static void complain(const struct ms_error *err) {
     _exit(9);
 }
 
-/* argv: program, "child", folder, now, tenant, work, path, kill_at, after, plain */
+/* argv: program, "child", folder, now, tenant, work, path, kill_at, after, plain, syncs */
 static void be_child(char **argv, const struct child_work *works, size_t n) {
     struct child c = {.path = argv[6]};
     struct killer killer = {.at = (unsigned)strtoul(argv[7], NULL, 10), .after = argv[8][0] == '1'};
@@ -104,6 +127,11 @@ static void be_child(char **argv, const struct child_work *works, size_t n) {
     killer.inner = c.svc->obj;
     killer.obj =
         (struct ms_obj){.ops = &killer_ops, .caps = killer.inner->caps, .engine = c.svc->engine};
+    if (argv[10][0] == '1') {
+        syncs.after = killer.after;
+        atomic_store(&syncs.at, killer.at);
+        killer.at = 0;
+    }
     if (argv[9][0] == '1')
         killer.obj.caps.multipart = killer.obj.caps.part_in_place = false;
     c.svc->obj = &killer.obj;
@@ -111,12 +139,13 @@ static void be_child(char **argv, const struct child_work *works, size_t n) {
     for (size_t i = 0; i < n; i++)
         if (strcmp(works[i].name, argv[5]) == 0)
             works[i].fn(&c);
+    atomic_store(&syncs.at, 0);
     c.svc->obj = killer.inner;
     ms_svc_close(c.svc);
 }
 
 void child_main(int argc, char **argv, const struct child_work *works, size_t n) {
-    if (argc != 10 || strcmp(argv[1], "child") != 0)
+    if (argc != 11 || strcmp(argv[1], "child") != 0)
         return;
     be_child(argv, works, n);
     exit(0);
@@ -141,6 +170,7 @@ static pid_t start(struct world *w, const struct child_plan *plan, int out) {
                     kill_at,
                     (char *)(uintptr_t)(plan->after ? "1" : "0"),
                     (char *)(uintptr_t)(plan->plain ? "1" : "0"),
+                    (char *)(uintptr_t)(plan->syncs ? "1" : "0"),
                     NULL};
     assert_int_equal(posix_spawn_file_actions_init(&actions), 0);
     assert_int_equal(posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO), 0);

@@ -29,6 +29,7 @@ struct child_plan {
     const char *work, *path;
     unsigned kill_at; /* 0: never */
     bool after;       /* the n-th answer instead of the n-th request */
+    bool syncs;       /* count syncs of the disk instead of requests: around commits too */
     bool plain;       /* a store without multipart uploads */
     unsigned kill_ms; /* kill it from outside so long after its first word; 0: do not */
 };

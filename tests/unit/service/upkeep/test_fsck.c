@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* ---- a clean store ----------------------------------------------------------------------- */
@@ -812,6 +813,107 @@ static void a_deep_check_can_be_stopped(void **state) {
     assert_int_equal(seen[1], 300000 + 26 + 5000 + 700);
 }
 
+/* ---- beside others ----------------------------------------------------------------------- */
+
+struct worker {
+    struct world *w;
+    pthread_t thread;
+    unsigned place;
+    atomic_bool *stop;
+    atomic_uint rounds, failed;
+};
+
+static enum ms_code put_file(struct worker *k, const char *name, size_t n, bool truncate) {
+    struct ms_svc *svc = k->w->svc;
+    struct ms_ctx ctx = k->w->ctx;
+    struct ms_node parent, node;
+    struct ms_handle *h;
+    struct ms_open open = {.read = true, .write = true, .truncate = truncate};
+    static const uint8_t bytes[40000];
+    size_t done;
+    enum ms_code code = ms_tree_walk(svc, &ctx, "/dir", &parent, NULL);
+    if (code == MS_OK)
+        code = ms_tree_lookup(svc, &ctx, parent.inode.ino, name, &node, NULL);
+    open.ino = node.inode.ino;
+    struct ms_make make = {.parent = parent.inode.ino, .name = name, .mode = S_IFREG | 0644};
+    if (code == MS_NOT_FOUND)
+        code = ms_file_create(svc, &ctx, &make, &open, &node, &h, NULL);
+    else if (code == MS_OK)
+        code = ms_file_open(svc, &ctx, &open, &h, NULL);
+    if (code != MS_OK)
+        return code;
+    code = ms_file_write(h, 0, bytes, n, &done, NULL);
+    if (code == MS_OK)
+        code = flush_file(h, NULL);
+    enum ms_code end = release_file(h, NULL);
+    return code == MS_OK ? end : code;
+}
+
+static enum ms_code tidy_up(struct worker *k, const char *from, const char *to) {
+    struct ms_svc *svc = k->w->svc;
+    struct ms_ctx ctx = k->w->ctx;
+    struct ms_node parent, node;
+    struct ms_gone gone;
+    enum ms_code code = ms_tree_walk(svc, &ctx, "/dir", &parent, NULL);
+    uint64_t dir = parent.inode.ino;
+    struct ms_rename rename = {.parent = dir, .new_parent = dir, .name = from, .new_name = to};
+    if (code == MS_OK)
+        code = ms_tree_rename(svc, &ctx, &rename, &node, &gone, NULL);
+    return code == MS_OK ? ms_tree_unlink(svc, &ctx, dir, to, false, &gone, NULL) : code;
+}
+
+static void *work(void *priv) {
+    struct worker *k = priv;
+    for (unsigned i = 0; !atomic_load(k->stop); i++) {
+        char from[32], to[32];
+        snprintf(from, sizeof from, "w%u-%u", k->place, i % 9);
+        snprintf(to, sizeof to, "w%u-moved", k->place);
+        enum ms_code code = put_file(k, from, 1 + (i * 3571) % 39000, false);
+        if (code == MS_OK)
+            code = put_file(k, from, 1 + (i * 117) % 3000, true);
+        if (code == MS_OK && i % 3 == 0)
+            code = tidy_up(k, from, to);
+        atomic_fetch_add(&k->failed, code != MS_OK);
+        atomic_fetch_add(&k->rounds, 1);
+    }
+    return NULL;
+}
+
+static void others_at_work_are_no_damage(void **state) {
+    struct world *w = *state;
+    struct worker k[3];
+    atomic_bool stop;
+    unsigned rounds = ms_test_rounds(40), worked = 0;
+    atomic_init(&stop, false);
+    fill_world(w);
+    for (unsigned i = 0; i < 3; i++) {
+        k[i] = (struct worker){.w = w, .place = i, .stop = &stop};
+        assert_int_equal(pthread_create(&k[i].thread, NULL, work, &k[i]), 0);
+    }
+    struct said *said = calloc(1, sizeof *said);
+    unsigned findings = 0;
+    unsigned checks = 0;
+    for (; findings == 0 && (checks < rounds || worked < 3 * rounds); checks++) {
+        run_fsck(w->svc, true, checks % 4 == 0, said);
+        findings = said->findings;
+        ms_clock_fake_advance(&w->clock, 100);
+        worked = 0;
+        for (unsigned i = 0; i < 3; i++)
+            worked += atomic_load(&k[i].rounds);
+    }
+    atomic_store(&stop, true);
+    for (unsigned i = 0; i < 3; i++) {
+        pthread_join(k[i].thread, NULL);
+        assert_int_equal(atomic_load(&k[i].failed), 0);
+    }
+    for (unsigned i = 0; i < said->findings && i < SAID_MAX; i++)
+        print_message("finding %s: %s\n", said->finding[i].name, said->finding[i].text);
+    assert_int_equal(findings, 0);
+    print_message("%u checks beside %u rounds of work\n", checks, worked);
+    check_findings(w->svc);
+    free(said);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_store_with_one_of_everything_is_clean, world_setup_dir,
@@ -831,6 +933,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_record_with_a_wrong_checksum_is_named, world_setup_dir,
                                         world_teardown),
         cmocka_unit_test_setup_teardown(a_deep_check_can_be_stopped, world_setup_mem,
+                                        world_teardown),
+        cmocka_unit_test_setup_teardown(others_at_work_are_no_damage, world_setup_dir,
                                         world_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

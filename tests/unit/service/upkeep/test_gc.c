@@ -78,6 +78,18 @@ static void many_tombstones_go_in_batches(void **state) {
     check_clean(w->svc);
 }
 
+static void one_by_one_where_the_store_cannot_do_more(void **state) {
+    struct world *w = *state;
+    char key[3][MS_OBJECT_KEY_MAX + 1];
+    w->svc->obj->caps.batch_delete = false;
+    for (unsigned i = 0; i < 3; i++)
+        make_tombstone(w, "/files/a.bin", key[i]);
+    assert_int_equal(gc_now(w, 0, false).deleted, 3);
+    for (unsigned i = 0; i < 3; i++)
+        assert_false(in_store(w, key[i]));
+    check_clean(w->svc);
+}
+
 static void a_delete_that_fails_is_tried_again(void **state) {
     struct world *w = *state;
     char key[MS_OBJECT_KEY_MAX + 1];
@@ -411,6 +423,7 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         ON_DIR(a_tombstone_waits_for_its_grace_to_the_millisecond),
         IN_MEMORY(many_tombstones_go_in_batches),
+        IN_MEMORY(one_by_one_where_the_store_cannot_do_more),
         IN_MEMORY(a_delete_that_fails_is_tried_again),
         ON_DIR(a_deleter_killed_at_every_request),
         ON_DIR(several_deleters_delete_each_once),
