@@ -280,12 +280,12 @@ void ms_image_settle_locked(struct ms_file *file) {
         pthread_cond_wait(&file->changed, &file->mutex);
 }
 
-unsigned ms_image_handles(struct ms_file *file, unsigned *ret_writers) {
+unsigned ms_image_handles(struct ms_file *file, unsigned *ret_busy_writers) {
     unsigned n;
 
     pthread_mutex_lock(&file->files->mutex);
     n = file->handles;
-    *ret_writers = file->writers;
+    *ret_busy_writers = file->writers - file->idle_writers;
     pthread_mutex_unlock(&file->files->mutex);
     return n;
 }
@@ -319,6 +319,17 @@ static void attach(struct ms_handle *handle, struct ms_file *file) {
     pthread_mutex_unlock(&file->files->mutex);
 }
 
+void ms_handle_idle(struct ms_handle *handle, bool idle) {
+    struct ms_file *file = handle->file;
+
+    if (!handle->write || atomic_load(&handle->idle) == idle)
+        return;
+    pthread_mutex_lock(&file->files->mutex);
+    if (atomic_exchange(&handle->idle, idle) != idle)
+        file->idle_writers = idle ? file->idle_writers + 1 : file->idle_writers - 1;
+    pthread_mutex_unlock(&file->files->mutex);
+}
+
 /* Its reference, and what it has ready for the release, are the caller's now. */
 static void free_handle(struct ms_handle *handle) {
     struct ms_file *file = handle->file;
@@ -327,6 +338,7 @@ static void free_handle(struct ms_handle *handle) {
     MS_ASSERT(file->handles > 0 && file->writers >= handle->write);
     file->handles--;
     file->writers -= handle->write;
+    file->idle_writers -= atomic_load(&handle->idle);
     pthread_mutex_unlock(&file->files->mutex);
     free(handle);
 }
@@ -509,9 +521,12 @@ void ms_file_sync(struct ms_handle *handle, struct ms_file_io *io) {
     ms_file_job_submit(ms_image_ref(handle->file), MS_FILE_JOB_SYNC, &by, io, NULL);
 }
 
+/* The kernel tells of the last close late. Of two writers that close at the same time none must take
+ * the other for one that goes on, or both closes end before anybody has sealed. */
 void ms_file_flush(struct ms_handle *handle, struct ms_file_io *io) {
     const struct ms_file_job_by by = asked_by(handle);
 
+    ms_handle_idle(handle, true);
     ms_file_job_submit(ms_image_ref(handle->file), MS_FILE_JOB_FLUSH, &by, io, NULL);
 }
 

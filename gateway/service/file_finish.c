@@ -580,14 +580,14 @@ static void attempt(struct ms_file_job *job) {
 enum close { CLOSE_NOTHING, CLOSE_AS_SYNC, CLOSE_REFUSED, CLOSE_SEALS };
 static enum close what_close(struct ms_file_job *job) {
     struct ms_file *file = job->file;
-    unsigned writers, handles = ms_image_handles(file, &writers);
+    unsigned busy, handles = ms_image_handles(file, &busy);
     enum close what = CLOSE_SEALS;
 
     pthread_mutex_lock(&file->mutex);
     job->touches = file->locked.touches;
     if (file->locked.state == MS_IMAGE_SEALED || (job->kind == MS_FILE_JOB_RELEASE && handles > 0))
         what = CLOSE_NOTHING;
-    else if (job->kind == MS_FILE_JOB_FLUSH && writers > job->writer)
+    else if (job->kind == MS_FILE_JOB_FLUSH && busy > 0)
         what = CLOSE_AS_SYNC;
     else if (file->locked.state == MS_IMAGE_REFUSED && file->locked.refused_touches == job->touches)
         what = CLOSE_REFUSED;

@@ -142,6 +142,7 @@ struct ms_file {
     struct ms_retry *retry; /* in limbo: when to try again */
     unsigned refs;          /* handles, jobs and loaders: memory */
     unsigned handles, writers;
+    unsigned idle_writers; /* closed by FLUSH, and nothing was written through them since */
     bool listed, stale;
 
     pthread_mutex_t writing;
@@ -196,6 +197,7 @@ struct ms_handle {
     struct ms_file *file;
     struct ms_file_job *release; /* made with it: a release must not fail for want of memory */
     bool read, write, append, admin;
+    atomic_bool idle; /* counted in idle_writers */
     _Atomic uint64_t next_offset; /* a sequential reader is read ahead */
     char who[MS_WHO_MAX + 1];
 };
@@ -225,7 +227,9 @@ void ms_image_unref(struct ms_file *file);
 /* All images of a tenant, or of one of its inodes, referenced. The caller's: unref each, free(). */
 struct ms_file **ms_image_all(struct ms_files *files, struct ms_tenant_id tenant, uint64_t ino_or_0,
                               size_t *ret_n);
-unsigned ms_image_handles(struct ms_file *file, unsigned *ret_writers);
+unsigned ms_image_handles(struct ms_file *file, unsigned *ret_busy_writers);
+/* A handle of a writer was closed (a duplicate may go on), or something is written through it. */
+void ms_handle_idle(struct ms_handle *handle, bool idle);
 uint64_t ms_image_size_locked(const struct ms_file *file);
 /* Attributes that were set while it was unsealed, over the record's. */
 void ms_image_fold(struct ms_inode_record *inode, const struct ms_setattr *attr);
@@ -418,7 +422,6 @@ struct ms_file_job {
     struct ms_file *file;
     enum ms_file_job_kind kind;
     struct ms_ctx ctx;
-    bool writer;
     struct ms_file_io *io;
     struct ms_file_job *next;
 

@@ -50,8 +50,8 @@ static void answer(struct ms_file_io *io, enum ms_code code, const struct ms_err
 /* Nothing was written and nothing is left to do: most closes are so. */
 static bool is_nothing(struct ms_file *file, enum ms_file_job_kind kind,
                        const struct ms_file_job_by *by) {
-    unsigned writers;
-    bool last = kind == MS_FILE_JOB_RELEASE && ms_image_handles(file, &writers) == 0;
+    unsigned busy;
+    bool last = kind == MS_FILE_JOB_RELEASE && ms_image_handles(file, &busy) == 0;
     bool nothing, fresh;
 
     if (kind == MS_FILE_JOB_START)
@@ -98,7 +98,6 @@ static void fill(struct ms_file_job *job, struct ms_file *file, enum ms_file_job
     job->kind = kind;
     job->ctx = (struct ms_ctx){.tenant = file->tenant, .admin = by->admin};
     memcpy(job->ctx.who, by->who, strnlen(by->who, MS_WHO_MAX));
-    job->writer = by->writer;
     job->io = io;
 }
 

@@ -214,10 +214,11 @@ static void tell_upload(struct ms_file *file, uint64_t offset, size_t n) {
                            &(struct ms_file_job_by){.who = "msasset"}, NULL, NULL);
 }
 
-static enum ms_code check_writer(const struct ms_handle *handle, struct ms_error *reterr) {
+static enum ms_code check_writer(struct ms_handle *handle, struct ms_error *reterr) {
     if (!handle->write)
         return ms_fail(reterr, MS_DENIED, "inode %" PRIu64 " was not opened for writing",
                        handle->file->ino);
+    ms_handle_idle(handle, false);
     return ms_image_may(handle->file, handle->admin, MS_RIGHT_WRITE, reterr);
 }
 
