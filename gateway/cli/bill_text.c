@@ -36,7 +36,11 @@ static bool json_tenant(void *to, struct ms_view name) {
 }
 
 static void json_number(FILE *to, const char *member, ms_u128 n) {
-    fprintf(to, ",\"%s\":\"%s\"", member, ms_u128_text(n).s);
+    fputs(",\"", to);
+    fputs(member, to);
+    fputs("\":\"", to);
+    fputs(ms_u128_text(n).s, to);
+    fputc('"', to);
 }
 
 static bool json_day(void *to, const struct ms_day *day, const struct ms_line *line) {

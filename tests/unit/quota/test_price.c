@@ -30,6 +30,18 @@ static void numbers_are_printed_to_the_last_digit(void **state) {
     assert_string_equal(ms_u128_text(0).s, "0");
     assert_string_equal(ms_u128_text(UINT64_MAX).s, "18446744073709551615");
     assert_string_equal(ms_u128_text(~(ms_u128)0).s, "340282366920938463463374607431768211455");
+    /* powers of ten, and one less */
+    char text[64] = "1";
+    ms_u128 power = 1;
+    for (size_t digits = 1; digits <= 38; digits++, power *= 10) {
+        assert_string_equal(ms_u128_text(power).s, text);
+        text[digits] = '0';
+        text[digits + 1] = '\0';
+        char nines[64] = "";
+        memset(nines, '9', digits);
+        if (digits < 38)
+            assert_string_equal(ms_u128_text(power * 10 - 1).s, nines);
+    }
 }
 
 static void halves_are_rounded_up_and_nothing_overflows(void **state) {
