@@ -123,10 +123,11 @@ class Maker:
                 asset[1] = self.rng.choice(sorted(TYPES))
             self.say("put", tenant=asset[0], asset=name, type=asset[1], origin=asset[2], bytes=self.size())
 
-    def produce(self):
-        name, tenant = self.new_name("v"), self.rng.choice(self.tenants)
-        seconds = self.rng.choice((0, 1, 2, 3, 754, self.rng.randrange(60), self.rng.randrange(2000),
-                                   self.rng.randrange(10**5)))
+    def produce(self, tenant=None, seconds=None):
+        name, tenant = self.new_name("v"), tenant or self.rng.choice(self.tenants)
+        usual = self.rng.choice((0, 1, 2, 3, 754, self.rng.randrange(60), self.rng.randrange(2000),
+                                 self.rng.randrange(10**5)))
+        seconds = usual if seconds is None else seconds
         if self.chance(1):
             seconds = self.rng.choice((2**63 - 1, 10**15))
         self.say("produce", tenant=tenant, asset=name, seconds=seconds, bytes=self.size())
@@ -179,6 +180,21 @@ class Maker:
             self.edge(plus_months(self.now, months * terms))
             self.edge(plus_months(self.now, months))
 
+    def twins(self):
+        """Packages of minutes that end together, with terms that do not, or without end: the order of ids decides."""
+        tenant, length = self.rng.choice(self.tenants), self.rng.choice((0, 2, 6, 12))
+        for _ in range(self.rng.randrange(2, 4)):
+            name = self.new_name("p")
+            months = self.rng.choice([m for m in range(1, length + 1) if length % m == 0] or [0])
+            terms = length // months if months else 1
+            self.say("package", tenant=tenant, package=name, name=self.rng.choice(NAMES), kind="VIDEO_MINUTES",
+                     amount=self.rng.randrange(2000), months=months, terms=terms)
+            if months:
+                self.packages[name] = [tenant, self.now, months, terms]
+                self.edge(plus_months(self.now, months))
+        for _ in range(self.rng.randrange(3)):
+            self.produce(tenant, self.rng.randrange(1500))
+
     def renew(self):
         if self.packages:
             name = self.rng.choice(list(self.packages))
@@ -196,7 +212,7 @@ class Maker:
         while not self.tenants:
             self.tenant()
         acts = ([self.put] * 6 + [self.overwrite] * 4 + [self.produce] * 4 + [self.nothing] * 2 + [self.delete] * 3 +
-                [self.transfer] * 2 + [self.back] * 2 + [self.package] * 3 + [self.renew] * 4 + [self.tenant] * 2)
+                [self.transfer] * 2 + [self.back] * 2 + [self.package] * 3 + [self.twins] + [self.renew] * 4 + [self.tenant] * 2)
         for _ in range(events):
             self.go_on()
             self.rng.choice(acts)()
