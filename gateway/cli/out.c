@@ -1,6 +1,6 @@
 #include "cli/out.h"
 
-#include "content/hash.h"
+#include "service/show.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -157,41 +157,11 @@ struct ms_out_text ms_out_time(struct ms_instant at) {
     return t;
 }
 
-json_t *ms_out_json_time(struct ms_instant at) {
-    char text[MS_RFC3339_MS_LEN + 1];
-    if (ms_instant_is_none(at))
-        return json_null();
-    ms_instant_format_ms(at, text);
-    return json_string(text);
-}
+json_t *ms_out_json_time(struct ms_instant at) { return ms_show_time(at); }
 
-json_t *ms_out_json_u64(uint64_t n) { return json_integer((json_int_t)n); }
+json_t *ms_out_json_u64(uint64_t n) { return ms_show_u64(n); }
 
-json_t *ms_out_asset_json(const struct ms_asset_info *info) {
-    const struct ms_asset_record *a = &info->asset;
-    char root[33];
-    json_t *o = json_object();
-    ms_out_set(o, "asset_id", json_string(ms_id_text(a->id).s));
-    ms_out_set(o, "asset_name", json_string(a->name));
-    ms_out_set(o, "asset_type", json_string(ms_asset_type_name(a->type)));
-    ms_out_set(o, "asset_state", json_string(ms_state_name(info->state)));
-    ms_out_set(o, "origin", json_string(ms_origin_name(a->origin)));
-    ms_out_set(o, "path", info->path[0] ? json_string(info->path) : json_null());
-    ms_out_set(o, "size_bytes", ms_out_json_u64(info->size));
-    ms_root_format(info->version.root, root);
-    ms_out_set(o, "root", info->version.hashed ? json_string(root) : json_null());
-    ms_out_set(o, "media_type",
-               info->main.media_type[0] ? json_string(info->main.media_type) : json_null());
-    ms_out_set(o, "fail_type", a->fail ? json_string(ms_fail_name(a->fail)) : json_null());
-    ms_out_set(o, "block_reason_code",
-               a->reason_code[0] ? json_string(a->reason_code) : json_null());
-    ms_out_set(o, "reason", a->reason[0] ? json_string(a->reason) : json_null());
-    ms_out_set(o, "tags", json_string(a->tags));
-    ms_out_set(o, "create_time", ms_out_json_time(a->created));
-    ms_out_set(o, "update_time", ms_out_json_time(a->updated));
-    ms_out_set(o, "binned_time", ms_out_json_time(a->binned_at));
-    return o;
-}
+json_t *ms_out_asset_json(const struct ms_asset_info *info) { return ms_show_asset(info); }
 
 void ms_out_pair(const char *name, const char *fmt, ...) {
     va_list ap;

@@ -1,0 +1,25 @@
+/* show.h — assets and usage as JSON: the one form in which commands and the mount's .msasset folder
+ * show them.
+ *
+ * Exact bytes are integers, instants RFC 3339 with milliseconds, what is not there is null; members
+ * are only ever added. Threads: pure.
+ */
+#ifndef MS_SERVICE_SHOW_H
+#define MS_SERVICE_SHOW_H
+
+#include "service/asset.h"
+#include "service/tenant.h"
+
+#include <jansson.h>
+
+/* Each is the caller's: json_decref(). NULL: no memory. */
+json_t *ms_show_time(struct ms_instant at);
+json_t *ms_show_u64(uint64_t n);
+json_t *ms_show_asset(const struct ms_asset_info *info);
+json_t *ms_show_quota(const struct ms_quota_info *info);
+
+/* Text of a value for people and programs: indented, a line feed at its end. The value is freed.
+ * Errors: MS_NO_MEMORY, also for a NULL value; MS_RANGE longer than the buffer's maximum. */
+MS_NODISCARD enum ms_code ms_show_text(json_t *value, struct ms_buf *buf, struct ms_error *reterr);
+
+#endif

@@ -1,0 +1,242 @@
+/* The texts of .msasset/. */
+#include "service/vtree_part.h"
+
+#include "service/show.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+static void set(json_t *object, const char *member, json_t *value) {
+    (void)json_object_set_new(object, member, value);
+}
+
+/* ---- usage.json, asset.json ------------------------------------------------------------------ */
+
+static enum ms_code usage_text(struct ms_vtree *vt, const struct ms_ctx *ctx, struct ms_buf *buf,
+                               struct ms_error *reterr) {
+    struct ms_quota_info info;
+    MS_TRY(ms_tenant_quota(vt->svc, ctx, &info, reterr));
+    return ms_show_text(ms_show_quota(&info), buf, reterr);
+}
+
+static json_t *show_file(const struct ms_file_record *row) {
+    json_t *o = json_object();
+    set(o, "file_id", json_string(ms_id_text(row->id).s));
+    set(o, "asset_file_category", json_string(ms_category_name(row->category)));
+    set(o, "file_name", json_string(row->name));
+    set(o, "state", json_string(ms_file_state_name(row->state)));
+    set(o, "size_bytes", ms_show_u64(row->size));
+    set(o, "create_time", ms_show_time(row->declared));
+    return o;
+}
+
+static enum ms_code show_files(struct ms_vtree *vt, const struct ms_ctx *ctx,
+                               struct ms_asset_id asset, json_t *array, struct ms_error *reterr) {
+    struct ms_tree t;
+    struct ms_scan scan;
+    struct ms_view key;
+    struct ms_file_record row;
+    enum ms_code code;
+    MS_TRY(ms_tree_read(&t, vt->svc, ctx, reterr));
+    struct ms_key prefix = ms_key_files_of(t.id, asset);
+    ms_scan_prefix(&scan, t.txn, ms_key_view(&prefix));
+    while ((code = ms_row_next_file(&scan, &key, &row, reterr)) == MS_OK)
+        (void)json_array_append_new(array, show_file(&row));
+    ms_scan_end(&scan);
+    ms_tree_read_end(&t);
+    return ms_absent_is_fine(code, reterr);
+}
+
+static enum ms_code asset_text(struct ms_vtree *vt, const struct ms_ctx *ctx,
+                               struct ms_asset_id asset, struct ms_buf *buf,
+                               struct ms_error *reterr) {
+    struct ms_asset_info info;
+    MS_TRY(ms_asset_get(vt->svc, ctx, asset, &info, reterr));
+    json_t *o = ms_show_asset(&info), *files = json_array();
+    enum ms_code code = show_files(vt, ctx, asset, files, reterr);
+    set(o, "files", files);
+    if (code == MS_OK)
+        return ms_show_text(o, buf, reterr);
+    json_decref(o);
+    return code;
+}
+
+/* ---- stats ----------------------------------------------------------------------------------- */
+
+static enum ms_code stats_text(struct ms_vtree *vt, struct ms_buf *buf, struct ms_error *reterr) {
+    struct ms_store_stats s;
+    struct ms_cache_stats c = {0};
+    ms_store_stats(vt->svc->store, &s);
+    if (vt->svc->cache)
+        ms_cache_stats(vt->svc->cache, &c);
+    const struct {
+        const char *name;
+        uint64_t n;
+    } lines[] = {
+        {"store_commits", s.commits},
+        {"store_operations", s.operations},
+        {"store_batches_taken_apart", s.batches_taken_apart},
+        {"store_map_grown", s.map_grown},
+        {"store_map_bytes", s.map_bytes},
+        {"store_used_bytes", s.used_bytes},
+        {"store_entries", s.entries},
+        {"store_readers", s.readers},
+        {"store_readers_max", s.readers_max},
+        {"cache_bytes", c.bytes},
+        {"cache_bytes_max", c.bytes_max},
+        {"cache_bytes_peak", c.bytes_peak},
+        {"cache_hits", c.hits},
+        {"cache_misses", c.misses},
+        {"cache_fetches", c.fetches},
+        {"cache_fetched_bytes", c.fetched_bytes},
+        {"cache_corrupt", c.corrupt},
+    };
+    for (size_t i = 0; i < MS_ARRAY_LEN(lines); i++)
+        MS_TRY(ms_buf_addf(buf, reterr, "%s %" PRIu64 "\n", lines[i].name, lines[i].n));
+    return MS_OK;
+}
+
+/* ---- pending.json ---------------------------------------------------------------------------- */
+
+/* A file that is being written: its intent, its lease, or both. */
+struct pending {
+    struct ms_intent_record intent; /* id none: a lease alone */
+    uint64_t leased;
+    bool has_lease;
+};
+struct collected {
+    struct ms_tenant_id tenant;
+    struct pending *all;
+    size_t n, cap;
+};
+static void collected_fini(struct collected *c) { free(c->all); }
+
+static enum ms_code more(struct collected *c, struct pending **ret_p, struct ms_error *reterr) {
+    if (c->n == c->cap) {
+        size_t cap = c->cap ? c->cap * 2 : 16;
+        struct pending *all = realloc(c->all, cap * sizeof *all);
+        if (!all)
+            return ms_fail(reterr, MS_NO_MEMORY, "no memory for the list of unfinished files");
+        c->all = all;
+        c->cap = cap;
+    }
+    *ret_p = &c->all[c->n++];
+    **ret_p = (struct pending){.leased = 0};
+    return MS_OK;
+}
+
+/* Intents belong to processes: whose tenant's file it is says the asset. */
+static enum ms_code each_intent(void *priv, struct ms_txn *txn, struct ms_view key,
+                                struct ms_view value, struct ms_error *reterr) {
+    struct collected *c = priv;
+    struct ms_intent_record row;
+    struct ms_tenant_id owner;
+    struct pending *p;
+    (void)key;
+    MS_TRY(ms_intent_decode(value, &row, reterr));
+    enum ms_code code =
+        ms_row_get_id(txn, ms_key_aowner((struct ms_asset_id){row.asset}), &owner.id, reterr);
+    if (code != MS_OK)
+        return ms_absent_is_fine(code, reterr);
+    if (!ms_tenant_id_equal(owner, c->tenant))
+        return MS_OK;
+    MS_TRY(more(c, &p, reterr));
+    p->intent = row;
+    return MS_OK;
+}
+
+static enum ms_code each_lease(void *priv, struct ms_txn *txn, struct ms_view key,
+                               struct ms_view value, struct ms_error *reterr) {
+    struct collected *c = priv;
+    struct ms_lease_record row;
+    struct pending *p = NULL;
+    (void)txn, (void)key;
+    MS_TRY(ms_lease_decode(value, &row, reterr));
+    for (size_t i = 0; i < c->n && !p; i++)
+        if (c->all[i].intent.ino == row.ino && !c->all[i].has_lease &&
+            memcmp(&c->all[i].intent.instance, &row.instance, sizeof row.instance) == 0)
+            p = &c->all[i];
+    if (!p) {
+        MS_TRY(more(c, &p, reterr));
+        p->intent.ino = row.ino;
+        p->intent.instance = row.instance;
+    }
+    p->leased = row.bytes;
+    p->has_lease = true;
+    return MS_OK;
+}
+
+static int by_time(const void *a, const void *b) {
+    const struct pending *x = a, *y = b;
+    if (x->intent.at.ms != y->intent.at.ms)
+        return x->intent.at.ms < y->intent.at.ms ? -1 : 1;
+    return (x->intent.ino > y->intent.ino) - (x->intent.ino < y->intent.ino);
+}
+
+static json_t *show_pending(struct ms_vtree *vt, const struct ms_ctx *ctx,
+                            const struct pending *p) {
+    const struct ms_intent_record *i = &p->intent;
+    bool has_intent = !ms_intent_id_is_none((struct ms_intent_id){i->id});
+    MS_AUTO(ms_buf_fini) struct ms_buf path = {0};
+    bool named = ms_tree_path(vt->svc, ctx, i->ino, &path, NULL) == MS_OK;
+    bool alive = ms_store_instance_alive(vt->svc->store, (struct ms_instance_id){i->instance});
+    json_t *o = json_object();
+    set(o, "path", named ? json_string((const char *)path.data) : json_null());
+    set(o, "inode", ms_show_u64(i->ino));
+    set(o, "asset_id", has_intent ? json_string(ms_id_text(i->asset).s) : json_null());
+    set(o, "kind",
+        json_string(!has_intent                      ? "LEASE"
+                    : i->kind == MS_INTENT_OVERWRITE ? "OVERWRITE"
+                                                     : "NEW_FILE"));
+    set(o, "since", has_intent ? ms_show_time(i->at) : json_null());
+    set(o, "fsynced", json_boolean(i->fsynced));
+    set(o, "durable_bytes", ms_show_u64(i->fsynced ? i->size : 0));
+    set(o, "leased_bytes", ms_show_u64(p->leased));
+    set(o, "process", json_string(ms_id_text(i->instance).s));
+    set(o, "process_is_alive", json_boolean(alive));
+    return o;
+}
+
+static enum ms_code collect(struct ms_vtree *vt, struct collected *c, struct ms_error *reterr) {
+    struct ms_walk intents = {.prefix = ms_key_intents(), .each = each_intent, .priv = c};
+    struct ms_walk leases = {.prefix = ms_key_leases_of(vt->tenant), .each = each_lease, .priv = c};
+    MS_TRY(ms_walk_all(vt->svc, &intents, reterr));
+    return ms_walk_all(vt->svc, &leases, reterr);
+}
+
+static enum ms_code pending_text(struct ms_vtree *vt, const struct ms_ctx *ctx, struct ms_buf *buf,
+                                 struct ms_error *reterr) {
+    MS_AUTO(collected_fini) struct collected c = {.tenant = vt->tenant};
+    MS_TRY(collect(vt, &c, reterr));
+    if (c.n > 0)
+        qsort(c.all, c.n, sizeof *c.all, by_time);
+    json_t *o = json_object(), *files = json_array();
+    for (size_t i = 0; i < c.n; i++)
+        (void)json_array_append_new(files, show_pending(vt, ctx, &c.all[i]));
+    set(o, "tenant_id", json_string(ms_id_text(vt->tenant.id).s));
+    set(o, "files", files);
+    return ms_show_text(o, buf, reterr);
+}
+
+enum ms_code ms_vtext(struct ms_vtree *vt, const struct ms_ctx *ctx, const struct ms_vnode *what,
+                      struct ms_buf *buf, struct ms_error *reterr) {
+    switch (what->kind) {
+    case MS_V_USAGE:
+        return usage_text(vt, ctx, buf, reterr);
+    case MS_V_PENDING:
+        return pending_text(vt, ctx, buf, reterr);
+    case MS_V_STATS:
+        return stats_text(vt, buf, reterr);
+    case MS_V_ASSET_JSON:
+        return asset_text(vt, ctx, what->asset, buf, reterr);
+    case MS_V_TRASH:
+    case MS_V_OURS:
+    case MS_V_ASSETS:
+    case MS_V_FOLDER:
+    case MS_V_ASSET:
+    case MS_V_CATEGORY:
+    case MS_V_FILE:
+    default:
+        return ms_fail(reterr, MS_INTERNAL, "a virtual node of kind %d has no text", what->kind);
+    }
+}
