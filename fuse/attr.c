@@ -6,10 +6,13 @@
 
 void ms_attr_fill(const struct ms_node *node, struct stat *ret_st) {
     const struct ms_inode_record *i = &node->inode;
+    /* What lies in the recycle bin has a name in .trash/, and a file without one could not be
+     * opened by it. */
+    bool binned = node->has_asset && i->nlink == 0 && !i->orphan;
     *ret_st = (struct stat){
         .st_ino = i->ino,
         .st_mode = i->mode,
-        .st_nlink = i->nlink,
+        .st_nlink = binned ? 1 : i->nlink,
         .st_uid = i->uid,
         .st_gid = i->gid,
         .st_rdev = (dev_t)i->rdev,

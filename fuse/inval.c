@@ -2,6 +2,7 @@
 
 #include "fuse/node.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #define THREADS 4u /* one that waits behind a slow read must not hold the others up */
@@ -10,6 +11,7 @@ struct item {
     struct item *next;
     struct ms_feed_row row;
     enum because { BY_OTHERS, BY_US, BY_US_SEALED } because;
+    uint64_t parent_nodeid; /* not 0: only the row's name below it */
 };
 
 struct ms_inval {
@@ -94,6 +96,10 @@ static void everything_changed(struct ms_mount *mount) {
 
 static void apply(struct ms_mount *mount, const struct item *item) {
     const struct ms_feed_row *row = &item->row;
+    if (item->parent_nodeid != 0) {
+        forget_name(mount, item->parent_nodeid, row->name);
+        return;
+    }
     switch ((enum ms_feed_kind)row->kind) {
     case MS_FEED_INODE:
         inval_inode(mount, row->ino, false);
@@ -143,17 +149,27 @@ static void *run(void *priv) {
     return NULL;
 }
 
-static void queue(struct ms_inval *inval, const struct ms_feed_row *row, enum because because) {
+static void queue_item(struct ms_inval *inval, const struct item *what) {
     struct item *item = malloc(sizeof *item);
     if (!item)
         return ms_log_event(inval->mount->svc->log, MS_LOG_ERROR, "invalidation_lost", "reason",
                             "no memory", NULL);
-    *item = (struct item){.row = *row, .because = because};
+    *item = *what;
     pthread_mutex_lock(&inval->locked.mutex);
     *inval->locked.end = item;
     inval->locked.end = &item->next;
     pthread_cond_signal(&inval->locked.cond);
     pthread_mutex_unlock(&inval->locked.mutex);
+}
+
+static void queue(struct ms_inval *inval, const struct ms_feed_row *row, enum because because) {
+    queue_item(inval, &(struct item){.row = *row, .because = because});
+}
+
+void ms_inval_name(struct ms_inval *inval, uint64_t parent_nodeid, const char *name) {
+    struct item item = {.parent_nodeid = parent_nodeid};
+    (void)snprintf(item.row.name, sizeof item.row.name, "%s", name);
+    queue_item(inval, &item);
 }
 
 void ms_inval_each(void *priv, struct ms_view change) {

@@ -21,4 +21,7 @@ void ms_inval_lost(void *inval);
 /* Callback for ms_files_watch: what became of files that were written through this mount. */
 void ms_inval_own(void *inval, const struct ms_file_event *event);
 
+/* The kernel must not believe in this name any more. */
+void ms_inval_name(struct ms_inval *inval, uint64_t parent_nodeid, const char *name);
+
 #endif

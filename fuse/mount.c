@@ -4,6 +4,7 @@
 #include "fuse/node.h"
 #include "fuse/signals.h"
 #include "service/tenant.h"
+#include "service/vtree.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -165,6 +166,8 @@ static enum ms_code open_parts(struct ms_mount *mount, const struct ms_mount_opt
     mount->read_only = o->read_only;
     code = ms_nodes_new(mount->root_ino, &mount->nodes, reterr);
     if (code == MS_OK)
+        code = ms_vtree_new(mount->svc, mount->ctx.tenant, mount->root_ino, &mount->vtree, reterr);
+    if (code == MS_OK)
         code = ms_engine_new(SLOW_THREADS, &mount->slow, reterr);
     if (code == MS_OK)
         code = session_open(mount, o, tenant->name, reterr);
@@ -192,6 +195,7 @@ static void close_parts(struct ms_mount *mount) {
     ms_signals_free(mount->signals);
     if (mount->session)
         fuse_session_destroy(mount->session);
+    ms_vtree_free(mount->vtree);
     ms_nodes_free(mount->nodes);
 }
 

@@ -19,6 +19,7 @@
 
 struct ms_nodes;
 struct ms_inval;
+struct ms_vtree;
 struct ms_signals;
 
 struct ms_mount {
@@ -28,6 +29,7 @@ struct ms_mount {
     struct fuse_session *session;
     struct ms_nodes *nodes;
     struct ms_inval *inval;
+    struct ms_vtree *vtree;
     struct ms_signals *signals;
     struct ms_engine
         *slow; /* calls that may wait for the store without a handle: truncate by name */

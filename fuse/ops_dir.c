@@ -2,6 +2,7 @@
  * is stable while others make and remove names. "." is 1, ".." is 2, real names start at 3. */
 #include "fuse/attr.h"
 #include "fuse/node.h"
+#include "fuse/virtual.h"
 
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -60,6 +61,20 @@ static enum ms_code add_dots(struct listing *l, uint64_t after, bool *full,
     return MS_OK;
 }
 
+/* The root's two virtual folders, behind all others. */
+static enum ms_code add_virtual(struct listing *l, uint64_t after, struct ms_error *reterr) {
+    struct ms_node nodes[2];
+    size_t n = 0, used = 1;
+    enum ms_code code = ms_vtree_list(l->mount->vtree, &l->ctx, l->ino, after, l->plus, nodes,
+                                      MS_ARRAY_LEN(nodes), &n, reterr);
+    for (size_t i = 0; code == MS_OK && i < n && used > 0; i++) {
+        used = ms_virtual_add(l->req, l->nodeid, &nodes[i], l->plus, l->buf + l->used,
+                              l->size - l->used);
+        l->used += used;
+    }
+    return code;
+}
+
 static enum ms_code fill(struct listing *l, uint64_t after, struct ms_error *reterr) {
     bool full = false;
     enum ms_code code = MS_OK;
@@ -77,6 +92,8 @@ static enum ms_code fill(struct listing *l, uint64_t after, struct ms_error *ret
         }
     }
     free(page);
+    if (code == MS_OK && !full && l->ino == l->mount->root_ino)
+        code = add_virtual(l, after, reterr);
     return code;
 }
 
@@ -112,13 +129,19 @@ void ms_op_opendir(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi)
 void ms_op_readdir(fuse_req_t req, fuse_ino_t nodeid, size_t size, off_t offset,
                    struct fuse_file_info *fi) {
     (void)fi;
-    read_folder(req, nodeid, size, offset, false);
+    if (ms_virtual_is(nodeid))
+        ms_virtual_readdir(req, nodeid, size, offset, false);
+    else
+        read_folder(req, nodeid, size, offset, false);
 }
 
 void ms_op_readdirplus(fuse_req_t req, fuse_ino_t nodeid, size_t size, off_t offset,
                        struct fuse_file_info *fi) {
     (void)fi;
-    read_folder(req, nodeid, size, offset, true);
+    if (ms_virtual_is(nodeid))
+        ms_virtual_readdir(req, nodeid, size, offset, true);
+    else
+        read_folder(req, nodeid, size, offset, true);
 }
 
 void ms_op_releasedir(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi) {

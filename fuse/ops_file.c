@@ -2,6 +2,7 @@
  * callbacks, so no thread of libfuse waits for the store. */
 #include "fuse/attr.h"
 #include "fuse/node.h"
+#include "fuse/virtual.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -82,6 +83,11 @@ static void drop_open(struct ms_open_file *file, fuse_ino_t nodeid) {
 static enum ms_code fit(struct ms_open_file *file, uint64_t nodeid, struct fuse_file_info *fi,
                         struct ms_error *reterr) {
     uint64_t generation = ms_file_generation(file->handle);
+    if (ms_virtual_is(nodeid)) { /* of this the kernel keeps nothing */
+        fi->direct_io = 1;
+        fi->keep_cache = 0;
+        return MS_OK;
+    }
     enum ms_node_fit fit = ms_nodes_fit(file->mount->nodes, nodeid, generation);
     fi->direct_io = fit == MS_NODE_GO_ROUND;
     if (fit == MS_NODE_LOOK_AGAIN)
@@ -116,7 +122,11 @@ void ms_op_open(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi) {
     struct ms_mount *mount = ms_mount_of(req);
     struct ms_ctx ctx = ms_mount_ctx(mount, req);
     struct ms_error err = {0};
-    struct ms_open how = open_of(ms_nodes_ino(mount->nodes, nodeid), fi->flags);
+    struct ms_open how = open_of(0, fi->flags);
+    if (!ms_virtual_is(nodeid))
+        how.ino = ms_nodes_ino(mount->nodes, nodeid);
+    else if (ms_virtual_open(req, nodeid, fi, &how.ino))
+        return;
     struct ms_open_file *file = open_file_new(mount);
     if (!file || how.ino == 0) {
         (void)fuse_reply_err(req, file ? ESTALE : ENOMEM);
@@ -154,6 +164,10 @@ void ms_op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mo
                           .mode = (mode & 07777u) | S_IFREG,
                           .uid = ctx.uid,
                           .gid = ctx.gid};
+    if (ms_virtual_names(parent, name)) {
+        ms_virtual_refuse(req, parent, "create", "making a file");
+        return;
+    }
     struct ms_open_file *file = open_file_new(mount);
     if (!file || how.parent == 0) {
         (void)fuse_reply_err(req, file ? ESTALE : ENOMEM);
@@ -233,7 +247,8 @@ static void read_done(struct ms_file_io *io) {
 
 void ms_op_read(fuse_req_t req, fuse_ino_t nodeid, size_t size, off_t offset,
                 struct fuse_file_info *fi) {
-    (void)nodeid;
+    if (ms_virtual_is(nodeid) && ms_virtual_read(req, size, offset, fi))
+        return;
     struct call *call = call_new(req, fi, "read", read_done, size ? size : 1);
     if (call)
         ms_file_read(call->file->handle, (uint64_t)offset, size, call->data, &call->io);
@@ -265,15 +280,17 @@ static void simple_done(struct ms_file_io *io) {
 }
 
 void ms_op_flush(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi) {
-    (void)nodeid;
+    if (ms_virtual_is(nodeid) && ms_virtual_sync(req, fi))
+        return;
     struct call *call = call_new(req, fi, "flush", simple_done, 0);
     if (call)
         ms_file_flush(call->file->handle, &call->io);
 }
 
 void ms_op_fsync(fuse_req_t req, fuse_ino_t nodeid, int datasync, struct fuse_file_info *fi) {
-    (void)nodeid;
     (void)datasync;
+    if (ms_virtual_is(nodeid) && ms_virtual_sync(req, fi))
+        return;
     struct call *call = call_new(req, fi, "fsync", simple_done, 0);
     if (call)
         ms_file_sync(call->file->handle, &call->io);
@@ -295,7 +312,8 @@ static void release_done(struct ms_file_io *io) {
 }
 
 void ms_op_release(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi) {
-    (void)nodeid;
+    if (ms_virtual_is(nodeid) && ms_virtual_release(req, fi))
+        return;
     struct call *call = call_new(req, fi, "release", release_done, 0);
     if (!call)
         return; /* the handle stays in the list: unmounting releases it */

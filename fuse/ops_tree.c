@@ -2,6 +2,7 @@
  */
 #include "fuse/attr.h"
 #include "fuse/node.h"
+#include "fuse/virtual.h"
 #include "model/names.h"
 
 #include <stdio.h>
@@ -34,6 +35,10 @@ void ms_op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name) {
     struct ms_error err = {0};
     struct ms_node node;
     uint64_t dir;
+    if (ms_virtual_names(parent, name)) {
+        ms_virtual_lookup(req, parent, name);
+        return;
+    }
     if (!ino_of(req, parent, &dir))
         return;
     enum ms_code code = ms_tree_lookup(mount->svc, &ctx, dir, name, &node, &err);
@@ -45,14 +50,21 @@ void ms_op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name) {
         ms_reply_entry(req, "lookup", parent, name, &node);
 }
 
+static void forget(struct ms_mount *mount, fuse_ino_t nodeid, uint64_t lookups) {
+    if (ms_virtual_is(nodeid))
+        ms_vtree_forget(mount->vtree, nodeid, lookups);
+    else
+        ms_nodes_forget(mount->nodes, nodeid, lookups);
+}
+
 void ms_op_forget(fuse_req_t req, fuse_ino_t nodeid, uint64_t lookups) {
-    ms_nodes_forget(ms_mount_of(req)->nodes, nodeid, lookups);
+    forget(ms_mount_of(req), nodeid, lookups);
     fuse_reply_none(req);
 }
 
 void ms_op_forget_multi(fuse_req_t req, size_t n, struct fuse_forget_data *forgets) {
     for (size_t i = 0; i < n; i++)
-        ms_nodes_forget(ms_mount_of(req)->nodes, forgets[i].ino, forgets[i].nlookup);
+        forget(ms_mount_of(req), forgets[i].ino, forgets[i].nlookup);
     fuse_reply_none(req);
 }
 
@@ -68,12 +80,15 @@ static void reply_attr(fuse_req_t req, fuse_ino_t nodeid, struct ms_node *node) 
 }
 
 void ms_op_getattr(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi) {
-    (void)fi;
     struct ms_mount *mount = ms_mount_of(req);
     struct ms_ctx ctx = ms_mount_ctx(mount, req);
     struct ms_error err = {0};
     struct ms_node node;
     uint64_t ino;
+    if (ms_virtual_is(nodeid)) {
+        ms_virtual_getattr(req, nodeid, fi);
+        return;
+    }
     if (!ino_of(req, nodeid, &ino))
         return;
     enum ms_code code = ms_tree_node(mount->svc, &ctx, ino, &node, &err);
@@ -149,6 +164,10 @@ void ms_op_setattr(fuse_req_t req, fuse_ino_t nodeid, struct stat *st, int to_se
                    struct fuse_file_info *fi) {
     struct ms_mount *mount = ms_mount_of(req);
     uint64_t ino;
+    if (ms_virtual_is(nodeid)) {
+        ms_virtual_refuse(req, nodeid, "setattr", "changing attributes");
+        return;
+    }
     if (!ino_of(req, nodeid, &ino))
         return;
     struct setattr_call call = {
@@ -194,6 +213,10 @@ static void make(fuse_req_t req, const char *op, fuse_ino_t parent, struct ms_ma
     struct ms_ctx ctx = ms_mount_ctx(mount, req);
     struct ms_error err = {0};
     struct ms_made made;
+    if (ms_virtual_names(parent, make->name)) {
+        ms_virtual_refuse(req, parent, op, "making something");
+        return;
+    }
     if (!ino_of(req, parent, &make->parent))
         return;
     make->uid = ctx.uid;
@@ -261,6 +284,10 @@ static void make_empty_file(fuse_req_t req, fuse_ino_t parent, struct ms_make *h
     struct ms_mount *mount = ms_mount_of(req);
     struct ms_ctx ctx = ms_mount_ctx(mount, req);
     struct ms_error err = {0};
+    if (ms_virtual_names(parent, how->name)) {
+        ms_virtual_refuse(req, parent, "mknod", "making a file");
+        return;
+    }
     if (!ino_of(req, parent, &how->parent))
         return;
     struct empty_call *call = calloc(1, sizeof *call);
@@ -324,11 +351,17 @@ static void remove_name(fuse_req_t req, const char *op, fuse_ino_t parent, const
 }
 
 void ms_op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name) {
-    remove_name(req, "unlink", parent, name, ms_tree_unlink);
+    if (ms_virtual_names(parent, name))
+        ms_virtual_unlink(req, parent, name);
+    else
+        remove_name(req, "unlink", parent, name, ms_tree_unlink);
 }
 
 void ms_op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name) {
-    remove_name(req, "rmdir", parent, name, ms_tree_rmdir);
+    if (ms_virtual_names(parent, name))
+        ms_virtual_rmdir(req, parent, name);
+    else
+        remove_name(req, "rmdir", parent, name, ms_tree_rmdir);
 }
 
 void ms_op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent,
@@ -339,6 +372,10 @@ void ms_op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_
     struct ms_gone gone = {0};
     struct ms_node node;
     struct ms_rename how = {.name = name, .new_name = new_name};
+    if (ms_virtual_names(parent, name) || ms_virtual_names(new_parent, new_name)) {
+        ms_virtual_rename(req, parent, name, new_parent, new_name, flags);
+        return;
+    }
     if (flags & ~(unsigned)(RENAME_NOREPLACE | RENAME_EXCHANGE)) {
         (void)fuse_reply_err(req, EINVAL);
         return;
@@ -366,6 +403,10 @@ void ms_op_link(fuse_req_t req, fuse_ino_t nodeid, fuse_ino_t new_parent, const 
     struct ms_error err = {0};
     struct ms_node node;
     uint64_t ino, dir;
+    if (ms_virtual_names(new_parent, new_name) || ms_virtual_is(nodeid)) {
+        ms_virtual_refuse(req, ms_virtual_is(nodeid) ? nodeid : new_parent, "link", "linking");
+        return;
+    }
     if (!ino_of(req, nodeid, &ino) || !ino_of(req, new_parent, &dir))
         return;
     enum ms_code code = ms_tree_link(mount->svc, &ctx, ino, dir, new_name, &node, &err);

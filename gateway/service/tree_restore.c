@@ -76,6 +76,7 @@ static enum ms_code revive(const struct ms_tree *t, struct ms_inode_record *ghos
     MS_TRY(free_name(t, parent, name, free, reterr));
     ghost->nlink = 2;
     ghost->orphan = 0;
+    ghost->generation++; /* a kernel that saw it removed must not meet it again: a fresh node */
     memset(&ghost->opener, 0, sizeof ghost->opener);
     MS_TRY(ms_row_del(t->txn, ms_key_symlink(t->id, ghost->ino), reterr));
     MS_TRY(ms_row_del(t->txn, ms_key_orphan(t->id, ghost->ino), reterr));

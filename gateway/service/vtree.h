@@ -93,7 +93,8 @@ MS_NODISCARD enum ms_code ms_vtree_rmdir(struct ms_vtree *vtree, const struct ms
 
 /* A rename with a virtual folder on either side (keep_open is found out here).
  *   out of .trash/    restores: a file in one commit, also over another file, which goes the way of
- *                     a replaced one; a folder file by file, and what cannot be restored stays.
+ *                     a replaced one; a folder, to a name that is free, file by
+ *                     file, and what cannot be restored stays.
  *   into .trash/      deletes: a file goes to the bin however young it is, and shows there at the
  *                     path where it was, whatever new_name says; what the bin does not take (links,
  *                     a name beside others, a file nobody has closed yet) goes as by unlink. A

@@ -302,7 +302,8 @@ static enum ms_code read_all(struct ms_vtree *vt, const struct ms_ctx *ctx,
         .prefix = ms_key_bins_of(vt->tenant), .each = each_row, .priv = &r, .damaged = skip_row};
     vt->round++;
     ms_vmap_each(&vt->parents, drop_parent, vt);
-    enum ms_code code = ms_walk_all(vt->svc, &walk, reterr);
+    struct ms_error err = {0};
+    enum ms_code code = ms_pass_up(ms_walk_all(vt->svc, &walk, &err), &err, reterr);
     if (code == MS_OK) {
         ms_vmap_each(&vt->files, drop_unread, vt);
         if (r.n > 0)
@@ -319,6 +320,7 @@ static enum ms_code read_all(struct ms_vtree *vt, const struct ms_ctx *ctx,
 static enum ms_code read_once(struct ms_vtree *vt, const struct ms_ctx *ctx, struct ms_tree *t,
                               bool *ret_again, struct ms_error *reterr) {
     bool lost = false;
+    *ret_again = false;
     MS_TRY(ms_tree_read(t, vt->svc, ctx, reterr));
     enum ms_code code = follow_feed(vt, t, &lost, reterr);
     *ret_again = lost || code == MS_CORRUPT || code == MS_STALE;
@@ -333,11 +335,12 @@ static enum ms_code read_once(struct ms_vtree *vt, const struct ms_ctx *ctx, str
 enum ms_code ms_vbin_read(struct ms_vtree *vt, const struct ms_ctx *ctx, struct ms_tree *ret_tree,
                           struct ms_error *reterr) {
     bool again = true;
+    struct ms_error err = {0};
     enum ms_code code = MS_OK;
     for (int i = 0; again && i < READ_TRIES; i++)
-        code = read_once(vt, ctx, ret_tree, &again, reterr);
+        code = read_once(vt, ctx, ret_tree, &again, &err);
     if (code != MS_OK || !again)
-        return code;
+        return ms_pass_up(code, &err, reterr);
     /* The feed runs away faster than the bin can be read: what was read a moment ago has to do. */
     vt->at = 0;
     return ms_tree_read(ret_tree, vt->svc, ctx, reterr);

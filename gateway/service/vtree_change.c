@@ -317,27 +317,23 @@ static enum ms_code list_below(struct ms_vtree *vt, const struct ms_ctx *ctx, ui
     return code;
 }
 
-/* The new name of the folder is free, or an empty folder's. */
+/* The new name must be free: a kernel that has seen a folder replaced takes it for removed, and
+ * this one would live on. */
 static enum ms_code folder_may_go_to(struct ms_vtree *vt, const struct ms_ctx *ctx,
                                      const struct ms_rename *r, struct ms_error *reterr) {
-    struct ms_node node, one;
+    struct ms_node node;
     struct ms_error err = {0};
-    size_t n = 0;
     enum ms_code code = ms_tree_lookup(vt->svc, ctx, r->new_parent, r->new_name, &node, &err);
     if (code == MS_NOT_FOUND)
         return MS_OK;
     if (code != MS_OK)
         return ms_pass_up(code, &err, reterr);
-    if (r->no_replace)
-        return ms_fail(reterr, MS_EXISTS, "\"%s\" exists already", r->new_name);
     if (!S_ISDIR(node.inode.mode))
         return ms_fail(reterr, MS_NOT_DIR, "a folder cannot replace \"%s\", which is no folder",
                        r->new_name);
-    MS_TRY(ms_tree_list(vt->svc, ctx, node.inode.ino, 0, &one, 1, &n, reterr));
-    if (n > 0)
-        return ms_fail(reterr, MS_NOT_EMPTY, "folder \"%s\" is not empty: it has \"%s\"",
-                       r->new_name, one.spelling);
-    return MS_OK;
+    return ms_fail(reterr, MS_EXISTS,
+                   "folder \"%s\" exists: move what is in the recycle bin's folder into it",
+                   r->new_name);
 }
 
 static enum ms_code new_path(struct ms_vtree *vt, const struct ms_ctx *ctx,
@@ -430,7 +426,7 @@ static enum ms_code delete_file(struct ms_vtree *vt, const struct ms_ctx *ctx, u
     struct delete_args args = {parent, name};
     struct deleted o;
     struct ms_gone gone;
-    MS_TRY(ms_tree_write(vt->svc, ctx, delete_op, &args, &o, sizeof o, reterr));
+    MS_TRY(ms_tree_write_freeing(vt->svc, ctx, delete_op, &args, &o, sizeof o, reterr));
     if (!o.other) {
         ms_file_revalidate(vt->svc, vt->tenant, o.ino);
     } else {
@@ -536,7 +532,7 @@ enum ms_code ms_vtree_unlink(struct ms_vtree *vt, const struct ms_ctx *ctx, uint
     if (target.is_folder)
         return ms_fail(reterr, MS_IS_DIR, "\"%s\" is a folder: use rmdir", name);
     const struct change_args args = {.target = &target};
-    MS_TRY(ms_tree_write(vt->svc, ctx, purge_op, &args, NULL, 0, reterr));
+    MS_TRY(ms_tree_write_freeing(vt->svc, ctx, purge_op, &args, NULL, 0, reterr));
     ms_file_revalidate(vt->svc, vt->tenant, target.ino);
     return MS_OK;
 }

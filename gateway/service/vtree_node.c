@@ -197,16 +197,45 @@ static bool is_live(enum ms_vkind kind) {
     return kind == MS_V_USAGE || kind == MS_V_PENDING || kind == MS_V_STATS;
 }
 
-/* *ret_main: of a FILE that is a MAIN, its inode. */
+static void hear_nothing(void *priv, struct ms_view change) { (void)priv, (void)change; }
+
+static enum ms_code feed_place(const struct ms_tree *t, uint64_t *ret_at, struct ms_error *reterr) {
+    bool lost;
+    *ret_at = 0;
+    return ms_txn_feed_read(t->txn, ret_at, hear_nothing, NULL, &lost, reterr);
+}
+
+/* When somebody last changed anything, as far as has been noticed: what tells of the present has to
+ * have a time, and one that moves while nothing happens would alarm tar and rsync. */
+static struct ms_instant last_change(struct ms_vtree *vt, uint64_t at, struct ms_instant now) {
+    pthread_mutex_lock(&vt->mutex);
+    if (at > vt->noted_at || ms_instant_is_none(vt->noted)) {
+        vt->noted_at = at;
+        vt->noted = now;
+    }
+    struct ms_instant noted = vt->noted;
+    pthread_mutex_unlock(&vt->mutex);
+    return noted;
+}
+
+/* What the rows say beside the attributes. */
+struct seen {
+    uint64_t main; /* of a FILE that is a MAIN, its inode */
+    uint64_t feed; /* where the feed stands */
+    struct ms_instant now;
+};
+
 static enum ms_code fill_in(const struct ms_tree *t, const struct ms_vnode *what,
-                            struct ms_node *ret_node, uint64_t *ret_main, struct ms_error *reterr) {
+                            struct ms_node *ret_node, struct seen *ret_seen,
+                            struct ms_error *reterr) {
     struct ms_inode_record root, inode = {.mode = mode_of(what->kind), .nlink = 1};
     struct ms_tree_asset asset;
     MS_TRY(ms_tree_inode(t, t->tenant.root_ino, &root, reterr));
     inode.uid = root.uid;
     inode.gid = root.gid;
-    set_times(&inode, is_live(what->kind) ? t->now : t->tenant.created);
-    *ret_main = 0;
+    set_times(&inode, t->tenant.created);
+    *ret_seen = (struct seen){.now = t->now};
+    MS_TRY(feed_place(t, &ret_seen->feed, reterr));
     if (what->kind >= MS_V_ASSET) {
         MS_TRY(asset_of(t, what->asset, &asset, reterr));
         set_times(&inode, asset.rec.updated);
@@ -219,7 +248,7 @@ static enum ms_code fill_in(const struct ms_tree *t, const struct ms_vnode *what
             return no_such(ms_id_text(what->file.id).s, reterr);
         inode.size = f->size;
         set_times(&inode, f->declared);
-        *ret_main = f->is_main ? asset.rec.ino : 0;
+        ret_seen->main = f->is_main ? asset.rec.ino : 0;
     }
     ms_tree_fill(t, &inode, NULL, ret_node);
     return MS_OK;
@@ -244,12 +273,14 @@ enum ms_code ms_vnode_fill(struct ms_vtree *vt, const struct ms_ctx *ctx,
                            struct ms_error *reterr) {
     struct ms_tree t;
     struct ms_node node;
-    uint64_t main;
+    struct seen seen;
     MS_TRY(ms_tree_read(&t, vt->svc, ctx, reterr));
-    enum ms_code code = fill_in(&t, what, &node, &main, reterr);
+    enum ms_code code = fill_in(&t, what, &node, &seen, reterr);
     ms_tree_read_end(&t);
-    if (code == MS_OK && main != 0)
-        code = fill_main(vt, ctx, main, &node, reterr);
+    if (code == MS_OK && is_live(what->kind))
+        set_times(&node.inode, last_change(vt, seen.feed, seen.now));
+    if (code == MS_OK && seen.main != 0)
+        code = fill_main(vt, ctx, seen.main, &node, reterr);
     if (code == MS_OK && ms_vnode_is_text(what)) {
         MS_AUTO(ms_buf_fini) struct ms_buf text = MS_BUF_MAX(MS_VTEXT_MAX);
         code = ms_vtext(vt, ctx, what, &text, reterr);
@@ -268,16 +299,16 @@ enum ms_code ms_vnode_inode(struct ms_vtree *vt, const struct ms_ctx *ctx,
                             struct ms_error *reterr) {
     struct ms_tree t;
     struct ms_node node;
-    uint64_t main;
+    struct seen seen;
     MS_TRY(ms_tree_read(&t, vt->svc, ctx, reterr));
-    enum ms_code code = fill_in(&t, what, &node, &main, reterr);
+    enum ms_code code = fill_in(&t, what, &node, &seen, reterr);
     ms_tree_read_end(&t);
-    if (code == MS_OK && main == 0)
+    if (code == MS_OK && seen.main == 0)
         code = ms_fail(reterr, MS_UNSUPPORTED,
                        "only an asset's MAIN file can be read here, while it is in the tree or in "
                        "the recycle bin");
     if (code == MS_OK)
-        *ret_ino = main;
+        *ret_ino = seen.main;
     return code;
 }
 

@@ -123,6 +123,8 @@ struct ms_vtree {
     struct ms_vmap parents; /* names of folders of the tree, by inode number: a cache */
     uint64_t at;            /* in the feed; 0: not read */
     uint64_t round;
+    uint64_t noted_at;       /* where the feed was when a text was looked at last, */
+    struct ms_instant noted; /* and when it was first seen there */
 };
 
 /* A number for something with this hash: the wanted one, or the next that is free. */

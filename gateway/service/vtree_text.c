@@ -200,8 +200,11 @@ static json_t *show_pending(struct ms_vtree *vt, const struct ms_ctx *ctx,
 static enum ms_code collect(struct ms_vtree *vt, struct collected *c, struct ms_error *reterr) {
     struct ms_walk intents = {.prefix = ms_key_intents(), .each = each_intent, .priv = c};
     struct ms_walk leases = {.prefix = ms_key_leases_of(vt->tenant), .each = each_lease, .priv = c};
-    MS_TRY(ms_walk_all(vt->svc, &intents, reterr));
-    return ms_walk_all(vt->svc, &leases, reterr);
+    struct ms_error err = {0};
+    enum ms_code code = ms_walk_all(vt->svc, &intents, &err);
+    if (code == MS_OK)
+        code = ms_walk_all(vt->svc, &leases, &err);
+    return ms_pass_up(code, &err, reterr);
 }
 
 static enum ms_code pending_text(struct ms_vtree *vt, const struct ms_ctx *ctx, struct ms_buf *buf,

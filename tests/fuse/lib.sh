@@ -100,6 +100,19 @@ equals() {
     fi
 }
 
+# The condition must come true within 20 s (it takes a millisecond; a loaded machine gets its time).
+comes() { # TEXT COMMAND...
+    local text=$1 i
+    shift
+    for ((i = 0; i < 2000; i++)); do
+        if "$@" >/dev/null 2>&1; then
+            checks=$((checks + 1))
+            return
+        fi
+        sleep 0.01
+    done
+    check "$text" "$@"
+}
 new_store() { # [QUOTA]
     "$MSASSET" init -q
     "$MSASSET" tenant add media -q --quota "${1:-5G}"

@@ -6,19 +6,6 @@ a=$work/a b=$work/b
 mount_on "$a"
 mount_on "$b"
 
-# The condition must come true within 20 s (it takes a millisecond; a loaded machine gets its time).
-comes() { # TEXT COMMAND...
-    local text=$1 i
-    shift
-    for ((i = 0; i < 2000; i++)); do
-        if "$@" >/dev/null 2>&1; then
-            checks=$((checks + 1))
-            return
-        fi
-        sleep 0.01
-    done
-    check "$text" "$@"
-}
 has() { [ "$(cat "$1" 2>/dev/null)" = "$2" ]; }
 gone() { ! [ -e "$1" ]; }
 mode_is() { [ "$(stat -c %a "$1")" = "$2" ]; }

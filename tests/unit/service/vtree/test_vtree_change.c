@@ -126,18 +126,16 @@ static void to_its_own_place_a_removed_folder_comes_back_as_it_was(void **state)
     bin_check(b, "a/b/x", "1");
 }
 
-static void a_folder_goes_over_an_empty_folder_only(void **state) {
+static void a_folder_goes_over_nothing(void **state) {
     struct bin *b = *state;
     bin_mkdir(b, "a");
     bin_mkdir(b, "empty");
-    bin_mkdir(b, "full");
-    bin_file(b, "full/z", "z");
+    bin_file(b, "file", "z");
     bin_deleted(b, "a/x", "1");
-    assert_code(bin_move(b, ".trash/a", "full", false, &test_err), MS_NOT_EMPTY);
-    assert_code(bin_move(b, ".trash/a", "full/z", false, &test_err), MS_NOT_DIR);
-    assert_code(bin_move(b, ".trash/a", "empty", true, &test_err), MS_EXISTS);
-    assert_ok(bin_move(b, ".trash/a", "empty", false, &test_err));
-    bin_check(b, "empty/x", "1");
+    assert_code(bin_move(b, ".trash/a", "file", false, &test_err), MS_NOT_DIR);
+    assert_code(bin_move(b, ".trash/a", "empty", false, &test_err), MS_EXISTS);
+    assert_ok(bin_move(b, ".trash/a", "empty/a", false, &test_err));
+    bin_check(b, "empty/a/x", "1");
 }
 
 /* ---- for good -------------------------------------------------------------------------------- */
@@ -286,7 +284,7 @@ int main(void) {
         T(a_frozen_asset_is_not_restored_by_a_move),
         T(a_folder_goes_out_with_all_below_it),
         T(to_its_own_place_a_removed_folder_comes_back_as_it_was),
-        T(a_folder_goes_over_an_empty_folder_only),
+        T(a_folder_goes_over_nothing),
         T(removing_there_is_for_good),
         T(what_a_command_restored_is_not_there_any_more),
         T(a_folder_is_removed_when_it_shows_nothing),

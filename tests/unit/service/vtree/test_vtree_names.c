@@ -146,6 +146,22 @@ static void a_renamed_folder_takes_its_part_of_the_bin_along(void **state) {
     assert_false(bin_shows(b, ".trash/a"));
 }
 
+static void a_folder_that_comes_back_beside_its_name_takes_the_rest_along(void **state) {
+    struct bin *b = *state;
+    struct ms_node node;
+    bin_mkdir(b, "a");
+    bin_deleted(b, "a/x", "1");
+    bin_deleted(b, "a/y", "2");
+    bin_rmdir(b, "a");
+    bin_file(b, "a", "a file has the name now");
+    assert_tree(b, ".trash", "a/ a/x a/y ");
+    assert_ok(bin_look(b, ".trash/a/x", &node, &test_err));
+    struct ms_asset_event e = {.id = {node.inode.asset}, .event = MS_EVENT_RESTORE};
+    assert_ok(ms_asset_apply(b->w->svc, &b->w->ctx, &e, NULL, &test_err));
+    bin_check(b, "a (2)/x", "1");
+    assert_tree(b, ".trash", "a (2)/ a (2)/y ");
+}
+
 static void what_time_deletes_is_not_shown_swept_or_not(void **state) {
     struct bin *b = *state;
     bin_deleted(b, "files/x", "1");
@@ -231,6 +247,7 @@ int main(void) {
         T(removed_folders_are_there_and_those_of_one_path_are_one),
         T(a_folder_has_its_name_before_a_file),
         T(a_renamed_folder_takes_its_part_of_the_bin_along),
+        T(a_folder_that_comes_back_beside_its_name_takes_the_rest_along),
         T(what_time_deletes_is_not_shown_swept_or_not),
         T(a_whole_reading_gives_the_same_tree_and_the_same_names),
         T(numbers_are_told_apart),
