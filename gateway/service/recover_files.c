@@ -158,18 +158,19 @@ static enum ms_code find_by_inode(struct promise *p, struct ms_error *reterr) {
     struct ms_tenant_record tenant;
     struct ms_tenant_id after = {{{0}}};
     enum ms_code code;
-    bool found = false;
-    while (!found && (code = ms_tenant_behind(p->r->svc, after, &tenant, reterr)) == MS_OK) {
+    while ((code = ms_tenant_behind(p->r->svc, after, &tenant, reterr)) == MS_OK ||
+           code == MS_CORRUPT) {
         struct ms_txn *txn;
+        bool found = false;
         after = p->tenant = (struct ms_tenant_id){tenant.id};
+        if (code == MS_CORRUPT)
+            continue;
         MS_TRY(ms_read_begin(p->r->svc->store, &txn, reterr));
         code = look_at_file(p, txn, &found, reterr);
         ms_read_end(txn);
-        if (code != MS_OK)
+        if (code != MS_OK || found)
             return code;
     }
-    if (found)
-        return MS_OK;
     p->pointless = true;
     return code == MS_NOT_FOUND ? MS_OK : code;
 }

@@ -185,6 +185,13 @@ static bool is_damage(enum ms_code code) {
     return code == MS_CORRUPT || code == MS_NOT_FOUND || code == MS_RANGE || code == MS_INTERNAL;
 }
 
+static void note_damage(struct sweep *s, const char *what, struct ms_id id,
+                        const struct ms_error *err) {
+    ms_log_failure(s->svc->log, MS_LOG_WARN, "not-swept", err, what, ms_id_text(id).s, NULL);
+    if (s->damaged++ == 0)
+        (void)ms_fail(&s->first, err->code, "%s %s: %.250s", what, ms_id_text(id).s, err->message);
+}
+
 /* One after the other, so that an asset whose rows are damaged keeps no other from being swept. */
 static enum ms_code apply_singly(struct sweep *s, const struct batch *batch,
                                  struct ms_error *reterr) {
@@ -198,13 +205,8 @@ static enum ms_code apply_singly(struct sweep *s, const struct batch *batch,
                 *reterr = err;
             return code;
         }
-        if (code == MS_OK)
-            continue;
-        ms_log_failure(s->svc->log, MS_LOG_WARN, "asset-not-swept", &err, "asset",
-                       ms_id_text(one.row[0].asset.id).s, NULL);
-        if (s->damaged++ == 0)
-            (void)ms_fail(&s->first, code, "asset %s: %.250s", ms_id_text(one.row[0].asset.id).s,
-                          err.message);
+        if (code != MS_OK)
+            note_damage(s, "asset", one.row[0].asset.id, &err);
     }
     return MS_OK;
 }
@@ -275,7 +277,7 @@ static enum ms_code end(const struct sweep *s, struct ms_sweep_result *ret_resul
         return MS_OK;
     }
     return ms_fail(reterr, s->first.code,
-                   "%" PRIu64 " of the assets that are due could not be swept: run msasset fsck; "
+                   "%" PRIu64 " assets or tenants could not be swept: run msasset fsck; "
                    "first: %.250s",
                    s->damaged, s->first.message);
 }
@@ -287,11 +289,20 @@ static enum ms_code sweep_tenant(struct sweep *s, struct ms_tenant_id tenant,
     return sweep_one(s, &batch, reterr);
 }
 
+/* A tenant whose record is damaged keeps no other from being swept. */
 static enum ms_code sweep_all(struct sweep *s, struct ms_error *reterr) {
     struct ms_tenant_record tenant;
+    struct ms_tenant_id id = {{{0}}};
     enum ms_code code;
-    while ((code = ms_tenant_behind(s->svc, s->tenant, &tenant, reterr)) == MS_OK)
-        MS_TRY(sweep_tenant(s, (struct ms_tenant_id){tenant.id}, reterr));
+    while ((code = ms_tenant_behind(s->svc, id, &tenant, reterr)) == MS_OK || code == MS_CORRUPT) {
+        id = (struct ms_tenant_id){tenant.id};
+        if (code == MS_OK)
+            code = sweep_tenant(s, id, reterr);
+        if (code != MS_OK && !is_damage(code))
+            return code;
+        if (code != MS_OK)
+            note_damage(s, "tenant", id.id, reterr);
+    }
     return code == MS_NOT_FOUND ? MS_OK : code;
 }
 

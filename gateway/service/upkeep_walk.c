@@ -144,14 +144,20 @@ static enum ms_code tenant_behind(struct ms_txn *txn, struct ms_tenant_id after,
                                   struct ms_tenant_record *ret_tenant, struct ms_error *reterr) {
     struct ms_key prefix = ms_key_tenants(), from = prefix, to = behind(prefix);
     struct ms_scan scan;
-    struct ms_view key;
+    struct ms_view key = {NULL, 0}, value;
     if (!ms_tenant_id_is_none(after)) {
         from = ms_key_tenant(after);
         MS_ASSERT(from.len < sizeof from.bytes);
         from.bytes[from.len++] = 0;
     }
     ms_scan_begin(&scan, txn, ms_key_view(&from), ms_key_view(&to));
-    enum ms_code code = ms_row_next_tenant(&scan, &key, ret_tenant, reterr);
+    enum ms_code code = ms_scan_next(&scan, &key, &value, reterr);
+    if (code == MS_OK)
+        code = ms_tenant_decode(value, ret_tenant, reterr);
+    if (code == MS_CORRUPT && key.p)
+        ret_tenant->id = ms_key_id_at(key, 1);
+    else if (code == MS_CORRUPT) /* a page: nothing behind it can be reached */
+        code = MS_IO;
     ms_scan_end(&scan);
     return code;
 }

@@ -52,7 +52,8 @@ uint64_t ms_key_u64_at(struct ms_view key, size_t at);
 /* The id at an offset of a key; none when the key is too short. */
 struct ms_id ms_key_id_at(struct ms_view key, size_t at);
 
-/* The first tenant behind `after` (none: the first). Errors: MS_NOT_FOUND there is none. */
+/* The first tenant behind `after` (none: the first). Errors: MS_NOT_FOUND there is none; MS_CORRUPT
+ * its record cannot be read: then ret_tenant has its id, so that one can go on behind it. */
 MS_NODISCARD enum ms_code ms_tenant_behind(struct ms_svc *svc, struct ms_tenant_id after,
                                            struct ms_tenant_record *ret_tenant,
                                            struct ms_error *reterr);

@@ -328,6 +328,28 @@ static void a_damaged_asset_keeps_no_other_from_being_swept(void **state) {
     assert_int_not_equal(ms_sweep(w->svc, &r, &test_err), MS_OK); /* and it comes to an end */
 }
 
+static enum ms_code garble_tenant(struct ms_txn *txn, const void *arg, struct ms_error *e) {
+    const struct ms_tenant_id *id = arg;
+    struct ms_key key = ms_key_tenant(*id);
+    return ms_txn_put(txn, ms_key_view(&key), ms_view_str("\x7f nonsense"), e);
+}
+
+static void a_damaged_tenant_keeps_no_other_from_being_swept(void **state) {
+    struct world *w = *state;
+    struct ms_sweep_result r;
+    struct ms_tenant_id low, high;
+    memset(&low, 0x00, sizeof low);
+    low.id.b[15] = 1;
+    memset(&high, 0xff, sizeof high);
+    (void)bin_asset(w, "/files/a.txt");
+    change_rows(w->svc, garble_tenant, &low);
+    change_rows(w->svc, garble_tenant, &high);
+    advance(w, RETENTION);
+    assert_code(ms_sweep(w->svc, &r, &test_err), MS_CORRUPT);
+    assert_int_equal(count_rows(w->svc, ms_key_assets_of(w->ctx.tenant)), 0);
+    check_found(w->svc, "two tenants", "record");
+}
+
 /* ---- many, and many sweepers ------------------------------------------------------------- */
 
 static void sweep_in_child(struct child *c) {
@@ -475,6 +497,7 @@ int main(int argc, char **argv) {
         IN_MEMORY(a_clock_that_runs_back_stops_the_sweep),
         IN_MEMORY(every_tenant_is_swept_and_one_alone_when_asked),
         IN_MEMORY(a_damaged_asset_keeps_no_other_from_being_swept),
+        IN_MEMORY(a_damaged_tenant_keeps_no_other_from_being_swept),
         IN_MEMORY(more_than_a_commit_takes),
         ON_DIR(several_sweepers_apply_each_once),
         ON_DIR(a_sweeper_killed_at_any_time),
