@@ -48,3 +48,23 @@ endfunction()
 function(ms_python_test)
   ms_interpreted_test(python3 ${ARGN})
 endfunction()
+
+# A test that needs the fixture "ceph" (tests/support/CMakeLists.txt): a target, or a script beside the list, run by
+# tests/support/ceph.sh with the place of the store in its environment; 77 = skipped, where there is no Ceph.
+set(MS_CEPH_FILE ${CMAKE_BINARY_DIR}/ceph/running)
+function(ms_ceph_test name command)
+  cmake_parse_arguments(ARG "" "TIMEOUT" "LABELS;ARGS" ${ARGN})
+  if(TARGET ${command})
+    set(command $<TARGET_FILE:${command}>)
+  else()
+    set(command bash ${CMAKE_CURRENT_SOURCE_DIR}/${command})
+  endif()
+  add_test(NAME ${name} COMMAND bash ${CMAKE_SOURCE_DIR}/tests/support/ceph.sh run ${MS_CEPH_FILE} ${command}
+                                ${ARG_ARGS})
+  set(environment MS_SOURCE_DIR=${CMAKE_SOURCE_DIR} MS_BINARY_DIR=${CMAKE_BINARY_DIR})
+  if(TARGET msasset)
+    list(APPEND environment MSASSET=$<TARGET_FILE:msasset>)
+  endif()
+  set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77 FIXTURES_REQUIRED ceph ENVIRONMENT "${environment}")
+  ms_test_properties(${name} TIMEOUT "${ARG_TIMEOUT}" LABELS ceph ${ARG_LABELS})
+endfunction()

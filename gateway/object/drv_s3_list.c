@@ -1,0 +1,274 @@
+/* drv_s3_list.c — LIST, MP_LIST and MP_PARTS: the store's pages put together to ours. */
+#include "object/drv_s3.h"
+
+#include "base/assert.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static bool begins(const char *s, const char *with) { return strncmp(s, with, strlen(with)) == 0; }
+
+/* Without the store's prefix; NULL: a key that is none of ours (too long, or outside). */
+static const char *own_key(const struct ms_s3 *s3, const struct ms_s3_reply *reply, char *key) {
+    if (!key)
+        return NULL;
+    if (reply->url_encoded)
+        ms_s3_url_decode(key);
+    if (!begins(key, s3->place.prefix))
+        return NULL;
+    key += strlen(s3->place.prefix);
+    return *key && strlen(key) <= MS_OBJECT_KEY_MAX ? key : NULL;
+}
+
+static enum ms_code alloc_entries(struct ms_obj_request *r, size_t n, struct ms_error *reterr) {
+    r->ret_entries = calloc(n, sizeof *r->ret_entries);
+    return r->ret_entries ? MS_OK
+                          : ms_fail(reterr, MS_NO_MEMORY, "no memory for a list of %zu objects", n);
+}
+
+static enum ms_code take_token(char **token, char *next, struct ms_error *reterr) {
+    enum ms_code code = ms_s3_check_token(*token, next, reterr);
+
+    if (code != MS_OK)
+        return code;
+    free(*token);
+    *token = strdup(next);
+    return *token ? MS_OK : ms_fail(reterr, MS_NO_MEMORY, "no memory for a list");
+}
+
+static void free_text(char **text) { free(*text); }
+
+/* Ours may end within a character, the store's may not: it gets what stands before that, and we look at the rest. */
+static void store_prefix(const struct ms_s3 *s3, const struct ms_obj_request *r, char *ret_prefix,
+                         size_t size) {
+    size_t n, more = 0;
+
+    ms_s3_full_key(s3, r->key, ret_prefix, size);
+    n = strlen(ret_prefix);
+    while (more < n && more < 3 && ((unsigned char)ret_prefix[n - 1 - more] & 0xc0) == 0x80)
+        more++;
+    if (more < n && (unsigned char)ret_prefix[n - 1 - more] >= 0xc0)
+        ret_prefix[n - 1 - more] = '\0';
+}
+
+/* ---- LIST ---- */
+
+static void add_object(struct ms_obj_request *r, const char *key, const struct ms_s3_item *item) {
+    struct ms_obj_entry *e = &r->ret_entries[r->ret_n++];
+
+    (void)snprintf(e->key, sizeof e->key, "%s", key);
+    e->size = item->size;
+    e->modified = item->modified;
+    (void)snprintf(e->etag, sizeof e->etag, "%.*s", MS_ETAG_MAX, item->etag ? item->etag : "");
+    ms_s3_unquote(e->etag);
+}
+
+/* One page of the store: full, and more, when an object does not fit in any more. */
+static void take_objects(const struct ms_s3_call *c, struct ms_obj_request *r) {
+    for (size_t i = 0; i < c->reply.items_n; i++) {
+        const struct ms_s3_item *item = &c->reply.items[i];
+        const char *key = own_key(c->s3, &c->reply, item->key);
+
+        /* A store that takes the end of start-after for a part of the list would go round and round. */
+        if (!key || (r->key && !begins(key, r->key)) || (r->after && strcmp(key, r->after) <= 0))
+            continue;
+        if (r->ret_n == r->list_max) {
+            r->ret_more = true;
+            return;
+        }
+        add_object(r, key, item);
+    }
+}
+
+static enum ms_code list_page(struct ms_obj *obj, struct ms_obj_request *r, char **token, bool *ret_end,
+                              struct ms_error *reterr) {
+    MS_AUTO(ms_s3_call_fini) struct ms_s3_call c = {0};
+    char prefix[MS_S3_KEY_MAX], after[MS_S3_KEY_MAX], max[16];
+    size_t want = r->list_max - r->ret_n + 1;
+    enum ms_code code;
+
+    ms_s3_call_init(&c, obj, r, "GET", NULL);
+    c.replies = true;
+    store_prefix(c.s3, r, prefix, sizeof prefix);
+    ms_s3_full_key(c.s3, r->after, after, sizeof after);
+    (void)snprintf(max, sizeof max, "%zu", want < 1000 ? want : 1000);
+    ms_s3_call_query(&c, "list-type", "2");
+    ms_s3_call_query(&c, "encoding-type", "url");
+    ms_s3_call_query(&c, "max-keys", max);
+    ms_s3_call_query(&c, "prefix", prefix);
+    if (*token)
+        ms_s3_call_query(&c, "continuation-token", *token);
+    else if (r->after && *r->after)
+        ms_s3_call_query(&c, "start-after", after);
+    code = ms_s3_call_run(&c, reterr);
+    if (code != MS_OK)
+        return code;
+    take_objects(&c, r);
+    *ret_end = r->ret_more || !c.reply.truncated;
+    return *ret_end ? MS_OK : take_token(token, c.reply.token, reterr);
+}
+
+enum ms_code ms_s3_list(struct ms_obj *obj, struct ms_obj_request *r, struct ms_error *reterr) {
+    MS_AUTO(free_text) char *token = NULL;
+    enum ms_code code = alloc_entries(r, r->list_max, reterr);
+    bool is_end = false;
+
+    while (code == MS_OK && !is_end) {
+        code = ms_job_go_on(r, reterr);
+        if (code == MS_OK)
+            code = list_page(obj, r, &token, &is_end, reterr);
+    }
+    return code;
+}
+
+/* ---- MP_LIST ----
+ *
+ * Stores order the uploads of one key by time, ours come by id: so all of them are looked at from the start, and the
+ * first list_max behind the place asked for are kept, sorted. Open uploads are few: hundreds, not millions. */
+
+static int by_key_and_id(const struct ms_obj_entry *a, const char *key, const char *id) {
+    int order = strcmp(a->key, key);
+
+    return order ? order : strcmp(a->upload_id, id);
+}
+
+static bool is_behind(const struct ms_obj_request *r, const char *key, const char *id) {
+    int order = r->after ? strcmp(key, r->after) : 1;
+
+    return order > 0 || (order == 0 && r->upload_id && strcmp(id, r->upload_id) > 0);
+}
+
+static void keep_upload(struct ms_obj_request *r, const char *key, const struct ms_s3_item *item) {
+    struct ms_obj_entry *e = r->ret_entries;
+    size_t at = r->ret_n;
+
+    while (at > 0 && by_key_and_id(&e[at - 1], key, item->upload_id) > 0)
+        at--;
+    r->ret_more = r->ret_more || r->ret_n == r->list_max;
+    if (at == r->list_max)
+        return;
+    r->ret_n += r->ret_n < r->list_max;
+    memmove(&e[at + 1], &e[at], (r->ret_n - 1 - at) * sizeof *e);
+    e[at] = (struct ms_obj_entry){.modified = item->modified};
+    (void)snprintf(e[at].key, sizeof e[at].key, "%s", key);
+    (void)snprintf(e[at].upload_id, sizeof e[at].upload_id, "%s", item->upload_id);
+}
+
+static void take_uploads(const struct ms_s3_call *c, struct ms_obj_request *r) {
+    for (size_t i = 0; i < c->reply.items_n; i++) {
+        const struct ms_s3_item *item = &c->reply.items[i];
+        const char *key = own_key(c->s3, &c->reply, item->key);
+
+        if (key && item->upload_id && *item->upload_id &&
+            strlen(item->upload_id) <= MS_UPLOAD_ID_MAX && (!r->key || begins(key, r->key)) &&
+            is_behind(r, key, item->upload_id))
+            keep_upload(r, key, item);
+    }
+}
+
+static enum ms_code uploads_page(struct ms_obj *obj, struct ms_obj_request *r, char **key, char **id,
+                                 bool *ret_end, struct ms_error *reterr) {
+    MS_AUTO(ms_s3_call_fini) struct ms_s3_call c = {0};
+    char prefix[MS_S3_KEY_MAX];
+    enum ms_code code;
+
+    ms_s3_call_init(&c, obj, r, "GET", NULL);
+    c.replies = true;
+    store_prefix(c.s3, r, prefix, sizeof prefix);
+    ms_s3_call_query(&c, "uploads", "");
+    ms_s3_call_query(&c, "encoding-type", "url");
+    ms_s3_call_query(&c, "prefix", prefix);
+    if (*key)
+        ms_s3_call_query(&c, "key-marker", *key);
+    if (*id)
+        ms_s3_call_query(&c, "upload-id-marker", *id);
+    code = ms_s3_call_run(&c, reterr);
+    if (code != MS_OK)
+        return code;
+    take_uploads(&c, r);
+    *ret_end = !c.reply.truncated;
+    if (*ret_end)
+        return MS_OK;
+    if (c.reply.url_encoded && c.reply.key_marker)
+        ms_s3_url_decode(c.reply.key_marker);
+    /* One of the two must have moved. */
+    if (*key && c.reply.key_marker && strcmp(*key, c.reply.key_marker) == 0)
+        return take_token(id, c.reply.upload_marker, reterr);
+    code = take_token(key, c.reply.key_marker, reterr);
+    free(*id);
+    *id = c.reply.upload_marker ? MS_TAKE(c.reply.upload_marker) : NULL;
+    return code;
+}
+
+enum ms_code ms_s3_mp_list(struct ms_obj *obj, struct ms_obj_request *r, struct ms_error *reterr) {
+    MS_AUTO(free_text) char *key = NULL;
+    MS_AUTO(free_text) char *id = NULL;
+    enum ms_code code = alloc_entries(r, r->list_max + 1, reterr);
+    bool is_end = false;
+
+    while (code == MS_OK && !is_end) {
+        code = ms_job_go_on(r, reterr);
+        if (code == MS_OK)
+            code = uploads_page(obj, r, &key, &id, &is_end, reterr);
+    }
+    return code;
+}
+
+/* ---- MP_PARTS ---- */
+
+static enum ms_code take_parts(const struct ms_s3_call *c, struct ms_obj_request *r,
+                               struct ms_error *reterr) {
+    size_t n = r->ret_n + c->reply.items_n;
+    struct ms_obj_part *parts;
+
+    if (n > MS_PARTS_MAX)
+        return ms_fail(reterr, MS_PROTOCOL, "the store lists more than %d parts of %s", MS_PARTS_MAX,
+                       r->key);
+    parts = realloc(r->ret_parts, (n + 1) * sizeof *parts);
+    if (!parts)
+        return ms_fail(reterr, MS_NO_MEMORY, "no memory for a list of %zu parts", n);
+    r->ret_parts = parts;
+    for (size_t i = 0; i < c->reply.items_n; i++) {
+        const struct ms_s3_item *item = &c->reply.items[i];
+        struct ms_obj_part *part = &parts[r->ret_n++];
+
+        *part = (struct ms_obj_part){.part_no = item->part_no, .size = item->size};
+        (void)snprintf(part->etag, sizeof part->etag, "%.*s", MS_ETAG_MAX,
+                       item->etag ? item->etag : "");
+        ms_s3_unquote(part->etag);
+    }
+    return MS_OK;
+}
+
+static enum ms_code parts_page(struct ms_obj *obj, struct ms_obj_request *r, char **marker,
+                               bool *ret_end, struct ms_error *reterr) {
+    MS_AUTO(ms_s3_call_fini) struct ms_s3_call c = {0};
+    enum ms_code code;
+
+    ms_s3_call_init(&c, obj, r, "GET", r->key);
+    c.replies = true;
+    ms_s3_call_query(&c, "uploadId", r->upload_id);
+    if (*marker)
+        ms_s3_call_query(&c, "part-number-marker", *marker);
+    code = ms_s3_call_run(&c, reterr);
+    if (code == MS_OK)
+        code = take_parts(&c, r, reterr);
+    if (code != MS_OK)
+        return code;
+    *ret_end = !c.reply.truncated;
+    return *ret_end ? MS_OK : take_token(marker, c.reply.part_marker, reterr);
+}
+
+enum ms_code ms_s3_mp_parts(struct ms_obj *obj, struct ms_obj_request *r, struct ms_error *reterr) {
+    MS_AUTO(free_text) char *marker = NULL;
+    enum ms_code code = MS_OK;
+    bool is_end = false;
+
+    while (code == MS_OK && !is_end) {
+        code = ms_job_go_on(r, reterr);
+        if (code == MS_OK)
+            code = parts_page(obj, r, &marker, &is_end, reterr);
+    }
+    return code;
+}

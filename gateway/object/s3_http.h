@@ -1,0 +1,80 @@
+/* s3_http.h — HTTP for the driver s3: one thread with one curl-multi handle, many transfers at once.
+ *
+ * A driver's job prepares a transfer (hashing and signing on its own thread), hands it over and waits. Connections
+ * are kept. Every transfer ends: by its deadline, when the store does not answer, or when bytes stop coming. The
+ * thread sleeps until a socket, a limit or a new transfer wakes it; a cancel wakes it too. Redirects are not
+ * followed: the signature names the host. Headers are never logged, for they hold the credentials.
+ *
+ * One per open store, and a process opens one store. Threads: _run, _poke: any; _free: when nothing runs.
+ */
+#ifndef MS_OBJECT_S3_HTTP_H
+#define MS_OBJECT_S3_HTTP_H
+
+#include "object/driver.h"
+
+#include <curl/curl.h>
+
+struct ms_s3_http;
+
+struct ms_s3_limits {
+    int64_t connect_ms;
+    int64_t first_byte_ms;      /* from the last byte sent to the first one of the answer */
+    int64_t stall_ms;           /* while less than stall_bytes move in it, the transfer is stuck */
+    uint64_t stall_bytes;
+    int64_t settle_ms;          /* how long a cancelled change is waited for once all of it was sent */
+    long connections_max;       /* above the threads of a pool: none waits for a connection */
+};
+struct ms_s3_limits ms_s3_limits_default(void);
+
+#define MS_S3_REPLY_MAX ((size_t)4 << 20) /* of a reply that is no object's bytes */
+#define MS_S3_HEADERS_MAX ((size_t)64 << 10)
+
+struct ms_s3_transfer {
+    /* input, borrowed until _run returns */
+    const char *method, *url;
+    struct curl_slist *headers; /* signed ones, and the signature */
+    const struct ms_obj_body *body; /* NULL: none */
+    void *into;                 /* the body of a 2xx answer goes here, else into reply */
+    uint64_t into_n;            /* more than that is MS_PROTOCOL */
+    const struct ms_obj_request *request; /* its cancelled is watched */
+    int64_t deadline_mono_ns;
+    int64_t first_byte_ms; /* 0: the limit's */
+    bool changes;          /* a cancel waits for the outcome once all is sent (settle_ms) */
+
+    /* output */
+    long status; /* 0: there was no answer */
+    uint64_t got; /* bytes in into */
+    struct ms_buf reply;        /* owned by the caller: ms_s3_transfer_fini */
+    struct ms_buf reply_headers; /* lines "name: value\n", names in small letters */
+
+    /* the engine's */
+    struct ms_s3_transfer *next;
+    CURL *easy;
+    uint64_t sent, moved_before;
+    int64_t sent_ns, window_ns; /* when all was sent, 0: not yet; when the present window began */
+    int64_t cancelled_ns;
+    bool answered, done;
+    enum ms_code code;
+    struct ms_error *error;
+    char message[CURL_ERROR_SIZE];
+    struct ms_latch latch;
+};
+
+MS_NODISCARD enum ms_code ms_s3_http_new(const struct ms_s3_limits *limits, const char *ca_file,
+                                         struct ms_s3_http **ret_http, struct ms_error *reterr);
+void ms_s3_http_free(struct ms_s3_http *http); /* NULL is fine */
+
+/* Blocks until the transfer has ended. MS_OK: there was a whole answer, of any status.
+ * Errors: MS_UNAVAILABLE not reached; MS_TIMEOUT; MS_CANCELLED; MS_IO broken off; MS_MISMATCH the file of the body
+ * ends early; MS_PROTOCOL more bytes than asked for; MS_DENIED certificate not trusted. */
+MS_NODISCARD enum ms_code ms_s3_http_run(struct ms_s3_http *http, struct ms_s3_transfer *transfer,
+                                         struct ms_error *reterr);
+/* Some request was cancelled: look. */
+void ms_s3_http_poke(struct ms_s3_http *http);
+
+/* The value of a header of the answer (name in small letters), trimmed; false: it has none. */
+bool ms_s3_header(const struct ms_s3_transfer *transfer, const char *name, char *ret_value,
+                  size_t size);
+void ms_s3_transfer_fini(struct ms_s3_transfer *transfer);
+
+#endif
