@@ -39,19 +39,6 @@ static enum ms_code take_token(char **token, char *next, struct ms_error *reterr
 
 static void free_text(char **text) { free(*text); }
 
-/* Ours may end within a character, the store's may not: it gets what stands before that, and we look at the rest. */
-static void store_prefix(const struct ms_s3 *s3, const struct ms_obj_request *r, char *ret_prefix,
-                         size_t size) {
-    size_t n, more = 0;
-
-    ms_s3_full_key(s3, r->key, ret_prefix, size);
-    n = strlen(ret_prefix);
-    while (more < n && more < 3 && ((unsigned char)ret_prefix[n - 1 - more] & 0xc0) == 0x80)
-        more++;
-    if (more < n && (unsigned char)ret_prefix[n - 1 - more] >= 0xc0)
-        ret_prefix[n - 1 - more] = '\0';
-}
-
 /* ---- LIST ---- */
 
 static void add_object(struct ms_obj_request *r, const char *key, const struct ms_s3_item *item) {
@@ -90,7 +77,8 @@ static enum ms_code list_page(struct ms_obj *obj, struct ms_obj_request *r, char
 
     ms_s3_call_init(&c, obj, r, "GET", NULL);
     c.replies = true;
-    store_prefix(c.s3, r, prefix, sizeof prefix);
+    ms_s3_full_key(c.s3, r->key, prefix, sizeof prefix);
+    ms_s3_whole_characters(prefix);
     ms_s3_full_key(c.s3, r->after, after, sizeof after);
     (void)snprintf(max, sizeof max, "%zu", want < 1000 ? want : 1000);
     ms_s3_call_query(&c, "list-type", "2");
@@ -175,7 +163,8 @@ static enum ms_code uploads_page(struct ms_obj *obj, struct ms_obj_request *r, c
 
     ms_s3_call_init(&c, obj, r, "GET", NULL);
     c.replies = true;
-    store_prefix(c.s3, r, prefix, sizeof prefix);
+    ms_s3_full_key(c.s3, r->key, prefix, sizeof prefix);
+    ms_s3_whole_characters(prefix);
     ms_s3_call_query(&c, "uploads", "");
     ms_s3_call_query(&c, "encoding-type", "url");
     ms_s3_call_query(&c, "prefix", prefix);

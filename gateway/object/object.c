@@ -199,7 +199,20 @@ static bool is_meta_key(const char *s) {
     return n >= 1 && n <= META_KEY_MAX && s[n] == '\0' && strcmp(s, "content-type") != 0;
 }
 
-static enum ms_code check_meta(const struct ms_obj_meta *meta, struct ms_error *reterr) {
+static enum ms_code check_meta_bytes(const struct ms_obj *obj, const struct ms_obj_meta *meta,
+                                     struct ms_error *reterr) {
+    size_t n = 0;
+
+    for (size_t i = 0; i < meta->pairs; i++)
+        n += strlen(meta->pair[i].key) + strlen(meta->pair[i].value);
+    if (obj->caps.meta_bytes_max == 0 || n <= obj->caps.meta_bytes_max)
+        return MS_OK;
+    return ms_fail(reterr, MS_TOO_LARGE, "%zu bytes of metadata; this store takes at most %zu", n,
+                   obj->caps.meta_bytes_max);
+}
+
+static enum ms_code check_meta(const struct ms_obj *obj, const struct ms_obj_meta *meta,
+                               struct ms_error *reterr) {
     if (!meta)
         return MS_OK;
     if (meta->pairs > MS_OBJ_META_MAX)
@@ -216,7 +229,7 @@ static enum ms_code check_meta(const struct ms_obj_meta *meta, struct ms_error *
             return ms_fail(reterr, MS_INVALID, "the value of metadata key %s is not printable "
                            "ASCII of at most %d bytes", meta->pair[i].key, META_VALUE_MAX);
     }
-    return MS_OK;
+    return check_meta_bytes(obj, meta, reterr);
 }
 
 static enum ms_code check_range(uint64_t offset, uint64_t length, struct ms_error *reterr) {
@@ -303,12 +316,12 @@ static enum ms_code check_rest(const struct ms_obj *obj, const struct ms_obj_req
     switch (r->op) {
     case MS_OBJ_PUT:
         code = check_body(obj, r, reterr);
-        return code != MS_OK ? code : check_meta(r->meta, reterr);
+        return code != MS_OK ? code : check_meta(obj, r->meta, reterr);
     case MS_OBJ_GET:
         MS_ASSERT(r->into || r->length == 0);
         return check_range(r->offset, r->length, reterr);
     case MS_OBJ_MP_CREATE:
-        return check_meta(r->meta, reterr);
+        return check_meta(obj, r->meta, reterr);
     case MS_OBJ_MP_PUT:
         code = check_body(obj, r, reterr);
         return code != MS_OK ? code : check_part(r, r->body.length, reterr);

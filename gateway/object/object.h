@@ -67,6 +67,7 @@ struct ms_obj_caps {
     bool part_in_place; /* parts go to part_offset of the final file: sizes may differ freely */
     uint64_t put_bytes_max;
     uint64_t part_bytes_min; /* of every part but the last */
+    size_t meta_bytes_max;   /* of all keys and values together; 0: whatever struct ms_obj_meta can hold */
 };
 
 /* Bytes to send: memory, or a range of a file that stays open and unchanged until done. */
@@ -173,7 +174,8 @@ MS_NODISCARD enum ms_code ms_obj_run(struct ms_obj *obj, struct ms_obj_request *
 #define MS_OBJ_MARKER_KEY ".msasset-store"
 
 struct ms_obj_options {
-    const char *url;  /* "dir:/abs/path"; "mem:" or, without multipart and copies, "mem:plain" */
+    const char *url;  /* "dir:/abs/path"; "s3://BUCKET/..." or "libs3://BUCKET/..." (s3_place.h); "mem:" or, without
+                         multipart and copies, "mem:plain" */
     struct ms_engine *engine;
     struct ms_random *random;
     struct ms_log *log;

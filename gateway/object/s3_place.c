@@ -254,3 +254,16 @@ enum ms_code ms_s3_keys_load(const struct ms_s3_place *place, struct ms_s3_keys 
     }
     return set_keys(text, n, ret_keys, reterr);
 }
+
+void ms_s3_whole_characters(char *text) {
+    size_t n = strlen(text), more = 0;
+    unsigned char first;
+
+    while (more < n && more < 3 && ((unsigned char)text[n - 1 - more] & 0xc0) == 0x80)
+        more++;
+    if (more == n)
+        return;
+    first = (unsigned char)text[n - 1 - more];
+    if ((first >= 0xc0 && more < 1) || (first >= 0xe0 && more < 2) || (first >= 0xf0 && more < 3))
+        text[n - 1 - more] = '\0';
+}

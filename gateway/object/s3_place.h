@@ -34,4 +34,8 @@ MS_NODISCARD enum ms_code ms_s3_place_parse(const char *scheme, const char *addr
 MS_NODISCARD enum ms_code ms_s3_keys_load(const struct ms_s3_place *place, struct ms_s3_keys *ret_keys,
                                           struct ms_error *reterr);
 
+/* Cut a last character that is not whole: our prefixes may end within one, a store's may not. What the store then
+ * lists besides is passed over. */
+void ms_s3_whole_characters(char *text);
+
 #endif
