@@ -86,7 +86,7 @@ static enum ms_code judge_get(struct ms_s3_call *c, struct ms_error *reterr) {
 static enum ms_code get_nothing(struct ms_obj *obj, struct ms_obj_request *r, struct ms_error *reterr) {
     enum ms_code code = ms_s3_head(obj, r, reterr);
 
-    ms_buf_clear(&r->ret_meta);
+    ms_buf_fini(&r->ret_meta); /* no result of a GET */
     if (code == MS_OK && r->offset > r->ret_size)
         code = fail_range(r, r->ret_size, reterr);
     return code;
