@@ -259,8 +259,6 @@ static const struct ms_job_obj *s3_job(void) {
                          .part_copy = true,
                          .copy = true,
                          .batch_delete = true,
-                         .presign_get = true,
-                         .presign_put = true,
                          .put_bytes_max = PUT_BYTES_MAX,
                          .part_bytes_min = PART_BYTES_MIN}},
         .run = {[MS_OBJ_PUT] = s3_put,

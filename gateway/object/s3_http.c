@@ -5,6 +5,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
@@ -365,11 +366,20 @@ static int check_all(struct ms_s3_http *h) {
     return (int)least_ms;
 }
 
+/* Signals are for the program's own threads; a TLS connection that breaks off must not raise SIGPIPE. */
+static void block_signals(void) {
+    sigset_t all;
+
+    sigfillset(&all);
+    MS_ASSERT(pthread_sigmask(SIG_BLOCK, &all, NULL) == 0);
+}
+
 static void *run(void *arg) {
     struct ms_s3_http *h = arg;
     int running;
     bool stopping;
 
+    block_signals();
     do {
         begin_new(h);
         curl_multi_perform(h->multi, &running);

@@ -1,0 +1,203 @@
+/* test_s3_http.c — every transfer ends: against peers that refuse, hang, dribble, break off or lie. */
+#include "support/test.h"
+
+#include "base/scope.h"
+#include "object/s3_http.h"
+
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define FAR_NS (INT64_C(600) * 1000 * 1000 * 1000)
+
+/* Accepts one connection, reads until the end of the headers, sends its text, and waits to be closed. */
+struct peer {
+    int listening;
+    char url[64];
+    const char *text;
+    bool hangs_up;
+    pthread_t thread;
+};
+
+static void *serve(void *arg) {
+    struct peer *p = arg;
+    int fd = accept(p->listening, NULL, NULL);
+    char buffer[4096];
+    size_t n = 0;
+    ssize_t got = 1;
+
+    while (fd >= 0 && got > 0 && n < sizeof buffer - 1) {
+        got = read(fd, buffer + n, sizeof buffer - 1 - n);
+        n += got > 0 ? (size_t)got : 0;
+        buffer[n] = '\0';
+        if (strstr(buffer, "\r\n\r\n"))
+            break;
+    }
+    if (fd >= 0 && p->text)
+        (void)send(fd, p->text, strlen(p->text), MSG_NOSIGNAL);
+    while (fd >= 0 && !p->hangs_up && read(fd, buffer, sizeof buffer) > 0)
+        ;
+    if (fd >= 0)
+        close(fd);
+    return NULL;
+}
+
+struct rig {
+    struct ms_s3_http *http;
+    struct peer peer;
+    struct ms_obj_request request;
+    char into[16];
+    struct ms_s3_transfer transfer;
+};
+
+static void open_peer(struct peer *p) {
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t n = sizeof address;
+
+    p->listening = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(p->listening >= 0);
+    assert_int_equal(bind(p->listening, (struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(getsockname(p->listening, (struct sockaddr *)&address, &n), 0);
+    snprintf(p->url, sizeof p->url, "http://127.0.0.1:%u/b/k", (unsigned)ntohs(address.sin_port));
+}
+
+static int setup_with(void **state, int64_t limit_ms) {
+    struct rig *r = calloc(1, sizeof *r);
+    struct ms_s3_limits limits = ms_s3_limits_default();
+
+    open_peer(&r->peer);
+    limits.first_byte_ms = limit_ms;
+    limits.stall_ms = limit_ms;
+    r->request = (struct ms_obj_request){.op = MS_OBJ_GET, .key = "k"};
+    r->transfer = (struct ms_s3_transfer){.method = "GET",
+                                          .url = r->peer.url,
+                                          .into = r->into,
+                                          .into_n = 10,
+                                          .request = &r->request,
+                                          .deadline_mono_ns = ms_clock_mono_ns(ms_clock_system()) + FAR_NS};
+    *state = r;
+    return ms_s3_http_new(&limits, NULL, &r->http, &test_err) != MS_OK;
+}
+
+static int setup(void **state) { return setup_with(state, 600000); }
+static int setup_short(void **state) { return setup_with(state, 300); }
+
+static int teardown(void **state) {
+    struct rig *r = *state;
+
+    ms_s3_transfer_fini(&r->transfer);
+    ms_s3_http_free(r->http);
+    close(r->peer.listening);
+    free(r);
+    return 0;
+}
+
+static void begin(struct rig *r, const char *text, bool hangs_up) {
+    r->peer.text = text;
+    r->peer.hangs_up = hangs_up;
+    assert_int_equal(listen(r->peer.listening, 1), 0);
+    assert_int_equal(pthread_create(&r->peer.thread, NULL, serve, &r->peer), 0);
+}
+
+static void run_and_expect(struct rig *r, enum ms_code want) {
+    enum ms_code code = ms_s3_http_run(r->http, &r->transfer, &test_err);
+
+    /* The connection may be kept: the peer ends when the engine closes it. */
+    ms_s3_http_free(r->http);
+    r->http = NULL;
+    pthread_join(r->peer.thread, NULL);
+    if (code != want)
+        print_message("%s\n", test_err.message);
+    assert_int_equal(code, want);
+}
+
+static void an_answer_lands_in_the_buffer_asked_for(void **state) {
+    struct rig *r = *state;
+    char value[32];
+
+    begin(r, "HTTP/1.1 200 OK\r\nETag:  \"e\" \r\nContent-Length: 10\r\n\r\n0123456789", false);
+    run_and_expect(r, MS_OK);
+    assert_int_equal(r->transfer.status, 200);
+    assert_int_equal(r->transfer.got, 10);
+    assert_memory_equal(r->into, "0123456789", 10);
+    assert_true(ms_s3_header(&r->transfer, "etag", value, sizeof value));
+    assert_string_equal(value, "\"e\"");
+    assert_false(ms_s3_header(&r->transfer, "etagx", value, sizeof value));
+}
+
+static void an_error_does_not_land_in_the_buffer(void **state) {
+    struct rig *r = *state;
+
+    begin(r, "HTTP/1.1 404 Not\r\nContent-Length: 4\r\n\r\n<E/>", false);
+    run_and_expect(r, MS_OK);
+    assert_int_equal(r->transfer.status, 404);
+    assert_int_equal(r->transfer.got, 0);
+    assert_int_equal(r->transfer.reply.len, 4);
+}
+
+static void more_bytes_than_asked_for_are_refused(void **state) {
+    begin(*state, "HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n0123456789a", false);
+    run_and_expect(*state, MS_PROTOCOL);
+}
+
+static void a_peer_that_breaks_off_is_an_io_error(void **state) {
+    begin(*state, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n01234", true);
+    run_and_expect(*state, MS_IO);
+}
+
+static void a_peer_that_never_answers_times_out(void **state) {
+    begin(*state, NULL, false);
+    run_and_expect(*state, MS_TIMEOUT);
+}
+
+static void a_peer_that_stops_within_the_body_times_out(void **state) {
+    begin(*state, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n01234", false);
+    run_and_expect(*state, MS_TIMEOUT);
+}
+
+static void the_deadline_holds_before_all_other_limits(void **state) {
+    struct rig *r = *state;
+
+    r->transfer.first_byte_ms = 600000;
+    r->transfer.deadline_mono_ns = ms_clock_mono_ns(ms_clock_system()) + 50 * 1000 * 1000;
+    begin(r, NULL, false);
+    run_and_expect(r, MS_TIMEOUT);
+}
+
+static void a_cancelled_transfer_ends(void **state) {
+    struct rig *r = *state;
+
+    r->transfer.first_byte_ms = 600000;
+    __atomic_store_n(&r->request.cancelled, 1, __ATOMIC_SEQ_CST);
+    begin(r, NULL, true);
+    assert_int_equal(ms_s3_http_run(r->http, &r->transfer, &test_err), MS_CANCELLED);
+    shutdown(r->peer.listening, SHUT_RDWR); /* it may never have connected */
+    pthread_join(r->peer.thread, NULL);
+}
+
+static void nobody_there_is_unavailable(void **state) {
+    struct rig *r = *state;
+
+    assert_int_equal(ms_s3_http_run(r->http, &r->transfer, &test_err), MS_UNAVAILABLE);
+    assert_int_equal(r->transfer.status, 0);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+#define CASE(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+        CASE(an_answer_lands_in_the_buffer_asked_for),
+        CASE(an_error_does_not_land_in_the_buffer),
+        CASE(more_bytes_than_asked_for_are_refused),
+        CASE(a_peer_that_breaks_off_is_an_io_error),
+        cmocka_unit_test_setup_teardown(a_peer_that_never_answers_times_out, setup_short, teardown),
+        cmocka_unit_test_setup_teardown(a_peer_that_stops_within_the_body_times_out, setup_short, teardown),
+        CASE(the_deadline_holds_before_all_other_limits),
+        CASE(a_cancelled_transfer_ends),
+        CASE(nobody_there_is_unavailable),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
