@@ -199,6 +199,16 @@ static S3ResponseHandler response_handler(void) {
 
 /* ---- driving one call ---- */
 
+/* The library counts its users, and dates its requests with gmtime(), as if there were one thread. What is begun
+ * under this lock does not wait for the store. */
+static pthread_mutex_t *library_mutex(void) {
+    static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+
+    return &mutex;
+}
+static void lock_library(void) { pthread_mutex_lock(library_mutex()); }
+static void unlock_library(void) { pthread_mutex_unlock(library_mutex()); }
+
 static void wait_for_sockets(S3RequestContext *context) {
     int64_t timeout_ms = S3_get_request_context_timeout(context);
     struct timeval tv = {0};
@@ -264,7 +274,9 @@ static enum ms_code look(struct libs3 *l, struct reply *p) {
     if (code != MS_OK)
         return code;
     full_key(l, p->request->key, key, sizeof key);
+    lock_library();
     S3_head_object(&l->bucket, key, context, &handler, p);
+    unlock_library();
     return drive(context, p);
 }
 
@@ -298,7 +310,9 @@ static enum ms_code libs3_put(struct ms_obj *obj, struct ms_obj_request *r, stru
     full_key(l, r->key, key, sizeof key);
     properties.contentType = headers.header[0].value;
     properties.metaDataCount = meta_pairs(&headers, pairs);
+    lock_library();
     S3_put_object(&l->bucket, key, r->body.length, &properties, context, &handler, &p);
+    unlock_library();
     code = drive(context, &p);
     return code == MS_OK ? etag_of_put(l, r, reterr) : code;
 }
@@ -329,7 +343,9 @@ static enum ms_code read_range(struct libs3 *l, struct ms_obj_request *r, const 
     if (code != MS_OK)
         return code;
     full_key(l, r->key, key, sizeof key);
+    lock_library();
     S3_get_object(&l->bucket, key, &conditions, r->offset, r->length, context, &handler, &p);
+    unlock_library();
     code = drive(context, &p);
     if (code == MS_OK && p.got != r->length)
         code = ms_fail(reterr, MS_IO, "the store sent %" PRIu64 " of %" PRIu64 " bytes of %s", p.got,
@@ -377,7 +393,9 @@ static enum ms_code libs3_delete(struct ms_obj *obj, struct ms_obj_request *r, s
     if (code != MS_OK)
         return code;
     full_key(libs3_of(obj), r->key, key, sizeof key);
+    lock_library();
     S3_delete_object(&libs3_of(obj)->bucket, key, context, &handler, &p);
+    unlock_library();
     code = drive(context, &p);
     return code == MS_NOT_FOUND ? MS_OK : code;
 }
@@ -395,8 +413,10 @@ static enum ms_code list_page(struct libs3 *l, struct ms_obj_request *r, char ma
         return code;
     full_key(l, r->key, prefix, sizeof prefix);
     ms_s3_whole_characters(prefix);
+    lock_library();
     S3_list_bucket(&l->bucket, prefix, *marker ? marker : NULL, NULL, want < 1000 ? (int)want : 1000,
                    context, &handler, &p);
+    unlock_library();
     code = drive(context, &p);
     if (code != MS_OK)
         return code;
@@ -428,17 +448,15 @@ static enum ms_code libs3_list(struct ms_obj *obj, struct ms_obj_request *r, str
 
 /* ---- life ---- */
 
-/* The library counts its users, but not safely between threads. */
 static S3Status start_library(bool start) {
-    static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
     S3Status status = S3StatusOK;
 
-    pthread_mutex_lock(&mutex);
+    lock_library();
     if (start)
         status = S3_initialize("msasset", S3_INIT_ALL, "s3.amazonaws.com");
     else
         S3_deinitialize();
-    pthread_mutex_unlock(&mutex);
+    unlock_library();
     return status;
 }
 
