@@ -53,7 +53,7 @@ void ms_lc_end(struct ms_life *life) {
     *life = (struct ms_life){.rest = MS_STATE_DELETED, .created = life->created};
 }
 
-/* ---- may it happen? ------------------------------------------------------------------------ */
+/* ---- may it happen? -------------------------------------------------------------------------- */
 
 static bool announced_too_soon(const struct ms_lc_facts *f) {
     return f->origin == MS_ORIGIN_SYSTEM && f->at.ms < ms_instant_add_months(f->now, 3).ms;
@@ -151,7 +151,7 @@ static enum ms_lc_rule first_broken(const struct ms_life *l, enum ms_event event
     return MS_LC_ALLOWED;
 }
 
-/* ---- what becomes of it -------------------------------------------------------------------- */
+/* ---- what becomes of it ---------------------------------------------------------------------- */
 
 static void settle_main(struct ms_life *l, enum ms_state rest, bool sealed, bool in_review) {
     l->rest = (uint8_t)rest;

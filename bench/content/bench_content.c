@@ -55,7 +55,7 @@ static int bare_file(const struct bench *b, const char *name) {
     return fd;
 }
 
-/* ---- what is measured ----------------------------------------------------------------------- */
+/* ---- what is measured ------------------------------------------------------------------------ */
 
 static void write_ours(struct bench *b) {
     struct ms_error err;
@@ -187,7 +187,7 @@ static void hit_bare(struct bench *b) {
     free(hot);
 }
 
-/* ---- turns ---------------------------------------------------------------------------------- */
+/* ---- turns ----------------------------------------------------------------------------------- */
 
 static int by_number(const void *a, const void *b) {
     const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;

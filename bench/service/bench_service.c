@@ -42,9 +42,7 @@ static _Noreturn void die(const char *what, const char *why) {
     exit(1);
 }
 
-/* ---- ours
- * ------------------------------------------------------------------------------------------------------
- */
+/* ---- ours ------------------------------------------------------------------------------------ */
 
 struct worker {
     struct ms_svc *svc;
@@ -95,9 +93,7 @@ static double ours(struct worker *workers, unsigned threads, double seconds, dou
     return (double)done / (now_s() - begun);
 }
 
-/* ---- bare LMDB
- * -------------------------------------------------------------------------------------------------
- */
+/* ---- bare LMDB ------------------------------------------------------------------------------- */
 
 static void must(int err, const char *what) {
     if (err != 0)
@@ -148,8 +144,7 @@ static double bare(struct bare *b, unsigned batch, double seconds) {
     return (double)done / (now_s() - begun);
 }
 
-/* ---- the comparison
- * -------------------------------------------------------------------------------------------- */
+/* ---- the comparison -------------------------------------------------------------------------- */
 
 static int by_size(const void *a, const void *b) {
     double x = *(const double *)a, y = *(const double *)b;

@@ -54,7 +54,8 @@ static unsigned make_key(unsigned row, uint64_t n, uint8_t key[64]) {
     return rows[row].key;
 }
 
-static enum ms_code create_op(struct ms_txn *txn, const void *in, void *out, struct ms_error *reterr) {
+static enum ms_code create_op(struct ms_txn *txn, const void *in, void *out,
+                              struct ms_error *reterr) {
     const struct op *op = in;
     uint8_t key[64], value[256];
     struct ms_view old;
@@ -82,7 +83,7 @@ static _Noreturn void die(const char *what, const char *why) {
     exit(1);
 }
 
-/* ---- ours ------------------------------------------------------------------------------------------------------ */
+/* ---- ours ------------------------------------------------------------------------------------ */
 
 struct load {
     struct ms_store *store;
@@ -124,11 +125,12 @@ static double ours(struct ms_store *store, unsigned threads, double seconds, _At
         done += loads[i].done;
     }
     ms_store_stats(store, &after);
-    *ret_batch = (double)(after.operations - before.operations) / (double)(after.commits - before.commits);
+    *ret_batch =
+        (double)(after.operations - before.operations) / (double)(after.commits - before.commits);
     return (double)done / (now_s() - begun);
 }
 
-/* ---- bare ------------------------------------------------------------------------------------------------------ */
+/* ---- bare ------------------------------------------------------------------------------------ */
 
 struct bare {
     MDB_env *env;
@@ -176,7 +178,7 @@ static double bare(struct bare *b, unsigned batch, double seconds) {
     return (double)done / (now_s() - begun);
 }
 
-/* ---- the comparison -------------------------------------------------------------------------------------------- */
+/* ---- the comparison -------------------------------------------------------------------------- */
 
 static int by_size(const void *a, const void *b) {
     double x = *(const double *)a, y = *(const double *)b;
@@ -189,8 +191,8 @@ static double median(double *v, unsigned n) {
     return n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
 }
 
-static void compare(struct ms_store *store, struct bare *b, unsigned threads, double seconds, unsigned rounds,
-                    _Atomic uint64_t *next, double bar) {
+static void compare(struct ms_store *store, struct bare *b, unsigned threads, double seconds,
+                    unsigned rounds, _Atomic uint64_t *next, double bar) {
     double o[ROUNDS_MAX], p[ROUNDS_MAX], batch = 1, sum = 0, ratio;
 
     for (unsigned i = 0; i < rounds; i++) {
@@ -199,15 +201,21 @@ static void compare(struct ms_store *store, struct bare *b, unsigned threads, do
         p[i] = bare(b, (unsigned)(batch + 0.5), seconds);
     }
     ratio = median(o, rounds) / median(p, rounds);
-    printf("%2u thread%s  ours %8.0f ops/s (%9.0f rows/s, %5.1f ops per commit)   bare %8.0f ops/s (%9.0f rows/s)   "
-           "ratio %.2f, bar %.2f%s\n", threads, threads == 1 ? " " : "s", median(o, rounds), median(o, rounds) * ROWS,
-           sum / rounds, median(p, rounds), median(p, rounds) * ROWS, ratio, bar, ratio >= bar ? "" : "  BELOW");
+    printf("%2u thread%s  ours %8.0f ops/s (%9.0f rows/s, %5.1f ops per commit)   bare %8.0f ops/s "
+           "(%9.0f rows/s)   "
+           "ratio %.2f, bar %.2f%s\n",
+           threads, threads == 1 ? " " : "s", median(o, rounds), median(o, rounds) * ROWS,
+           sum / rounds, median(p, rounds), median(p, rounds) * ROWS, ratio, bar,
+           ratio >= bar ? "" : "  BELOW");
 }
 
 static void run(const char *top, double seconds, unsigned rounds) {
     char store_dir[4096], bare_dir[4096];
-    struct ms_store_options options = {.dir = store_dir, .clock = ms_clock_system(), .random = ms_random_system(),
-                                       .create = true, .label = "bench_store"};
+    struct ms_store_options options = {.dir = store_dir,
+                                       .clock = ms_clock_system(),
+                                       .random = ms_random_system(),
+                                       .create = true,
+                                       .label = "bench_store"};
     struct ms_store *store;
     struct ms_error err;
     struct bare b = {0};

@@ -40,7 +40,7 @@ const struct ms_config_row *ms_config_find(const char *name) {
     return NULL;
 }
 
-/* --- values as text ------------------------------------------------------------------------- */
+/* ---- values as text -------------------------------------------------------------------------- */
 
 static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
@@ -280,7 +280,7 @@ enum ms_code ms_config_format(const struct ms_config *config, enum ms_config_key
     return ms_buf_addf(buf, reterr, "%s", text);
 }
 
-/* --- setting -------------------------------------------------------------------------------- */
+/* ---- setting --------------------------------------------------------------------------------- */
 
 static enum ms_code refuse_value(const struct ms_config_row *row, const char *text,
                                  const struct ms_config_place *place, struct ms_error *reterr) {
@@ -341,7 +341,7 @@ void ms_config_fini(struct ms_config *config) {
     *config = (struct ms_config){0};
 }
 
-/* --- reading -------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 static const struct ms_config_value *value_of(const struct ms_config *config,
                                               enum ms_config_key key, enum ms_config_type type) {

@@ -29,11 +29,13 @@ const struct ms_cmd ms_cmd_init = {
     .help = "Makes the metadata store and, unless --objects names another place, a folder for the "
             "objects\n"
             "inside it. A store that is there already is left alone and reported.\n\n"
-            "On S3 (libs3: Signature V2): s3://BUCKET[/PREFIX][?endpoint=URL&region=NAME&style=path|virtual\n"
+            "On S3 (libs3: Signature V2): "
+            "s3://BUCKET[/PREFIX][?endpoint=URL&region=NAME&style=path|virtual\n"
             "&payload=sha256|unsigned&ca=FILE&keys=FILE]. The keys come from AWS_ACCESS_KEY_ID,\n"
             "AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or are the lines of FILE (mode 0600).\n\n"
             "Examples:\n  msasset init --store /srv/msasset\n"
             "  msasset init --objects 's3://media/assets?endpoint=https://rgw.example.org'\n",
-    .opts = {{"objects", 0, "URL", "where the objects go: dir:/absolute/path, s3://bucket/prefix, libs3://..."}},
+    .opts = {{"objects", 0, "URL",
+              "where the objects go: dir:/absolute/path, s3://bucket/prefix, libs3://..."}},
     .run = run,
 };

@@ -107,5 +107,6 @@ void ms_help_print_roff(FILE *to) {
     for (size_t i = 0; ms_commands[i]; i++)
         command(to, ms_commands[i]);
     exit_statuses(to);
-    fputs(".SH SEE ALSO\n.BR msasset\\-fs (7),\n.BR msasset.conf (5),\n.BR msasset\\-bill (5)\n", to);
+    fputs(".SH SEE ALSO\n.BR msasset\\-fs (7),\n.BR msasset.conf (5),\n.BR msasset\\-bill (5)\n",
+          to);
 }

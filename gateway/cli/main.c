@@ -18,8 +18,7 @@ const struct ms_cmd *const ms_commands[] = {
     NULL,
 };
 
-/* ---- command line
- * --------------------------------------------------------------------------------------------- */
+/* ---- command line ---------------------------------------------------------------------------- */
 
 /* Words of the command's name at the start of args: 0 when they differ. */
 static int words_matched(const struct ms_cmd *cmd, int n, char **args) {
@@ -201,8 +200,7 @@ static enum ms_code check_args(const struct ms_cli *cli, struct ms_error *reterr
                    cmd->name, cmd->args[0] ? " " : "", cmd->args, cmd->name);
 }
 
-/* ---- what commands share
- * -------------------------------------------------------------------------------------- */
+/* ---- what commands share --------------------------------------------------------------------- */
 
 static enum ms_code default_store(char dir[4096], struct ms_error *reterr) {
     const char *data = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
@@ -367,9 +365,7 @@ enum ms_code ms_cli_each(struct ms_cli *cli, ms_cli_each_fn *fn, struct ms_error
     return cli->args_n == 1 ? last : MS_CLI_SOME_FAILED;
 }
 
-/* ---- main
- * -----------------------------------------------------------------------------------------------------
- */
+/* ---- main ------------------------------------------------------------------------------------ */
 
 static enum ms_code run(struct ms_cli *cli, struct line *line, int argc, char **argv,
                         struct ms_error *reterr) {

@@ -95,7 +95,7 @@ void ms_source_fini(struct ms_source *source) {
         ms_hashes_fini(&source->hashes);
 }
 
-/* ---- chunks --------------------------------------------------------------------------------- */
+/* ---- chunks ---------------------------------------------------------------------------------- */
 
 static struct slot **bucket_of(struct ms_cache *cache, const struct ms_object_id *object,
                                uint64_t block) {
@@ -256,7 +256,7 @@ static struct chunk *chunk_new(struct ms_cache *cache, const struct ms_source *s
     return c;
 }
 
-/* ---- reads ---------------------------------------------------------------------------------- */
+/* ---- reads ----------------------------------------------------------------------------------- */
 
 static uint64_t last_block(const struct ms_read *read) {
     return (read->offset + read->length - 1) >> read->source->block_log2;
@@ -641,7 +641,7 @@ void ms_read_ahead(struct ms_cache *cache, const struct ms_source *source, uint6
     perform(cache, &work);
 }
 
-/* ---- what comes back ------------------------------------------------------------------------ */
+/* ---- what comes back ------------------------------------------------------------------------- */
 
 static void on_chunk(struct ms_task *task);
 
@@ -803,7 +803,7 @@ static void on_chunk(struct ms_task *task) {
     pthread_mutex_unlock(&cache->mutex);
 }
 
-/* ---- the cache ------------------------------------------------------------------------------ */
+/* ---- the cache ------------------------------------------------------------------------------- */
 
 enum ms_code ms_cache_new(struct ms_obj *obj, struct ms_log *log, uint64_t bytes_max,
                           struct ms_cache **ret_cache, struct ms_error *reterr) {

@@ -47,7 +47,7 @@ struct ms_stage {
     } locked;
 };
 
-/* ---- the folder ----------------------------------------------------------------------------- */
+/* ---- the folder ------------------------------------------------------------------------------ */
 
 static void journal_unref(struct ms_journal *journal) {
     if (atomic_fetch_sub(&journal->refs, 1) != 1)
@@ -138,7 +138,7 @@ static int nameless_file(const struct ms_journal *j) {
     return fd;
 }
 
-/* ---- a stage -------------------------------------------------------------------------------- */
+/* ---- a stage --------------------------------------------------------------------------------- */
 
 /* Whoever comes waits at the turnstile behind those who came before, so neither writers that never
  * pause nor readers that never pause keep the others out for ever: each kind of rwlock allows one. */
@@ -195,7 +195,7 @@ uint64_t ms_stage_size(struct ms_stage *s) { return atomic_load(&s->size); }
 uint64_t ms_stage_generation(struct ms_stage *s) { return atomic_load(&s->generation); }
 int ms_stage_fd(struct ms_stage *s) { return s->fd; }
 
-/* ---- space ---------------------------------------------------------------------------------- */
+/* ---- space ----------------------------------------------------------------------------------- */
 
 /* How many pages of [from, to), rounded outwards, hold data of any run. */
 static uint64_t pages_held(const struct ms_stage *s, uint64_t from, uint64_t to) {
@@ -243,7 +243,7 @@ static void set_kind(struct ms_stage *s, uint64_t from, uint64_t to, enum kind k
     MS_CHECK(s->locked.runs.leaves > 4 || ms_runs_is_valid(&s->locked.runs)); /* more: too slow */
 }
 
-/* ---- changes -------------------------------------------------------------------------------- */
+/* ---- changes --------------------------------------------------------------------------------- */
 
 static size_t grain_of(uint64_t offset) { return (size_t)(offset / MS_PART_GRAIN); }
 
@@ -547,7 +547,7 @@ enum ms_code ms_stage_zero(struct ms_stage *s, uint64_t offset, uint64_t n,
     return code;
 }
 
-/* ---- looking -------------------------------------------------------------------------------- */
+/* ---- looking --------------------------------------------------------------------------------- */
 
 static uint64_t touched_locked(const struct ms_stage *s, uint64_t offset, uint64_t length) {
     uint64_t max = 0;
@@ -697,7 +697,7 @@ enum ms_code ms_stage_pull(struct ms_stage *s, uint64_t offset, void *p, size_t 
     return code;
 }
 
-/* ---- a frozen copy -------------------------------------------------------------------------- */
+/* ---- a frozen copy --------------------------------------------------------------------------- */
 
 static enum ms_code copy_range(const struct ms_stage *s, int to, uint64_t offset, uint64_t end,
                                struct ms_error *reterr) {

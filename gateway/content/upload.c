@@ -55,7 +55,7 @@ static bool ensure_parts(struct ms_upload *u, uint32_t n) {
     return true;
 }
 
-/* ---- requests about the upload as a whole --------------------------------------------------- */
+/* ---- requests about the upload as a whole ---------------------------------------------------- */
 
 static void control_ended(struct ms_task *task);
 
@@ -171,7 +171,7 @@ static void control_ended(struct ms_task *task) {
     ms_upload_leave(u);
 }
 
-/* ---- calls ---------------------------------------------------------------------------------- */
+/* ---- calls ----------------------------------------------------------------------------------- */
 
 /* What the finished object does not need any more, one request after the other. False: nothing is
  * left. */
@@ -484,7 +484,7 @@ void ms_upload_leave(struct ms_upload *u) {
     pthread_mutex_unlock(&u->mutex);
 }
 
-/* ---- ahead of any call ---------------------------------------------------------------------- */
+/* ---- ahead of any call ----------------------------------------------------------------------- */
 
 static void send_ahead(struct ms_upload *u) {
     struct ms_upload_send *s = ms_upload_free_send(u);
@@ -587,7 +587,7 @@ uint64_t ms_upload_sent(struct ms_upload *u, bool *ret_busy) {
     return sent;
 }
 
-/* ---- life ----------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 static enum ms_code copy_meta(struct ms_upload *u, const struct ms_obj_meta *from) {
     MS_ASSERT(from->pairs <= MS_OBJ_META_MAX);

@@ -11,7 +11,7 @@
 #define FILL_BYTES ((size_t)4 << 20) /* of the base version at a time */
 #define TORN_MAX 3 /* sends of a part in a row that a writer touched, before it is frozen */
 
-/* ---- a request and its way ------------------------------------------------------------------ */
+/* ---- a request and its way ------------------------------------------------------------------- */
 
 static void wire_ended(struct ms_upload_wire *w) {
     w->state = AT_HOME;
@@ -66,7 +66,7 @@ void ms_upload_wire_submit(struct ms_upload_wire *w, bool may_cancel) {
     pthread_mutex_unlock(&u->mutex);
 }
 
-/* ---- sending a part: on threads of the engine, the lock not held ---------------------------- */
+/* ---- sending a part: on threads of the engine, the lock not held ----------------------------- */
 
 struct ms_upload_part *ms_upload_part_of(struct ms_upload *u, uint32_t index, bool sync) {
     if (index != WHOLE)
@@ -298,7 +298,7 @@ static void send_step(struct ms_task *task) {
     ms_upload_wire_submit(&s->wire, true);
 }
 
-/* ---- what the store has: under the lock ----------------------------------------------------- */
+/* ---- what the store has: under the lock ------------------------------------------------------ */
 
 /* The range in which a change makes a part another one: its whole step, also behind the end of the
  * file. */

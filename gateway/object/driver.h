@@ -33,7 +33,7 @@ MS_NODISCARD enum ms_code ms_obj_meta_text(const struct ms_obj_meta *meta, struc
 /* ETag of a finished upload: one hash over the parts' ETags, and their number. */
 void ms_obj_etag_of_parts(const struct ms_obj_part *parts, size_t n, char ret_etag[MS_ETAG_MAX + 1]);
 
-/* ---- drivers whose work blocks ---- */
+/* ---- drivers whose work blocks --------------------------------------------------------------- */
 
 typedef enum ms_code ms_job_fn(struct ms_obj *obj, struct ms_obj_request *request,
                                struct ms_error *reterr);
@@ -59,7 +59,7 @@ MS_NODISCARD enum ms_code ms_body_next(struct ms_body_reader *reader, struct ms_
                                        struct ms_error *reterr);
 void ms_body_fini(struct ms_body_reader *reader);
 
-/* ---- opening ---- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 /* ms_drv_<name>_open() of each driver; address is what stands behind "<name>:". No marker, no wrappers. */
 typedef enum ms_code ms_drv_open_fn(const struct ms_obj_options *options, const char *address,

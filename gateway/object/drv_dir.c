@@ -13,7 +13,7 @@
 
 #define GET_STEP ((uint64_t)4 << 20)
 
-/* ---- operations on whole objects ---- */
+/* ---- operations on whole objects ------------------------------------------------------------- */
 
 static enum ms_code put_body(struct ms_dir *d, struct ms_obj_request *r,
                              const struct ms_obj_body *body, struct ms_dir_meta *meta,
@@ -73,8 +73,9 @@ static enum ms_code read_range(struct ms_obj_request *r, int fd, struct ms_error
             return ms_fail_errno(reterr, errno, "cannot read object %s at %" PRIu64, r->key,
                                  r->offset + done);
         if (n == 0)
-            return ms_fail(reterr, MS_IO, "object %s was cut to %" PRIu64 " bytes while it was read",
-                           r->key, r->offset + done);
+            return ms_fail(reterr, MS_IO,
+                           "object %s was cut to %" PRIu64 " bytes while it was read", r->key,
+                           r->offset + done);
         done += (uint64_t)n;
         code = done < r->length ? ms_job_go_on(r, reterr) : MS_OK;
     }
@@ -152,7 +153,7 @@ static enum ms_code dir_delete_many(struct ms_obj *obj, struct ms_obj_request *r
     return code;
 }
 
-/* ---- life ---- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 static void dir_close(struct ms_obj *obj) {
     struct ms_dir *d = ms_dir_of(obj);
@@ -223,8 +224,10 @@ static enum ms_code make_root(const char *path, struct ms_error *reterr) {
 static enum ms_code open_root(struct ms_dir *d, struct ms_error *reterr) {
     d->root = open(d->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (d->root < 0 && errno == ENOENT)
-        return ms_fail(reterr, MS_UNAVAILABLE, "the object folder %s is not there: is its disk "
-                       "mounted?", d->path);
+        return ms_fail(reterr, MS_UNAVAILABLE,
+                       "the object folder %s is not there: is its disk "
+                       "mounted?",
+                       d->path);
     if (d->root < 0)
         return ms_fail_errno(reterr, errno, "cannot open the object folder %s", d->path);
     /* A folder that can only be read serves reads. */
@@ -235,7 +238,8 @@ static enum ms_code open_root(struct ms_dir *d, struct ms_error *reterr) {
     if (d->uploads_errno == 0 && faccessat(d->root, MS_DIR_UPLOADS, W_OK | X_OK, AT_EACCESS) != 0)
         d->uploads_errno = errno;
     if (d->uploads_errno == 0) {
-        d->uploads = openat(d->root, MS_DIR_UPLOADS, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        d->uploads =
+            openat(d->root, MS_DIR_UPLOADS, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         d->uploads_errno = d->uploads < 0 ? errno : 0;
     }
     return MS_OK;
@@ -247,8 +251,10 @@ enum ms_code ms_drv_dir_open(const struct ms_obj_options *options, const char *a
     struct ms_dir *d;
 
     if (address[0] != '/' || address[1] == '\0')
-        return ms_fail(reterr, MS_CONFIG, "object store 'dir:%s': an absolute path of a folder must "
-                       "follow 'dir:'", address);
+        return ms_fail(reterr, MS_CONFIG,
+                       "object store 'dir:%s': an absolute path of a folder must "
+                       "follow 'dir:'",
+                       address);
     if (options->create)
         code = make_root(address, reterr);
     if (code != MS_OK)

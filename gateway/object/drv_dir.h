@@ -43,7 +43,7 @@ static inline void ms_fd_close(int *fd) {
 }
 #define MS_AUTO_FD MS_AUTO(ms_fd_close) int
 
-/* ---- drv_dir_path.c: names, and what makes them durable ---- */
+/* ---- drv_dir_path.c: names, and what makes them durable -------------------------------------- */
 
 /* Open the object's file for reading. Errors: MS_NOT_FOUND, also for a folder or a symbolic link. */
 MS_NODISCARD enum ms_code ms_dir_open_file(const struct ms_dir *d, const char *key, int *ret_fd,
@@ -79,7 +79,7 @@ MS_NODISCARD enum ms_code ms_dir_write_all(int fd, const void *p, size_t n, uint
                                            struct ms_error *reterr);
 MS_NODISCARD enum ms_code ms_dir_read_all(int fd, struct ms_buf *buf, struct ms_error *reterr);
 
-/* ---- drv_dir_meta.c ---- */
+/* ---- drv_dir_meta.c -------------------------------------------------------------------------- */
 
 /* Lines "etag=", "upload=" (of multipart), then those of HEAD. */
 struct ms_dir_meta {
@@ -97,7 +97,7 @@ MS_NODISCARD enum ms_code ms_dir_meta_read(const struct ms_dir *d, int fd, const
                                            const struct stat *st, struct ms_dir_meta *ret_meta,
                                            struct ms_error *reterr);
 
-/* ---- drv_dir_list.c, drv_dir_upload.c ---- */
+/* ---- drv_dir_list.c, drv_dir_upload.c -------------------------------------------------------- */
 
 ms_job_fn ms_dir_list;
 ms_job_fn ms_dir_mp_create, ms_dir_mp_put, ms_dir_mp_copy, ms_dir_mp_complete, ms_dir_mp_abort,

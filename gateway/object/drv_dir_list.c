@@ -17,7 +17,8 @@ struct listing {
     const struct ms_dir *d;
     struct ms_obj_request *r;
     const char *prefix, *after; /* after: "" for none */
-    char path[MS_OBJECT_KEY_MAX + 2]; /* of the folder, with a slash behind it unless it is the root */
+    char path[MS_OBJECT_KEY_MAX +
+              2]; /* of the folder, with a slash behind it unless it is the root */
     size_t path_n;
 };
 

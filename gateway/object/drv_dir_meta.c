@@ -55,7 +55,7 @@ static bool decode(const char *p, struct ms_dir_meta *meta, enum ms_code *ret_co
     return true;
 }
 
-/* ---- sidecar ---- */
+/* ---- sidecar --------------------------------------------------------------------------------- */
 
 static int64_t mtime_ns(const struct stat *st) {
     return (int64_t)st->st_mtim.tv_sec * INT64_C(1000000000) + st->st_mtim.tv_nsec;
@@ -122,7 +122,7 @@ static bool sidecar_read(const struct ms_dir *d, const char *key, const struct s
     return sidecar_fits(&p, st) && decode(p, meta, ret_code, reterr);
 }
 
-/* ---- both ---- */
+/* ---- both ------------------------------------------------------------------------------------ */
 
 enum ms_code ms_dir_meta_write(const struct ms_dir *d, int fd, const char *key,
                                const struct ms_dir_meta *meta, struct ms_error *reterr) {

@@ -17,7 +17,7 @@
 #define SETTLED_S 60
 #define WRITEBACK_STEP ((uint64_t)8 << 20)
 
-/* ---- walking ---- */
+/* ---- walking --------------------------------------------------------------------------------- */
 
 static int open_child(int folder, const char *name) {
     return openat(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -74,7 +74,8 @@ static const char *leaf_of(const char *key) {
 static enum ms_code open_parent(int root, const char *key, int *ret_fd, struct ms_error *reterr) {
     const char *leaf = leaf_of(key);
 
-    return ms_dir_open_folder(root, key, leaf == key ? 0 : (size_t)(leaf - key) - 1, ret_fd, reterr);
+    return ms_dir_open_folder(root, key, leaf == key ? 0 : (size_t)(leaf - key) - 1, ret_fd,
+                              reterr);
 }
 
 enum ms_code ms_dir_open_file(const struct ms_dir *d, const char *key, int *ret_fd,
@@ -98,12 +99,13 @@ enum ms_code ms_dir_open_file(const struct ms_dir *d, const char *key, int *ret_
     return MS_OK;
 }
 
-/* ---- making folders, and what has to be synced for that ---- */
+/* ---- making folders, and what has to be synced for that -------------------------------------- */
 
 struct place {
     int64_t now_s; /* by the file system's clock; INT64_MIN: not known */
     int folder;    /* of the leaf */
-    int later[SYNC_LATER_MAX]; /* folders whose new entries are synced after the rename: one journal commit */
+    int later
+        [SYNC_LATER_MAX]; /* folders whose new entries are synced after the rename: one journal commit */
     size_t later_n;
 };
 
@@ -214,8 +216,10 @@ enum ms_code ms_dir_place(int root, int folder, const char *name, const char *ke
     for (int i = 0; i < PLACE_TRIES && code == MS_NOT_FOUND; i++)
         code = place_once(root, folder, name, key, reterr);
     if (code == MS_NOT_FOUND)
-        return ms_fail(reterr, MS_IO, "cannot put object %s in its place: its folder vanished %d "
-                       "times", key, PLACE_TRIES);
+        return ms_fail(reterr, MS_IO,
+                       "cannot put object %s in its place: its folder vanished %d "
+                       "times",
+                       key, PLACE_TRIES);
     return code;
 }
 
@@ -257,7 +261,7 @@ enum ms_code ms_dir_unplace(int root, const char *key, struct ms_error *reterr) 
     return code;
 }
 
-/* ---- temporary files ---- */
+/* ---- temporary files ------------------------------------------------------------------------- */
 
 /* Locked, and still there: a cleaner may have taken it for a dead process's between the two calls. */
 static bool own_temp(int fd) {
@@ -275,10 +279,11 @@ enum ms_code ms_dir_temp_new(const struct ms_dir *d, struct ms_dir_temp *ret_tem
                              d->path);
     for (int i = 0; i < PLACE_TRIES; i++) {
         snprintf(temp.name, sizeof temp.name, "put-%s", ms_id_text(ms_id_new(d->random)).s);
-        temp.fd = openat(d->uploads, temp.name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC,
-                         MS_DIR_FILE_MODE);
+        temp.fd =
+            openat(d->uploads, temp.name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, MS_DIR_FILE_MODE);
         if (temp.fd < 0)
-            return ms_fail_errno(reterr, errno, "cannot make a file in %s/" MS_DIR_UPLOADS, d->path);
+            return ms_fail_errno(reterr, errno, "cannot make a file in %s/" MS_DIR_UPLOADS,
+                                 d->path);
         if (own_temp(temp.fd)) {
             *ret_temp = temp;
             return MS_OK;
@@ -296,7 +301,7 @@ void ms_dir_temp_fini(struct ms_dir_temp *temp) {
     ms_fd_close(&temp->fd);
 }
 
-/* ---- bytes ---- */
+/* ---- bytes ----------------------------------------------------------------------------------- */
 
 enum ms_code ms_dir_write_all(int fd, const void *p, size_t n, uint64_t offset,
                               struct ms_error *reterr) {
@@ -308,8 +313,9 @@ enum ms_code ms_dir_write_all(int fd, const void *p, size_t n, uint64_t offset,
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
-            return ms_fail_errno(reterr, errno, "cannot write %zu bytes at %" PRIu64
-                                 " into the object folder", n - done, offset + done);
+            return ms_fail_errno(reterr, errno,
+                                 "cannot write %zu bytes at %" PRIu64 " into the object folder",
+                                 n - done, offset + done);
         done += (size_t)got;
     }
     return MS_OK;

@@ -49,11 +49,13 @@ static bool is_id(const char *s) {
 }
 
 static enum ms_code fail_no_upload(const char *id, const char *key, struct ms_error *reterr) {
-    return ms_fail(reterr, MS_NOT_FOUND, "no upload %s of %s: it was completed or aborted, or "
-                   "never made", id, key);
+    return ms_fail(reterr, MS_NOT_FOUND,
+                   "no upload %s of %s: it was completed or aborted, or "
+                   "never made",
+                   id, key);
 }
 
-/* ---- the log ---- */
+/* ---- the log --------------------------------------------------------------------------------- */
 
 static uint64_t hash_of(const char *line, size_t n) { return XXH3_64bits(line, n); }
 
@@ -169,7 +171,7 @@ static enum ms_code parse_log(struct upload *u, bool *ret_whole, struct ms_error
     return MS_OK;
 }
 
-/* ---- opening ---- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 static enum ms_code lock_log(int fd, int how, struct ms_error *reterr) {
     int err;
@@ -234,7 +236,7 @@ static bool read_head(const struct ms_dir *d, const char *id, struct upload *u, 
            ms_dir_read_all(u->log, &u->text, NULL) == MS_OK && parse_head(u, &parts);
 }
 
-/* ---- create ---- */
+/* ---- create ---------------------------------------------------------------------------------- */
 
 static enum ms_code write_log_head(int folder, const struct ms_obj_request *r,
                                    struct ms_error *reterr) {
@@ -306,7 +308,7 @@ enum ms_code ms_dir_mp_create(struct ms_obj *obj, struct ms_obj_request *r,
     return code;
 }
 
-/* ---- parts ---- */
+/* ---- parts ----------------------------------------------------------------------------------- */
 
 static enum ms_code check_overlap(const struct upload *u, const struct ms_obj_request *r,
                                   uint64_t length, struct ms_error *reterr) {
@@ -317,9 +319,10 @@ static enum ms_code check_overlap(const struct upload *u, const struct ms_obj_re
         if (i == r->part_no || !p->present || p->size == 0 || length == 0)
             continue;
         if (r->part_offset < p->offset + p->size && p->offset < r->part_offset + length)
-            return ms_fail(reterr, MS_INVALID, "part %" PRIu32 " at %" PRIu64 "+%" PRIu64
-                           " overlaps part %" PRIu32 " at %" PRIu64 "+%" PRIu64, r->part_no,
-                           r->part_offset, length, i, p->offset, p->size);
+            return ms_fail(reterr, MS_INVALID,
+                           "part %" PRIu32 " at %" PRIu64 "+%" PRIu64 " overlaps part %" PRIu32
+                           " at %" PRIu64 "+%" PRIu64,
+                           r->part_no, r->part_offset, length, i, p->offset, p->size);
     }
     return MS_OK;
 }
@@ -353,7 +356,8 @@ static enum ms_code write_part(const struct ms_dir *d, struct upload *u, struct 
     if (code == MS_OK)
         code = ms_dir_write_body(r, body, u->data, r->part_offset, etag, reterr);
     if (code == MS_OK && fdatasync(u->data) != 0)
-        code = ms_fail_errno(reterr, errno, "cannot sync part %" PRIu32 " of %s", r->part_no, u->key);
+        code =
+            ms_fail_errno(reterr, errno, "cannot sync part %" PRIu32 " of %s", r->part_no, u->key);
     if (code != MS_OK)
         return code;
     if (faccessat(d->uploads, r->upload_id, F_OK, 0) != 0)
@@ -399,7 +403,7 @@ enum ms_code ms_dir_mp_copy(struct ms_obj *obj, struct ms_obj_request *r, struct
     return code;
 }
 
-/* ---- complete, abort ---- */
+/* ---- complete, abort ------------------------------------------------------------------------- */
 
 static enum ms_code check_named(const struct upload *u, const struct ms_obj_part *named,
                                 uint64_t offset, struct ms_error *reterr) {
@@ -409,14 +413,20 @@ static enum ms_code check_named(const struct upload *u, const struct ms_obj_part
         return ms_fail(reterr, MS_CONFLICT, "part %" PRIu32 " of %s was never sent", named->part_no,
                        u->key);
     if (strcmp(p->etag, named->etag) != 0)
-        return ms_fail(reterr, MS_CONFLICT, "part %" PRIu32 " of %s has ETag %s, not %s: it was "
-                       "sent again since", named->part_no, u->key, p->etag, named->etag);
+        return ms_fail(reterr, MS_CONFLICT,
+                       "part %" PRIu32 " of %s has ETag %s, not %s: it was "
+                       "sent again since",
+                       named->part_no, u->key, p->etag, named->etag);
     if (p->size != named->size)
-        return ms_fail(reterr, MS_CONFLICT, "part %" PRIu32 " of %s has %" PRIu64 " bytes, not "
-                       "%" PRIu64, named->part_no, u->key, p->size, named->size);
+        return ms_fail(reterr, MS_CONFLICT,
+                       "part %" PRIu32 " of %s has %" PRIu64 " bytes, not "
+                       "%" PRIu64,
+                       named->part_no, u->key, p->size, named->size);
     if (p->offset != offset)
-        return ms_fail(reterr, MS_CONFLICT, "part %" PRIu32 " of %s lies at %" PRIu64 ", the parts "
-                       "before it end at %" PRIu64, named->part_no, u->key, p->offset, offset);
+        return ms_fail(reterr, MS_CONFLICT,
+                       "part %" PRIu32 " of %s lies at %" PRIu64 ", the parts "
+                       "before it end at %" PRIu64,
+                       named->part_no, u->key, p->offset, offset);
     return MS_OK;
 }
 
@@ -435,8 +445,10 @@ static enum ms_code cut_to_parts(const struct upload *u, const struct ms_obj_req
     if (fstat(u->data, &st) != 0)
         return ms_fail_errno(reterr, errno, "cannot look at the upload of %s", u->key);
     if ((uint64_t)st.st_size < total)
-        return ms_fail(reterr, MS_CORRUPT, "the file of upload %s has %lld of %" PRIu64
-                       " bytes: another program cut it", r->upload_id, (long long)st.st_size, total);
+        return ms_fail(reterr, MS_CORRUPT,
+                       "the file of upload %s has %lld of %" PRIu64
+                       " bytes: another program cut it",
+                       r->upload_id, (long long)st.st_size, total);
     if ((uint64_t)st.st_size > total && ftruncate(u->data, (off_t)total) != 0)
         return ms_fail_errno(reterr, errno, "cannot cut the upload of %s", u->key);
     return MS_OK;
@@ -521,15 +533,16 @@ enum ms_code ms_dir_mp_abort(struct ms_obj *obj, struct ms_obj_request *r,
         return MS_OK;
     snprintf(name, sizeof name, "gone-%s", r->upload_id);
     if (renameat(d->uploads, r->upload_id, d->uploads, name) != 0)
-        return errno == ENOENT ? MS_OK
-                               : ms_fail_errno(reterr, errno, "cannot abort an upload of %s", r->key);
+        return errno == ENOENT
+                   ? MS_OK
+                   : ms_fail_errno(reterr, errno, "cannot abort an upload of %s", r->key);
     remove_upload(d, name);
     if (fsync(d->uploads) != 0)
         return ms_fail_errno(reterr, errno, "cannot sync the abort of an upload of %s", r->key);
     return MS_OK;
 }
 
-/* ---- lists ---- */
+/* ---- lists ----------------------------------------------------------------------------------- */
 
 enum ms_code ms_dir_mp_parts(struct ms_obj *obj, struct ms_obj_request *r,
                              struct ms_error *reterr) {
@@ -597,8 +610,7 @@ static bool add_upload(void *arg, const char *name) {
         e = grow_uploads(all);
         all->failed = !e;
         if (e) {
-            *e = (struct ms_obj_entry){
-                .modified = ms_instant_of(st.st_mtim.tv_sec * MS_SECOND_MS)};
+            *e = (struct ms_obj_entry){.modified = ms_instant_of(st.st_mtim.tv_sec * MS_SECOND_MS)};
             snprintf(e->key, sizeof e->key, "%s", u.key);
             snprintf(e->upload_id, sizeof e->upload_id, "%s", name);
             all->n++;
@@ -635,7 +647,7 @@ enum ms_code ms_dir_mp_list(struct ms_obj *obj, struct ms_obj_request *r, struct
     return MS_OK;
 }
 
-/* ---- what a kill left ---- */
+/* ---- what a kill left ------------------------------------------------------------------------ */
 
 static void clean_temp(const struct ms_dir *d, const char *name) {
     MS_AUTO_FD fd = openat(d->uploads, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);

@@ -63,7 +63,7 @@ static void reply_fini(struct reply *p) {
     ms_body_fini(&p->body);
 }
 
-/* ---- errors ---- */
+/* ---- errors ---------------------------------------------------------------------------------- */
 
 static enum ms_code code_of(S3Status status) {
     const char *name = S3_get_status_name(status);
@@ -100,7 +100,7 @@ static enum ms_code judge(const struct reply *p, struct ms_error *reterr) {
                    p->message[0] ? ": " : "", p->message);
 }
 
-/* ---- the library's callbacks ---- */
+/* ---- the library's callbacks ----------------------------------------------------------------- */
 
 static void add_header(struct reply *p, const char *name, const char *value) {
     if (p->code == MS_OK && value)
@@ -149,8 +149,10 @@ static S3Status on_get(int size, const char *buffer, void *priv) {
     size_t n = (size_t)size;
 
     if (n > p->request->length - p->got) {
-        p->code = ms_fail(p->reterr, MS_PROTOCOL, "the store sends more than the %" PRIu64 " bytes that "
-                          "were asked for", p->request->length);
+        p->code = ms_fail(p->reterr, MS_PROTOCOL,
+                          "the store sends more than the %" PRIu64 " bytes that "
+                          "were asked for",
+                          p->request->length);
         return S3StatusAbortedByCallback;
     }
     memcpy((char *)p->request->into + p->got, buffer, n);
@@ -167,7 +169,8 @@ static void take_object(struct reply *p, const S3ListBucketContent *c) {
     if (strncmp(c->key, prefix, strlen(prefix)) != 0)
         return;
     key = c->key + strlen(prefix);
-    if (!*key || strlen(key) > MS_OBJECT_KEY_MAX || (r->key && strncmp(key, r->key, strlen(r->key)) != 0) ||
+    if (!*key || strlen(key) > MS_OBJECT_KEY_MAX ||
+        (r->key && strncmp(key, r->key, strlen(r->key)) != 0) ||
         (r->after && strcmp(key, r->after) <= 0))
         return;
     if (r->ret_n == r->list_max) {
@@ -194,10 +197,11 @@ static S3Status on_list(int truncated, const char *next, int n, const S3ListBuck
 }
 
 static S3ResponseHandler response_handler(void) {
-    return (S3ResponseHandler){.propertiesCallback = on_properties, .completeCallback = on_complete};
+    return (S3ResponseHandler){.propertiesCallback = on_properties,
+                               .completeCallback = on_complete};
 }
 
-/* ---- driving one call ---- */
+/* ---- driving one call ------------------------------------------------------------------------ */
 
 /* The library counts its users, and dates its requests with gmtime(), as if there were one thread. What is begun
  * under this lock does not wait for the store. */
@@ -252,7 +256,7 @@ static enum ms_code new_context(S3RequestContext **ret_context, struct ms_error 
     return ms_fail(reterr, MS_NO_MEMORY, "no memory for a request");
 }
 
-/* ---- operations ---- */
+/* ---- operations ------------------------------------------------------------------------------ */
 
 /* The headers of the driver s3, without their prefix. */
 static int meta_pairs(const struct ms_s3_call *headers, S3NameValue ret_pairs[MS_S3_PARAMS_MAX]) {
@@ -281,7 +285,8 @@ static enum ms_code look(struct libs3 *l, struct reply *p) {
 }
 
 /* The library takes the end of "100 Continue" for the end of all headers, and so misses the ETag behind it. */
-static enum ms_code etag_of_put(struct libs3 *l, struct ms_obj_request *r, struct ms_error *reterr) {
+static enum ms_code etag_of_put(struct libs3 *l, struct ms_obj_request *r,
+                                struct ms_error *reterr) {
     MS_AUTO(reply_fini) struct reply p = {.request = r, .reterr = reterr};
     enum ms_code code = look(l, &p);
 
@@ -291,8 +296,10 @@ static enum ms_code etag_of_put(struct libs3 *l, struct ms_obj_request *r, struc
     return code;
 }
 
-static enum ms_code libs3_put(struct ms_obj *obj, struct ms_obj_request *r, struct ms_error *reterr) {
-    MS_AUTO(reply_fini) struct reply p = {.request = r, .reterr = reterr, .body = {.body = &r->body}};
+static enum ms_code libs3_put(struct ms_obj *obj, struct ms_obj_request *r,
+                              struct ms_error *reterr) {
+    MS_AUTO(reply_fini)
+    struct reply p = {.request = r, .reterr = reterr, .body = {.body = &r->body}};
     MS_AUTO(ms_buf_fini) struct ms_buf text = {0};
     struct libs3 *l = libs3_of(obj);
     struct ms_s3_call headers = {0};
@@ -317,7 +324,8 @@ static enum ms_code libs3_put(struct ms_obj *obj, struct ms_obj_request *r, stru
     return code == MS_OK ? etag_of_put(l, r, reterr) : code;
 }
 
-static enum ms_code libs3_head(struct ms_obj *obj, struct ms_obj_request *r, struct ms_error *reterr) {
+static enum ms_code libs3_head(struct ms_obj *obj, struct ms_obj_request *r,
+                               struct ms_error *reterr) {
     MS_AUTO(reply_fini) struct reply p = {.request = r, .reterr = reterr};
     struct ms_s3_transfer headers = {0};
     enum ms_code code = look(libs3_of(obj), &p);
@@ -334,7 +342,8 @@ static enum ms_code libs3_head(struct ms_obj *obj, struct ms_obj_request *r, str
 static enum ms_code read_range(struct libs3 *l, struct ms_obj_request *r, const char *etag,
                                struct ms_error *reterr) {
     MS_AUTO(reply_fini) struct reply p = {.request = r, .reterr = reterr};
-    S3GetConditions conditions = {.ifModifiedSince = -1, .ifNotModifiedSince = -1, .ifMatchETag = etag};
+    S3GetConditions conditions = {
+        .ifModifiedSince = -1, .ifNotModifiedSince = -1, .ifMatchETag = etag};
     S3GetObjectHandler handler = {response_handler(), on_get};
     S3RequestContext *context = NULL;
     char key[MS_S3_KEY_MAX];
@@ -348,8 +357,8 @@ static enum ms_code read_range(struct libs3 *l, struct ms_obj_request *r, const 
     unlock_library();
     code = drive(context, &p);
     if (code == MS_OK && p.got != r->length)
-        code = ms_fail(reterr, MS_IO, "the store sent %" PRIu64 " of %" PRIu64 " bytes of %s", p.got,
-                       r->length, r->key);
+        code = ms_fail(reterr, MS_IO, "the store sent %" PRIu64 " of %" PRIu64 " bytes of %s",
+                       p.got, r->length, r->key);
     return code;
 }
 
@@ -372,7 +381,8 @@ static enum ms_code get_once(struct libs3 *l, struct ms_obj_request *r, struct m
     return MS_OK;
 }
 
-static enum ms_code libs3_get(struct ms_obj *obj, struct ms_obj_request *r, struct ms_error *reterr) {
+static enum ms_code libs3_get(struct ms_obj *obj, struct ms_obj_request *r,
+                              struct ms_error *reterr) {
     enum ms_code code = MS_OK;
 
     for (int i = 0; i < GET_TRIES; i++) {
@@ -383,7 +393,8 @@ static enum ms_code libs3_get(struct ms_obj *obj, struct ms_obj_request *r, stru
     return ms_fail(reterr, MS_UNAVAILABLE, "%s is replaced faster than it can be read", r->key);
 }
 
-static enum ms_code libs3_delete(struct ms_obj *obj, struct ms_obj_request *r, struct ms_error *reterr) {
+static enum ms_code libs3_delete(struct ms_obj *obj, struct ms_obj_request *r,
+                                 struct ms_error *reterr) {
     MS_AUTO(reply_fini) struct reply p = {.request = r, .reterr = reterr};
     S3ResponseHandler handler = response_handler();
     S3RequestContext *context = NULL;
@@ -414,8 +425,8 @@ static enum ms_code list_page(struct libs3 *l, struct ms_obj_request *r, char ma
     full_key(l, r->key, prefix, sizeof prefix);
     ms_s3_whole_characters(prefix);
     lock_library();
-    S3_list_bucket(&l->bucket, prefix, *marker ? marker : NULL, NULL, want < 1000 ? (int)want : 1000,
-                   context, &handler, &p);
+    S3_list_bucket(&l->bucket, prefix, *marker ? marker : NULL, NULL,
+                   want < 1000 ? (int)want : 1000, context, &handler, &p);
     unlock_library();
     code = drive(context, &p);
     if (code != MS_OK)
@@ -427,7 +438,8 @@ static enum ms_code list_page(struct libs3 *l, struct ms_obj_request *r, char ma
     return code;
 }
 
-static enum ms_code libs3_list(struct ms_obj *obj, struct ms_obj_request *r, struct ms_error *reterr) {
+static enum ms_code libs3_list(struct ms_obj *obj, struct ms_obj_request *r,
+                               struct ms_error *reterr) {
     struct libs3 *l = libs3_of(obj);
     char marker[MS_S3_KEY_MAX] = "";
     bool is_end = false;
@@ -446,7 +458,7 @@ static enum ms_code libs3_list(struct ms_obj *obj, struct ms_obj_request *r, str
     return code;
 }
 
-/* ---- life ---- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 static S3Status start_library(bool start) {
     S3Status status = S3StatusOK;

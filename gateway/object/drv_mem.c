@@ -53,7 +53,7 @@ struct mem {
 
 static struct mem *mem_of(struct ms_obj *obj) { return MS_CONTAINER_OF(obj, struct mem, job.obj); }
 
-/* ---- blobs ---- */
+/* ---- blobs ----------------------------------------------------------------------------------- */
 
 static void blob_put(struct blob *blob) {
     if (!blob || __atomic_sub_fetch(&blob->refs, 1, __ATOMIC_ACQ_REL) > 0)
@@ -116,7 +116,7 @@ static enum ms_code blob_from_body(const struct ms_obj_request *r, const char *m
     return MS_OK;
 }
 
-/* ---- objects ---- */
+/* ---- objects --------------------------------------------------------------------------------- */
 
 /* The index of key, or of the first one behind it. */
 static size_t find_locked(const struct mem *m, const char *key, bool *ret_found) {
@@ -287,7 +287,7 @@ static enum ms_code mem_copy(struct ms_obj *obj, struct ms_obj_request *r,
     return code != MS_OK ? code : store(mem_of(obj), r, blob, reterr);
 }
 
-/* ---- lists ---- */
+/* ---- lists ----------------------------------------------------------------------------------- */
 
 static bool has_prefix(const char *key, const char *prefix) {
     return !prefix || strncmp(key, prefix, strlen(prefix)) == 0;
@@ -334,7 +334,7 @@ static enum ms_code mem_list(struct ms_obj *obj, struct ms_obj_request *r,
     return MS_OK;
 }
 
-/* ---- uploads ---- */
+/* ---- uploads --------------------------------------------------------------------------------- */
 
 static void upload_free(struct upload *upload) {
     if (!upload)
@@ -355,8 +355,10 @@ static struct upload **find_upload_locked(struct mem *m, const struct ms_obj_req
 }
 
 static enum ms_code fail_no_upload(const struct ms_obj_request *r, struct ms_error *reterr) {
-    return ms_fail(reterr, MS_NOT_FOUND, "no upload %s of %s: it was completed or aborted, or "
-                   "never made", r->upload_id, r->key);
+    return ms_fail(reterr, MS_NOT_FOUND,
+                   "no upload %s of %s: it was completed or aborted, or "
+                   "never made",
+                   r->upload_id, r->key);
 }
 
 static enum ms_code mem_mp_create(struct ms_obj *obj, struct ms_obj_request *r,
@@ -437,11 +439,15 @@ static enum ms_code check_part_locked(const struct upload *u, const struct ms_ob
         return ms_fail(reterr, MS_CONFLICT, "part %" PRIu32 " of upload %s was never sent",
                        named->part_no, u->id);
     if (strcmp(part->etag, named->etag) != 0)
-        return ms_fail(reterr, MS_CONFLICT, "part %" PRIu32 " of upload %s has ETag %s, not %s: it "
-                       "was sent again since", named->part_no, u->id, part->etag, named->etag);
+        return ms_fail(reterr, MS_CONFLICT,
+                       "part %" PRIu32 " of upload %s has ETag %s, not %s: it "
+                       "was sent again since",
+                       named->part_no, u->id, part->etag, named->etag);
     if (part->size != named->size)
-        return ms_fail(reterr, MS_CONFLICT, "part %" PRIu32 " of upload %s has %" PRIu64 " bytes, "
-                       "not %" PRIu64, named->part_no, u->id, part->size, named->size);
+        return ms_fail(reterr, MS_CONFLICT,
+                       "part %" PRIu32 " of upload %s has %" PRIu64 " bytes, "
+                       "not %" PRIu64,
+                       named->part_no, u->id, part->size, named->size);
     return MS_OK;
 }
 
@@ -530,7 +536,8 @@ static enum ms_code mem_mp_abort(struct ms_obj *obj, struct ms_obj_request *r,
 }
 
 static int by_key_and_id(const void *a, const void *b) {
-    const struct upload *x = *(const struct upload *const *)a, *y = *(const struct upload *const *)b;
+    const struct upload *x = *(const struct upload *const *)a,
+                        *y = *(const struct upload *const *)b;
     int order = strcmp(x->key, y->key);
 
     return order ? order : strcmp(x->id, y->id);
@@ -619,7 +626,7 @@ static enum ms_code mem_mp_parts(struct ms_obj *obj, struct ms_obj_request *r,
     return code;
 }
 
-/* ---- life ---- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 static void mem_close(struct ms_obj *obj) {
     struct mem *m = mem_of(obj);

@@ -13,7 +13,7 @@
 #define PART_BYTES_MIN (5 * MS_MB)
 #define COPY_FIRST_BYTE_MS (120 * MS_SECOND_MS)
 
-/* ---- PUT, GET, DELETE ---- */
+/* ---- PUT, GET, DELETE ------------------------------------------------------------------------ */
 
 static enum ms_code s3_put(struct ms_obj *obj, struct ms_obj_request *r, struct ms_error *reterr) {
     MS_AUTO(ms_s3_call_fini) struct ms_s3_call c = {0};
@@ -30,7 +30,8 @@ static enum ms_code s3_put(struct ms_obj *obj, struct ms_obj_request *r, struct 
     return code;
 }
 
-static enum ms_code fail_range(const struct ms_obj_request *r, uint64_t size, struct ms_error *reterr) {
+static enum ms_code fail_range(const struct ms_obj_request *r, uint64_t size,
+                               struct ms_error *reterr) {
     return ms_fail(reterr, MS_RANGE, "bytes %" PRIu64 "+%" PRIu64 " of %s, which has %" PRIu64,
                    r->offset, r->length, r->key, size);
 }
@@ -66,16 +67,17 @@ static enum ms_code judge_get(struct ms_s3_call *c, struct ms_error *reterr) {
     /* A store that knows no ranges sends the whole object, with 200. */
     if (t->status == 206 && (!ms_s3_header(t, "content-range", range, sizeof range) ||
                              !read_content_range(range, &first, &size)))
-        return ms_fail(reterr, MS_PROTOCOL, "the store sends a part of %s and says '%s' of it", r->key,
-                       range);
+        return ms_fail(reterr, MS_PROTOCOL, "the store sends a part of %s and says '%s' of it",
+                       r->key, range);
     if (first != r->offset)
-        return ms_fail(reterr, MS_PROTOCOL, "the store sends %s from %" PRIu64 "; asked for was %" PRIu64,
-                       r->key, first, r->offset);
+        return ms_fail(reterr, MS_PROTOCOL,
+                       "the store sends %s from %" PRIu64 "; asked for was %" PRIu64, r->key, first,
+                       r->offset);
     if (r->length > size - r->offset)
         return fail_range(r, size, reterr);
     if (t->got != r->length)
-        return ms_fail(reterr, MS_IO, "the store sent %" PRIu64 " of %" PRIu64 " bytes of %s", t->got,
-                       r->length, r->key);
+        return ms_fail(reterr, MS_IO, "the store sent %" PRIu64 " of %" PRIu64 " bytes of %s",
+                       t->got, r->length, r->key);
     r->ret_n = (size_t)t->got;
     r->ret_size = size;
     ms_s3_call_etag(c, r->ret_etag);
@@ -83,7 +85,8 @@ static enum ms_code judge_get(struct ms_s3_call *c, struct ms_error *reterr) {
 }
 
 /* No range of HTTP is empty. */
-static enum ms_code get_nothing(struct ms_obj *obj, struct ms_obj_request *r, struct ms_error *reterr) {
+static enum ms_code get_nothing(struct ms_obj *obj, struct ms_obj_request *r,
+                                struct ms_error *reterr) {
     enum ms_code code = ms_s3_head(obj, r, reterr);
 
     ms_buf_fini(&r->ret_meta); /* no result of a GET */
@@ -139,12 +142,14 @@ enum ms_code ms_s3_head(struct ms_obj *obj, struct ms_obj_request *r, struct ms_
         return code;
     if (!ms_s3_header(&c.transfer, "content-length", length, sizeof length) ||
         !read_digits(&p, &r->ret_size) || *p)
-        return ms_fail(reterr, MS_PROTOCOL, "the store says that %s has '%s' bytes", r->key, length);
+        return ms_fail(reterr, MS_PROTOCOL, "the store says that %s has '%s' bytes", r->key,
+                       length);
     ms_s3_call_etag(&c, r->ret_etag);
     return ms_s3_meta_of_headers(&c.transfer, &r->ret_meta, reterr);
 }
 
-static enum ms_code s3_delete(struct ms_obj *obj, struct ms_obj_request *r, struct ms_error *reterr) {
+static enum ms_code s3_delete(struct ms_obj *obj, struct ms_obj_request *r,
+                              struct ms_error *reterr) {
     MS_AUTO(ms_s3_call_fini) struct ms_s3_call c = {0};
     enum ms_code code;
 
@@ -153,10 +158,10 @@ static enum ms_code s3_delete(struct ms_obj *obj, struct ms_obj_request *r, stru
     return code == MS_NOT_FOUND ? MS_OK : code;
 }
 
-/* ---- DELETE_MANY ---- */
+/* ---- DELETE_MANY ----------------------------------------------------------------------------- */
 
-static enum ms_code add_keys(const struct ms_s3 *s3, const struct ms_obj_request *r, struct ms_buf *xml,
-                             struct ms_error *reterr) {
+static enum ms_code add_keys(const struct ms_s3 *s3, const struct ms_obj_request *r,
+                             struct ms_buf *xml, struct ms_error *reterr) {
     char key[MS_S3_KEY_MAX];
     enum ms_code code = ms_buf_addf(xml, reterr, "<Delete><Quiet>true</Quiet>");
 
@@ -202,14 +207,16 @@ static enum ms_code s3_delete_many(struct ms_obj *obj, struct ms_obj_request *r,
         const struct ms_s3_item *item = &c.reply.items[i];
 
         if (item->code && ms_s3_code_of(200, item->code) != MS_NOT_FOUND)
-            code = ms_fail(reterr, ms_s3_code_of(200, item->code), "the object store did not delete %s: "
-                           "%s: %.200s", item->key ? item->key : "(a key)", item->code,
+            code = ms_fail(reterr, ms_s3_code_of(200, item->code),
+                           "the object store did not delete %s: "
+                           "%s: %.200s",
+                           item->key ? item->key : "(a key)", item->code,
                            item->message ? item->message : "");
     }
     return code;
 }
 
-/* ---- COPY ---- */
+/* ---- COPY ------------------------------------------------------------------------------------ */
 
 static enum ms_code s3_copy(struct ms_obj *obj, struct ms_obj_request *r, struct ms_error *reterr) {
     MS_AUTO(ms_s3_call_fini) struct ms_s3_call c = {0};
@@ -231,7 +238,7 @@ static enum ms_code s3_copy(struct ms_obj *obj, struct ms_obj_request *r, struct
     return MS_OK;
 }
 
-/* ---- life ---- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 static void s3_cancel(struct ms_obj *obj, struct ms_obj_request *request) {
     ms_job_cancel(obj, request);

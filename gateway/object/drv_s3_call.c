@@ -21,8 +21,8 @@
 
 void ms_s3_call_init(struct ms_s3_call *call, struct ms_obj *obj, struct ms_obj_request *request,
                      const char *method, const char *key) {
-    *call = (struct ms_s3_call){
-        .s3 = ms_s3_of(obj), .request = request, .method = method, .key = key};
+    *call =
+        (struct ms_s3_call){.s3 = ms_s3_of(obj), .request = request, .method = method, .key = key};
     call->changes = strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0;
 }
 
@@ -63,7 +63,7 @@ enum ms_code ms_s3_copy_source(const struct ms_s3 *s3, const char *key, struct m
     return ms_s3_encode(buf, full, true, reterr);
 }
 
-/* ---- sending ---- */
+/* ---- sending --------------------------------------------------------------------------------- */
 
 static enum ms_code hash_body(const struct ms_obj_body *body, char ret_text[MS_S3_SHA256_TEXT + 1],
                               struct ms_error *reterr) {
@@ -101,8 +101,8 @@ static enum ms_code payload_of(const struct ms_s3_call *c, char ret_text[MS_S3_S
     return MS_OK;
 }
 
-static void host_and_path(const struct ms_s3_call *c, char *ret_host, size_t host_size, char *ret_path,
-                          size_t path_size) {
+static void host_and_path(const struct ms_s3_call *c, char *ret_host, size_t host_size,
+                          char *ret_path, size_t path_size) {
     const struct ms_s3_place *place = &c->s3->place;
     char key[MS_S3_KEY_MAX] = "";
 
@@ -177,7 +177,7 @@ static enum ms_code sign(struct ms_s3_call *c, const char *host, const char *pat
     return MS_OK;
 }
 
-/* ---- judging ---- */
+/* ---- judging --------------------------------------------------------------------------------- */
 
 static enum ms_code fail_as_told(const struct ms_s3_call *c, const struct ms_s3_reply *reply,
                                  struct ms_error *reterr) {
@@ -215,7 +215,8 @@ enum ms_code ms_s3_call_run(struct ms_s3_call *call, struct ms_error *reterr) {
     char host[sizeof call->s3->place.host + sizeof call->s3->place.bucket + 1];
     char path[MS_S3_KEY_MAX + sizeof call->s3->place.bucket + 2];
 
-    static const struct ms_obj_body empty = {.fd = -1}; /* says "Content-Length: 0", which RGW wants */
+    static const struct ms_obj_body empty = {
+        .fd = -1}; /* says "Content-Length: 0", which RGW wants */
 
     MS_ASSERT(!t->headers);
     host_and_path(call, host, sizeof host, path, sizeof path);
@@ -223,7 +224,9 @@ enum ms_code ms_s3_call_run(struct ms_s3_call *call, struct ms_error *reterr) {
     TRY(sign(call, host, path, reterr));
     t->method = call->method;
     t->url = (const char *)url.data;
-    t->body = call->body ? call->body : call->changes && strcmp(call->method, "DELETE") != 0 ? &empty : NULL;
+    t->body = call->body                                             ? call->body
+              : call->changes && strcmp(call->method, "DELETE") != 0 ? &empty
+                                                                     : NULL;
     t->into = call->into;
     t->into_n = call->into_n;
     t->request = call->request;
@@ -234,7 +237,7 @@ enum ms_code ms_s3_call_run(struct ms_s3_call *call, struct ms_error *reterr) {
     return judge(call, reterr);
 }
 
-/* ---- metadata ---- */
+/* ---- metadata -------------------------------------------------------------------------------- */
 
 static bool is_plain(const char *value) {
     size_t n = strlen(value);

@@ -39,7 +39,7 @@ static enum ms_code take_token(char **token, char *next, struct ms_error *reterr
 
 static void free_text(char **text) { free(*text); }
 
-/* ---- LIST ---- */
+/* ---- LIST ------------------------------------------------------------------------------------ */
 
 static void add_object(struct ms_obj_request *r, const char *key, const struct ms_s3_item *item) {
     struct ms_obj_entry *e = &r->ret_entries[r->ret_n++];
@@ -68,8 +68,8 @@ static void take_objects(const struct ms_s3_call *c, struct ms_obj_request *r) {
     }
 }
 
-static enum ms_code list_page(struct ms_obj *obj, struct ms_obj_request *r, char **token, bool *ret_end,
-                              struct ms_error *reterr) {
+static enum ms_code list_page(struct ms_obj *obj, struct ms_obj_request *r, char **token,
+                              bool *ret_end, struct ms_error *reterr) {
     MS_AUTO(ms_s3_call_fini) struct ms_s3_call c = {0};
     char prefix[MS_S3_KEY_MAX], after[MS_S3_KEY_MAX], max[16];
     size_t want = r->list_max - r->ret_n + 1;
@@ -155,8 +155,8 @@ static void take_uploads(const struct ms_s3_call *c, struct ms_obj_request *r) {
     }
 }
 
-static enum ms_code uploads_page(struct ms_obj *obj, struct ms_obj_request *r, char **key, char **id,
-                                 bool *ret_end, struct ms_error *reterr) {
+static enum ms_code uploads_page(struct ms_obj *obj, struct ms_obj_request *r, char **key,
+                                 char **id, bool *ret_end, struct ms_error *reterr) {
     MS_AUTO(ms_s3_call_fini) struct ms_s3_call c = {0};
     char prefix[MS_S3_KEY_MAX];
     enum ms_code code;
@@ -204,7 +204,7 @@ enum ms_code ms_s3_mp_list(struct ms_obj *obj, struct ms_obj_request *r, struct 
     return code;
 }
 
-/* ---- MP_PARTS ---- */
+/* ---- MP_PARTS -------------------------------------------------------------------------------- */
 
 static enum ms_code take_parts(const struct ms_s3_call *c, struct ms_obj_request *r,
                                struct ms_error *reterr) {
@@ -212,8 +212,8 @@ static enum ms_code take_parts(const struct ms_s3_call *c, struct ms_obj_request
     struct ms_obj_part *parts;
 
     if (n > MS_PARTS_MAX)
-        return ms_fail(reterr, MS_PROTOCOL, "the store lists more than %d parts of %s", MS_PARTS_MAX,
-                       r->key);
+        return ms_fail(reterr, MS_PROTOCOL, "the store lists more than %d parts of %s",
+                       MS_PARTS_MAX, r->key);
     parts = realloc(r->ret_parts, (n + 1) * sizeof *parts);
     if (!parts)
         return ms_fail(reterr, MS_NO_MEMORY, "no memory for a list of %zu parts", n);

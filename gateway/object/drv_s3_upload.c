@@ -17,7 +17,8 @@
 #define COMPLETE_FIRST_BYTE_MS (120 * MS_SECOND_MS)
 #define MD5_BYTES 16
 
-enum ms_code ms_s3_mp_create(struct ms_obj *obj, struct ms_obj_request *r, struct ms_error *reterr) {
+enum ms_code ms_s3_mp_create(struct ms_obj *obj, struct ms_obj_request *r,
+                             struct ms_error *reterr) {
     MS_AUTO(ms_s3_call_fini) struct ms_s3_call c = {0};
     MS_AUTO(ms_buf_fini) struct ms_buf meta = {0};
     enum ms_code code;
@@ -59,7 +60,9 @@ enum ms_code ms_s3_mp_put(struct ms_obj *obj, struct ms_obj_request *r, struct m
 /* Stores differ in what they do with a range beyond the end (refuse, or cut it), so we look first. */
 static enum ms_code check_source(struct ms_obj *obj, const struct ms_obj_request *r,
                                  struct ms_error *reterr) {
-    struct ms_obj_request head = {.op = MS_OBJ_HEAD, .key = r->source_key, .timer = r->timer,
+    struct ms_obj_request head = {.op = MS_OBJ_HEAD,
+                                  .key = r->source_key,
+                                  .timer = r->timer,
                                   .cancelled = ms_obj_is_cancelled(r)};
     enum ms_code code = ms_s3_head(obj, &head, reterr);
 
@@ -70,7 +73,8 @@ static enum ms_code check_source(struct ms_obj *obj, const struct ms_obj_request
     return code;
 }
 
-static enum ms_code copy_part(struct ms_obj *obj, struct ms_obj_request *r, struct ms_error *reterr) {
+static enum ms_code copy_part(struct ms_obj *obj, struct ms_obj_request *r,
+                              struct ms_error *reterr) {
     MS_AUTO(ms_s3_call_fini) struct ms_s3_call c = {0};
     MS_AUTO(ms_buf_fini) struct ms_buf source = {0};
     char no[16], range[64];
@@ -115,7 +119,7 @@ enum ms_code ms_s3_mp_abort(struct ms_obj *obj, struct ms_obj_request *r, struct
     return code == MS_NOT_FOUND ? MS_OK : code;
 }
 
-/* ---- MP_COMPLETE ---- */
+/* ---- MP_COMPLETE ----------------------------------------------------------------------------- */
 
 /* Both ascend. */
 static enum ms_code compare_parts(const struct ms_obj_request *r, const struct ms_obj_part *stored,
@@ -128,20 +132,25 @@ static enum ms_code compare_parts(const struct ms_obj_request *r, const struct m
         while (at < stored_n && stored[at].part_no < want->part_no)
             at++;
         if (at == stored_n || stored[at].part_no != want->part_no)
-            return ms_fail(reterr, MS_CONFLICT, "part %" PRIu32 " of %s was never sent", want->part_no,
-                           r->key);
+            return ms_fail(reterr, MS_CONFLICT, "part %" PRIu32 " of %s was never sent",
+                           want->part_no, r->key);
         if (strcmp(stored[at].etag, want->etag) != 0 || stored[at].size != want->size)
-            return ms_fail(reterr, MS_CONFLICT, "part %" PRIu32 " of %s is %s with %" PRIu64 " bytes; "
-                           "named was %s with %" PRIu64, want->part_no, r->key, stored[at].etag,
-                           stored[at].size, want->etag, want->size);
+            return ms_fail(reterr, MS_CONFLICT,
+                           "part %" PRIu32 " of %s is %s with %" PRIu64 " bytes; "
+                           "named was %s with %" PRIu64,
+                           want->part_no, r->key, stored[at].etag, stored[at].size, want->etag,
+                           want->size);
     }
     return MS_OK;
 }
 
 static enum ms_code check_parts(struct ms_obj *obj, const struct ms_obj_request *r,
                                 struct ms_error *reterr) {
-    struct ms_obj_request list = {.op = MS_OBJ_MP_PARTS, .key = r->key, .upload_id = r->upload_id,
-                                  .timer = r->timer, .cancelled = ms_obj_is_cancelled(r)};
+    struct ms_obj_request list = {.op = MS_OBJ_MP_PARTS,
+                                  .key = r->key,
+                                  .upload_id = r->upload_id,
+                                  .timer = r->timer,
+                                  .cancelled = ms_obj_is_cancelled(r)};
     enum ms_code code = ms_s3_mp_parts(obj, &list, reterr);
 
     if (code == MS_OK)
@@ -180,9 +189,10 @@ static bool expected_etag(const struct ms_obj_request *r, char ret_etag[MS_ETAG_
 }
 
 /* The upload is gone: was it completed? */
-static enum ms_code judge_gone(struct ms_obj *obj, struct ms_obj_request *r, struct ms_error *reterr) {
-    struct ms_obj_request head = {.op = MS_OBJ_HEAD, .key = r->key, .timer = r->timer,
-                                  .cancelled = ms_obj_is_cancelled(r)};
+static enum ms_code judge_gone(struct ms_obj *obj, struct ms_obj_request *r,
+                               struct ms_error *reterr) {
+    struct ms_obj_request head = {
+        .op = MS_OBJ_HEAD, .key = r->key, .timer = r->timer, .cancelled = ms_obj_is_cancelled(r)};
     struct ms_error err = {0};
     char etag[MS_ETAG_MAX + 1];
     uint64_t size = 0;
@@ -195,8 +205,10 @@ static enum ms_code judge_gone(struct ms_obj *obj, struct ms_obj_request *r, str
         return ms_fail(reterr, code, "%s", err.message);
     if (code == MS_NOT_FOUND || head.ret_size != size ||
         (expected_etag(r, etag) && strcmp(etag, head.ret_etag) != 0))
-        return ms_fail(reterr, MS_NOT_FOUND, "the store has no upload %s of %s, and no object that it "
-                       "became", r->upload_id, r->key);
+        return ms_fail(reterr, MS_NOT_FOUND,
+                       "the store has no upload %s of %s, and no object that it "
+                       "became",
+                       r->upload_id, r->key);
     (void)snprintf(r->ret_etag, sizeof r->ret_etag, "%s", head.ret_etag);
     return MS_OK;
 }
@@ -216,7 +228,8 @@ static enum ms_code add_parts(const struct ms_obj_request *r, struct ms_buf *xml
     return code == MS_OK ? ms_buf_addf(xml, reterr, "</CompleteMultipartUpload>") : code;
 }
 
-static enum ms_code complete(struct ms_obj *obj, struct ms_obj_request *r, struct ms_error *reterr) {
+static enum ms_code complete(struct ms_obj *obj, struct ms_obj_request *r,
+                             struct ms_error *reterr) {
     MS_AUTO(ms_s3_call_fini) struct ms_s3_call c = {0};
     MS_AUTO(ms_buf_fini) struct ms_buf xml = MS_BUF_MAX((size_t)4 << 20);
     struct ms_obj_body body;
@@ -240,7 +253,8 @@ static enum ms_code complete(struct ms_obj *obj, struct ms_obj_request *r, struc
     return MS_OK;
 }
 
-enum ms_code ms_s3_mp_complete(struct ms_obj *obj, struct ms_obj_request *r, struct ms_error *reterr) {
+enum ms_code ms_s3_mp_complete(struct ms_obj *obj, struct ms_obj_request *r,
+                               struct ms_error *reterr) {
     enum ms_code code = check_parts(obj, r, reterr);
 
     if (code == MS_OK)

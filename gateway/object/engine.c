@@ -26,7 +26,7 @@ struct ms_engine {
     } locked;
 };
 
-/* ---- rings of timers ---- */
+/* ---- rings of timers ------------------------------------------------------------------------- */
 
 static void ring_init(struct ms_timer *head) { head->prev = head->next = head; }
 static bool ring_is_empty(const struct ms_timer *head) { return head->next == head; }
@@ -44,7 +44,7 @@ static void ring_remove(struct ms_timer *timer) {
     timer->prev = timer->next = NULL;
 }
 
-/* ---- what the threads do ---- */
+/* ---- what the threads do --------------------------------------------------------------------- */
 
 static bool is_drained_locked(const struct ms_engine *e) {
     return e->locked.stopping && !e->locked.first && ring_is_empty(&e->locked.waiting) &&
@@ -142,7 +142,7 @@ static void *timer_main(void *arg) {
     return NULL;
 }
 
-/* ---- life ---- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 static void stop(struct ms_engine *e) {
     pthread_mutex_lock(&e->mutex);
@@ -200,14 +200,16 @@ enum ms_code ms_engine_new(unsigned threads, struct ms_engine **ret_engine,
     }
     if (err != 0) {
         ms_engine_free(e);
-        return ms_fail(reterr, MS_NO_MEMORY, "cannot start %u threads (error %d); raise the limit "
-                       "of processes or lower the number of threads", threads + 1, err);
+        return ms_fail(reterr, MS_NO_MEMORY,
+                       "cannot start %u threads (error %d); raise the limit "
+                       "of processes or lower the number of threads",
+                       threads + 1, err);
     }
     *ret_engine = e;
     return MS_OK;
 }
 
-/* ---- work ---- */
+/* ---- work ------------------------------------------------------------------------------------ */
 
 void ms_engine_post(struct ms_engine *engine, struct ms_task *task) {
     MS_ASSERT(task->run);
@@ -288,7 +290,7 @@ bool ms_engine_cancel(struct ms_engine *engine, struct ms_timer *timer) {
     return armed;
 }
 
-/* ---- latch ---- */
+/* ---- latch ----------------------------------------------------------------------------------- */
 
 void ms_latch_init(struct ms_latch *latch) {
     pthread_mutex_init(&latch->mutex, NULL);

@@ -67,7 +67,8 @@ void ms_job_submit(struct ms_obj *obj, struct ms_obj_request *request) {
     ms_obj_clear_results(request);
     code = ms_obj_check(obj, request, &request->error);
     if (code == MS_OK && ms_obj_is_cancelled(request))
-        code = ms_fail(&request->error, MS_CANCELLED, "%s was cancelled", ms_obj_op_name(request->op));
+        code =
+            ms_fail(&request->error, MS_CANCELLED, "%s was cancelled", ms_obj_op_name(request->op));
     if (code != MS_OK) {
         ms_obj_finish(request, code);
         return;
@@ -87,7 +88,7 @@ void ms_job_cancel(struct ms_obj *obj, struct ms_obj_request *request) {
                                 ms_obj_op_name(request->op)));
 }
 
-/* ---- bodies ---- */
+/* ---- bodies ---------------------------------------------------------------------------------- */
 
 static enum ms_code read_step(struct ms_body_reader *reader, size_t want, struct ms_error *reterr) {
     const struct ms_obj_body *body = reader->body;
@@ -103,8 +104,9 @@ static enum ms_code read_step(struct ms_body_reader *reader, size_t want, struct
             return ms_fail_errno(reterr, errno, "cannot read the bytes to send at offset %" PRIu64,
                                  body->fd_offset + reader->at + got);
         if (n == 0)
-            return ms_fail(reterr, MS_MISMATCH, "the file to send ends at %" PRIu64 " of %" PRIu64
-                           " bytes", reader->at + got, body->length);
+            return ms_fail(reterr, MS_MISMATCH,
+                           "the file to send ends at %" PRIu64 " of %" PRIu64 " bytes",
+                           reader->at + got, body->length);
         got += (size_t)n;
     }
     return MS_OK;

@@ -45,7 +45,7 @@ enum ms_code ms_obj_run(struct ms_obj *obj, struct ms_obj_request *request,
     return request->code;
 }
 
-/* ---- results ---- */
+/* ---- results --------------------------------------------------------------------------------- */
 
 void ms_obj_clear_results(struct ms_obj_request *request) {
     request->code = MS_OK;
@@ -88,15 +88,15 @@ int64_t ms_obj_timeout_ms(const struct ms_obj_request *request) {
     return MS_MINUTE_MS + (int64_t)(moved / MS_MB) * MS_SECOND_MS;
 }
 
-/* ---- what can be refused at once ---- */
+/* ---- what can be refused at once ------------------------------------------------------------- */
 
 static enum ms_code check_component(const char *p, size_t n, const char *key,
                                     struct ms_error *reterr) {
     if (n == 0)
         return ms_fail(reterr, MS_INVALID, "object key '%s' has an empty component", key);
     if (n > COMPONENT_MAX)
-        return ms_fail(reterr, MS_INVALID, "object key has a component of %zu bytes; the most is %d",
-                       n, COMPONENT_MAX);
+        return ms_fail(reterr, MS_INVALID,
+                       "object key has a component of %zu bytes; the most is %d", n, COMPONENT_MAX);
     if ((n == 1 && p[0] == '.') || (n == 2 && p[0] == '.' && p[1] == '.'))
         return ms_fail(reterr, MS_INVALID, "object key '%s' has a component '.' or '..'", key);
     for (size_t i = 0; i < n; i++)
@@ -114,8 +114,11 @@ static bool is_utf8(const unsigned char *p) {
 
     while (*p) {
         c = *p++;
-        more = c < 0x80 ? 0 : c >= 0xc2 && c < 0xe0 ? 1 : c >= 0xe0 && c < 0xf0 ? 2
-             : c >= 0xf0 && c < 0xf5 ? 3 : 4;
+        more = c < 0x80                ? 0
+               : c >= 0xc2 && c < 0xe0 ? 1
+               : c >= 0xe0 && c < 0xf0 ? 2
+               : c >= 0xf0 && c < 0xf5 ? 3
+                                       : 4;
         if (more == 4)
             return false;
         min = more == 2 ? 0x800 : more == 3 ? 0x10000 : 0;
@@ -219,23 +222,28 @@ static enum ms_code check_meta(const struct ms_obj *obj, const struct ms_obj_met
         return ms_fail(reterr, MS_INVALID, "%zu metadata pairs; the most is %d", meta->pairs,
                        MS_OBJ_META_MAX);
     if (meta->content_type && !is_printable(meta->content_type, META_VALUE_MAX))
-        return ms_fail(reterr, MS_INVALID, "the content type is not printable ASCII of at most "
-                       "%d bytes", META_VALUE_MAX);
+        return ms_fail(reterr, MS_INVALID,
+                       "the content type is not printable ASCII of at most "
+                       "%d bytes",
+                       META_VALUE_MAX);
     for (size_t i = 0; i < meta->pairs; i++) {
         if (!is_meta_key(meta->pair[i].key))
             return ms_fail(reterr, MS_INVALID, "metadata key %zu is not [a-z0-9-]{1,%d}", i,
                            META_KEY_MAX);
         if (!is_printable(meta->pair[i].value, META_VALUE_MAX))
-            return ms_fail(reterr, MS_INVALID, "the value of metadata key %s is not printable "
-                           "ASCII of at most %d bytes", meta->pair[i].key, META_VALUE_MAX);
+            return ms_fail(reterr, MS_INVALID,
+                           "the value of metadata key %s is not printable "
+                           "ASCII of at most %d bytes",
+                           meta->pair[i].key, META_VALUE_MAX);
     }
     return check_meta_bytes(obj, meta, reterr);
 }
 
 static enum ms_code check_range(uint64_t offset, uint64_t length, struct ms_error *reterr) {
     if (offset > INT64_MAX || length > INT64_MAX - offset)
-        return ms_fail(reterr, MS_INVALID, "offset %" PRIu64 " and length %" PRIu64
-                       " pass the end of numbers", offset, length);
+        return ms_fail(reterr, MS_INVALID,
+                       "offset %" PRIu64 " and length %" PRIu64 " pass the end of numbers", offset,
+                       length);
     return MS_OK;
 }
 
@@ -262,9 +270,10 @@ static enum ms_code check_body(const struct ms_obj *obj, const struct ms_obj_req
         return ms_fail(reterr, MS_INVALID, "the body has %zu bytes and a length of %" PRIu64,
                        r->body.memory.n, r->body.length);
     if (r->body.length > obj->caps.put_bytes_max)
-        return ms_fail(reterr, MS_TOO_LARGE, "%s of %" PRIu64 " bytes; this store takes at most "
-                       "%" PRIu64 " at once", ms_obj_op_name(r->op), r->body.length,
-                       obj->caps.put_bytes_max);
+        return ms_fail(reterr, MS_TOO_LARGE,
+                       "%s of %" PRIu64 " bytes; this store takes at most "
+                       "%" PRIu64 " at once",
+                       ms_obj_op_name(r->op), r->body.length, obj->caps.put_bytes_max);
     return check_range(r->body.fd_offset, r->body.length, reterr);
 }
 
@@ -289,9 +298,10 @@ static enum ms_code check_parts(const struct ms_obj_request *r, struct ms_error 
     for (size_t i = 0; i < r->parts_n; i++) {
         if (r->parts[i].part_no < 1 || r->parts[i].part_no > MS_PARTS_MAX ||
             (i > 0 && r->parts[i].part_no <= r->parts[i - 1].part_no))
-            return ms_fail(reterr, MS_INVALID, "part %zu of %zu has number %" PRIu32 ": numbers "
-                           "must ascend from 1 to %d", i + 1, r->parts_n, r->parts[i].part_no,
-                           MS_PARTS_MAX);
+            return ms_fail(reterr, MS_INVALID,
+                           "part %zu of %zu has number %" PRIu32 ": numbers "
+                           "must ascend from 1 to %d",
+                           i + 1, r->parts_n, r->parts[i].part_no, MS_PARTS_MAX);
         if (check_range(total, r->parts[i].size, reterr) != MS_OK)
             return MS_INVALID;
         total += r->parts[i].size;
@@ -357,7 +367,8 @@ enum ms_code ms_obj_check(const struct ms_obj *obj, const struct ms_obj_request 
         driver = driver->inner;
     if (!is_declared(obj, request->op))
         return ms_fail(reterr, MS_UNSUPPORTED, "the object store '%s' has no %s", driver->ops->name,
-                       request->op < MS_OBJ_OP_COUNT ? ms_obj_op_name(request->op) : "such operation");
+                       request->op < MS_OBJ_OP_COUNT ? ms_obj_op_name(request->op)
+                                                     : "such operation");
     if (request->op == MS_OBJ_LIST || request->op == MS_OBJ_MP_LIST)
         return check_list(request, reterr);
     if (request->op == MS_OBJ_DELETE_MANY)
@@ -366,7 +377,7 @@ enum ms_code ms_obj_check(const struct ms_obj *obj, const struct ms_obj_request 
     return code != MS_OK ? code : check_rest(obj, request, reterr);
 }
 
-/* ---- metadata and ETags ---- */
+/* ---- metadata and ETags ---------------------------------------------------------------------- */
 
 enum ms_code ms_obj_meta_text(const struct ms_obj_meta *meta, struct ms_buf *buf,
                               struct ms_error *reterr) {

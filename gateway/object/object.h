@@ -168,7 +168,7 @@ void ms_obj_close(struct ms_obj *obj); /* NULL is fine */
 MS_NODISCARD enum ms_code ms_obj_run(struct ms_obj *obj, struct ms_obj_request *request,
                                      struct ms_error *reterr);
 
-/* ---- opening ------------------------------------------------------------------------------------------------ */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 /* The object that says whose store this is; LIST shows it where it exists. */
 #define MS_OBJ_MARKER_KEY ".msasset-store"

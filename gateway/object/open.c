@@ -34,7 +34,7 @@ static enum ms_code open_driver(const struct ms_obj_options *options, struct ms_
                    options->url ? options->url : "", forms);
 }
 
-/* ---- the marker ---- */
+/* ---- the marker ------------------------------------------------------------------------------ */
 
 static size_t marker_text(struct ms_id store_id, char ret_text[MARKER_MAX]) {
     return (size_t)snprintf(ret_text, MARKER_MAX, MARKER_HEAD "store=%s\n", ms_id_text(store_id).s);
@@ -67,12 +67,14 @@ static enum ms_code check_marker(struct ms_obj *obj, const struct ms_obj_options
     if (strcmp(found, own) == 0)
         return MS_OK;
     if (strncmp(found, MARKER_HEAD, strlen(MARKER_HEAD)) != 0)
-        return ms_fail(reterr, MS_FOREIGN, "%s holds a %s that is not of msasset: give another place",
-                       o->url, MS_OBJ_MARKER_KEY);
-    return ms_fail(reterr, MS_FOREIGN, "%s belongs to another store (%.*s); this one is %s: give "
-                   "another place, or the store that it belongs to", o->url,
-                   (int)strcspn(found + strlen(MARKER_HEAD), "\n"), found + strlen(MARKER_HEAD),
-                   ms_id_text(o->store_id).s);
+        return ms_fail(reterr, MS_FOREIGN,
+                       "%s holds a %s that is not of msasset: give another place", o->url,
+                       MS_OBJ_MARKER_KEY);
+    return ms_fail(reterr, MS_FOREIGN,
+                   "%s belongs to another store (%.*s); this one is %s: give "
+                   "another place, or the store that it belongs to",
+                   o->url, (int)strcspn(found + strlen(MARKER_HEAD), "\n"),
+                   found + strlen(MARKER_HEAD), ms_id_text(o->store_id).s);
 }
 
 static enum ms_code check_empty(struct ms_obj *obj, const struct ms_obj_options *o,
@@ -81,8 +83,10 @@ static enum ms_code check_empty(struct ms_obj *obj, const struct ms_obj_options 
     enum ms_code code = ms_obj_run(obj, &list, reterr);
 
     if (code == MS_OK && list.ret_n > 0)
-        code = ms_fail(reterr, MS_FOREIGN, "%s is not empty and not a store of msasset (it holds "
-                       "'%s'): give an empty place", o->url, list.ret_entries[0].key);
+        code = ms_fail(reterr, MS_FOREIGN,
+                       "%s is not empty and not a store of msasset (it holds "
+                       "'%s'): give an empty place",
+                       o->url, list.ret_entries[0].key);
     ms_obj_drop_results(&list);
     return code;
 }
@@ -119,8 +123,10 @@ static enum ms_code claim(struct ms_obj *obj, const struct ms_obj_options *o,
         return MS_OK;
     if (o->create)
         return make_marker(obj, o, reterr);
-    return ms_fail(reterr, MS_FOREIGN, "%s holds no %s: it is not the object store of %s (is its "
-                   "disk mounted?)", o->url, MS_OBJ_MARKER_KEY, ms_id_text(o->store_id).s);
+    return ms_fail(reterr, MS_FOREIGN,
+                   "%s holds no %s: it is not the object store of %s (is its "
+                   "disk mounted?)",
+                   o->url, MS_OBJ_MARKER_KEY, ms_id_text(o->store_id).s);
 }
 
 enum ms_code ms_obj_open(const struct ms_obj_options *options, struct ms_obj **ret_obj,

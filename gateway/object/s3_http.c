@@ -39,7 +39,7 @@ struct ms_s3_limits ms_s3_limits_default(void) {
 
 static int64_t mono_ns(void) { return ms_clock_mono_ns(ms_clock_system()); }
 
-/* ---- bytes: on the engine's thread ---- */
+/* ---- bytes: on the engine's thread ----------------------------------------------------------- */
 
 static ssize_t read_file(struct ms_s3_transfer *t, char *to, size_t n) {
     ssize_t got;
@@ -51,8 +51,9 @@ static ssize_t read_file(struct ms_s3_transfer *t, char *to, size_t n) {
         t->code = ms_fail_errno(t->error, errno, "cannot read the bytes to send at offset %" PRIu64,
                                 t->body->fd_offset + t->sent);
     else if (got == 0)
-        t->code = ms_fail(t->error, MS_MISMATCH, "the file to send ends at %" PRIu64 " of %" PRIu64
-                          " bytes", t->sent, t->body->length);
+        t->code = ms_fail(t->error, MS_MISMATCH,
+                          "the file to send ends at %" PRIu64 " of %" PRIu64 " bytes", t->sent,
+                          t->body->length);
     return got;
 }
 
@@ -106,8 +107,10 @@ static size_t on_write(char *bytes, size_t size, size_t n, void *priv) {
         return t->code == MS_OK ? n : 0;
     }
     if (n > t->into_n - t->got) {
-        t->code = ms_fail(t->error, MS_PROTOCOL, "the store sends more than the %" PRIu64 " bytes that "
-                          "were asked for", t->into_n);
+        t->code = ms_fail(t->error, MS_PROTOCOL,
+                          "the store sends more than the %" PRIu64 " bytes that "
+                          "were asked for",
+                          t->into_n);
         return 0;
     }
     memcpy((char *)t->into + t->got, bytes, n);
@@ -131,8 +134,9 @@ static size_t on_header(char *line, size_t size, size_t n, void *priv) {
         line[i] = (char)tolower((unsigned char)line[i]);
     t->code = ms_buf_add(&t->reply_headers, line, n, NULL);
     if (t->code != MS_OK)
-        t->code = ms_fail(t->error, MS_PROTOCOL, "the store's reply has more than %zu bytes of headers",
-                          t->reply_headers.max);
+        t->code =
+            ms_fail(t->error, MS_PROTOCOL, "the store's reply has more than %zu bytes of headers",
+                    t->reply_headers.max);
     return t->code == MS_OK ? n : 0;
 }
 
@@ -162,7 +166,7 @@ void ms_s3_transfer_fini(struct ms_s3_transfer *transfer) {
     ms_buf_fini(&transfer->reply_headers);
 }
 
-/* ---- beginning ---- */
+/* ---- beginning ------------------------------------------------------------------------------- */
 
 static void set_body(struct ms_s3_transfer *t) {
     CURL *e = t->easy;
@@ -243,7 +247,7 @@ static void begin_new(struct ms_s3_http *h) {
     }
 }
 
-/* ---- ending ---- */
+/* ---- ending ---------------------------------------------------------------------------------- */
 
 static enum ms_code code_of_curl(CURLcode result) {
     if (result == CURLE_COULDNT_CONNECT || result == CURLE_COULDNT_RESOLVE_HOST ||
@@ -291,7 +295,7 @@ static void end_done(struct ms_s3_http *h) {
     }
 }
 
-/* ---- limits ---- */
+/* ---- limits ---------------------------------------------------------------------------------- */
 
 static bool is_all_sent(const struct ms_s3_transfer *t) {
     curl_off_t bytes = 0;
@@ -321,8 +325,10 @@ static void check_progress(const struct ms_s3_http *h, struct ms_s3_transfer *t,
         if (t->sent_ns == 0)
             t->sent_ns = now;
         if (now - t->sent_ns >= first_byte_ms * NS_PER_MS)
-            t->code = ms_fail(t->error, MS_TIMEOUT, "the object store did not begin to answer within "
-                              "%" PRId64 " ms", first_byte_ms);
+            t->code = ms_fail(t->error, MS_TIMEOUT,
+                              "the object store did not begin to answer within "
+                              "%" PRId64 " ms",
+                              first_byte_ms);
         t->window_ns = now;
         return;
     }
@@ -330,8 +336,10 @@ static void check_progress(const struct ms_s3_http *h, struct ms_s3_transfer *t,
         t->moved_before = moved;
         t->window_ns = now;
     } else if (now - t->window_ns >= h->limits.stall_ms * NS_PER_MS) {
-        t->code = ms_fail(t->error, MS_TIMEOUT, "only %" PRIu64 " bytes moved to or from the object "
-                          "store within %" PRId64 " ms", moved - t->moved_before, h->limits.stall_ms);
+        t->code = ms_fail(t->error, MS_TIMEOUT,
+                          "only %" PRIu64 " bytes moved to or from the object "
+                          "store within %" PRId64 " ms",
+                          moved - t->moved_before, h->limits.stall_ms);
     }
 }
 
@@ -392,7 +400,7 @@ static void *run(void *arg) {
     return NULL;
 }
 
-/* ---- use ---- */
+/* ---- use ------------------------------------------------------------------------------------- */
 
 void ms_s3_http_poke(struct ms_s3_http *http) { curl_multi_wakeup(http->multi); }
 
@@ -421,7 +429,7 @@ enum ms_code ms_s3_http_run(struct ms_s3_http *http, struct ms_s3_transfer *tran
     return transfer->code;
 }
 
-/* ---- life ---- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 static void free_parts(struct ms_s3_http *h) {
     if (h->multi)
@@ -468,7 +476,8 @@ enum ms_code ms_s3_http_new(const struct ms_s3_limits *limits, const char *ca_fi
     curl_multi_setopt(h->multi, CURLMOPT_MAXCONNECTS, limits->connections_max);
     if (pthread_create(&h->thread, NULL, run, h) != 0) {
         free_parts(h);
-        return ms_fail(reterr, MS_NO_MEMORY, "cannot start the thread that talks to the object store");
+        return ms_fail(reterr, MS_NO_MEMORY,
+                       "cannot start the thread that talks to the object store");
     }
     *ret_http = h;
     return MS_OK;

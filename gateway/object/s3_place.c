@@ -13,7 +13,7 @@
 #define VALUE_MAX 512
 #define KEYS_FILE_MAX (MS_S3_TOKEN_MAX + 1024)
 
-/* ---- the URL ---- */
+/* ---- the URL --------------------------------------------------------------------------------- */
 
 static bool is_of(const char *text, const char *alphabet) {
     return *text && text[strspn(text, alphabet)] == '\0';
@@ -22,8 +22,8 @@ static bool is_of(const char *text, const char *alphabet) {
 static enum ms_code set_word(const char *name, const char *value, const char *alphabet, char *to,
                              size_t size, struct ms_error *reterr) {
     if (!is_of(value, alphabet) || strlen(value) >= size)
-        return ms_fail(reterr, MS_CONFIG, "object store: %s '%.60s' is not 1 to %zu of %s", name, value,
-                       size - 1, alphabet);
+        return ms_fail(reterr, MS_CONFIG, "object store: %s '%.60s' is not 1 to %zu of %s", name,
+                       value, size - 1, alphabet);
     (void)snprintf(to, size, "%s", value);
     return MS_OK;
 }
@@ -40,17 +40,20 @@ static enum ms_code set_endpoint(struct ms_s3_place *place, const char *value,
                                  struct ms_error *reterr) {
     place->https = strncmp(value, "https://", 8) == 0;
     if (!place->https && strncmp(value, "http://", 7) != 0)
-        return ms_fail(reterr, MS_CONFIG, "object store: endpoint=%.80s does not begin with http:// or "
-                       "https://", value);
+        return ms_fail(reterr, MS_CONFIG,
+                       "object store: endpoint=%.80s does not begin with http:// or "
+                       "https://",
+                       value);
     return set_word("the host of endpoint", value + (place->https ? 8 : 7),
-                    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-:[]", place->host,
-                    sizeof place->host, reterr);
+                    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-:[]",
+                    place->host, sizeof place->host, reterr);
 }
 
 static enum ms_code set_file(const char *name, const char *value, char to[VALUE_MAX],
                              struct ms_error *reterr) {
     if (value[0] != '/')
-        return ms_fail(reterr, MS_CONFIG, "object store: %s=%.80s: give an absolute path", name, value);
+        return ms_fail(reterr, MS_CONFIG, "object store: %s=%.80s: give an absolute path", name,
+                       value);
     (void)snprintf(to, VALUE_MAX, "%s", value);
     return MS_OK;
 }
@@ -78,8 +81,10 @@ static enum ms_code set_option(struct ms_s3_place *place, const char *name, cons
         return set_file(name, value, place->ca_file, reterr);
     if (strcmp(name, "keys") == 0)
         return set_file(name, value, place->keys_file, reterr);
-    return ms_fail(reterr, MS_CONFIG, "object store: '%.40s' is no option of its URL; there are "
-                   "endpoint, region, style, payload, ca and keys", name);
+    return ms_fail(reterr, MS_CONFIG,
+                   "object store: '%.40s' is no option of its URL; there are "
+                   "endpoint, region, style, payload, ca and keys",
+                   name);
 }
 
 static enum ms_code set_options(struct ms_s3_place *place, const char *p, struct given *given,
@@ -91,7 +96,8 @@ static enum ms_code set_options(struct ms_s3_place *place, const char *p, struct
         size_t n = strcspn(p, "&");
 
         if (n >= sizeof text)
-            return ms_fail(reterr, MS_CONFIG, "object store: an option of %zu bytes; the most is %zu", n,
+            return ms_fail(reterr, MS_CONFIG,
+                           "object store: an option of %zu bytes; the most is %zu", n,
                            sizeof text - 1);
         memcpy(text, p, n);
         text[n] = '\0';
@@ -107,18 +113,21 @@ static enum ms_code set_options(struct ms_s3_place *place, const char *p, struct
 }
 
 /* What stands before the '?': bucket and prefix. */
-static enum ms_code set_bucket(struct ms_s3_place *place, const char *scheme, const char *p, size_t n,
-                               struct ms_error *reterr) {
+static enum ms_code set_bucket(struct ms_s3_place *place, const char *scheme, const char *p,
+                               size_t n, struct ms_error *reterr) {
     char bucket[sizeof place->bucket];
     size_t bucket_n = strcspn(p, "/?"), prefix_n;
 
     if (bucket_n < 3 || bucket_n >= sizeof bucket)
-        return ms_fail(reterr, MS_CONFIG, "object store: the form is %s://BUCKET[/PREFIX][?OPTIONS]; a "
-                       "bucket's name has 3 to 63 characters", scheme);
+        return ms_fail(reterr, MS_CONFIG,
+                       "object store: the form is %s://BUCKET[/PREFIX][?OPTIONS]; a "
+                       "bucket's name has 3 to 63 characters",
+                       scheme);
     memcpy(bucket, p, bucket_n);
     bucket[bucket_n] = '\0';
     if (bucket[0] == '-' || bucket[0] == '.')
-        return ms_fail(reterr, MS_CONFIG, "object store: bucket '%s' begins with '%c'", bucket, bucket[0]);
+        return ms_fail(reterr, MS_CONFIG, "object store: bucket '%s' begins with '%c'", bucket,
+                       bucket[0]);
     p += bucket_n + (bucket_n < n);
     prefix_n = bucket_n < n ? n - bucket_n - 1 : 0;
     while (prefix_n > 0 && p[prefix_n - 1] == '/')
@@ -132,16 +141,16 @@ static enum ms_code set_bucket(struct ms_s3_place *place, const char *scheme, co
                     sizeof place->bucket, reterr);
 }
 
-enum ms_code ms_s3_place_parse(const char *scheme, const char *address, struct ms_s3_place *ret_place,
-                               struct ms_error *reterr) {
+enum ms_code ms_s3_place_parse(const char *scheme, const char *address,
+                               struct ms_s3_place *ret_place, struct ms_error *reterr) {
     struct ms_s3_place place = {.https = true, .region = "us-east-1"};
     struct given given = {0};
     enum ms_code code;
     const char *query;
 
     if (strncmp(address, "//", 2) != 0)
-        return ms_fail(reterr, MS_CONFIG, "object store: the form is %s://BUCKET[/PREFIX][?OPTIONS]",
-                       scheme);
+        return ms_fail(reterr, MS_CONFIG,
+                       "object store: the form is %s://BUCKET[/PREFIX][?OPTIONS]", scheme);
     query = strchrnul(address + 2, '?');
     code = set_bucket(&place, scheme, address + 2, (size_t)(query - address - 2), reterr);
     if (code == MS_OK)
@@ -158,12 +167,13 @@ enum ms_code ms_s3_place_parse(const char *scheme, const char *address, struct m
     return MS_OK;
 }
 
-/* ---- keys ---- */
+/* ---- keys ------------------------------------------------------------------------------------ */
 
 static enum ms_code set_key(const char *what, const char *text, size_t n, char *to, size_t size,
                             struct ms_error *reterr) {
     if (n >= size)
-        return ms_fail(reterr, MS_CONFIG, "the %s has %zu bytes; the most is %zu", what, n, size - 1);
+        return ms_fail(reterr, MS_CONFIG, "the %s has %zu bytes; the most is %zu", what, n,
+                       size - 1);
     for (size_t i = 0; i < n; i++)
         if (text[i] <= 0x20 || text[i] > 0x7e)
             return ms_fail(reterr, MS_CONFIG, "the %s has a character that no key has", what);
@@ -172,18 +182,19 @@ static enum ms_code set_key(const char *what, const char *text, size_t n, char *
     return MS_OK;
 }
 
-static enum ms_code set_keys(const char *const text[3], const size_t n[3], struct ms_s3_keys *ret_keys,
-                             struct ms_error *reterr) {
+static enum ms_code set_keys(const char *const text[3], const size_t n[3],
+                             struct ms_s3_keys *ret_keys, struct ms_error *reterr) {
     struct ms_s3_keys keys = {0};
     enum ms_code code = set_key("access key id", text[0], n[0], keys.id, sizeof keys.id, reterr);
 
     if (code == MS_OK)
-        code = set_key("secret access key", text[1], n[1], keys.secret.text, sizeof keys.secret.text,
-                       reterr);
+        code = set_key("secret access key", text[1], n[1], keys.secret.text,
+                       sizeof keys.secret.text, reterr);
     if (code == MS_OK)
         code = set_key("session token", text[2], n[2], keys.token, sizeof keys.token, reterr);
     if (code == MS_OK && (!keys.id[0] || !keys.secret.text[0]))
-        code = ms_fail(reterr, MS_CONFIG, "no keys for the object store: set AWS_ACCESS_KEY_ID and "
+        code = ms_fail(reterr, MS_CONFIG,
+                       "no keys for the object store: set AWS_ACCESS_KEY_ID and "
                        "AWS_SECRET_ACCESS_KEY, or name a file with keys= in its URL");
     if (code == MS_OK)
         *ret_keys = keys;
@@ -197,13 +208,16 @@ static enum ms_code check_keys_file(const char *path, int fd, struct ms_error *r
     if (fstat(fd, &st) != 0)
         return ms_fail_errno(reterr, errno, "cannot look at the file of keys %s", path);
     if (!S_ISREG(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 077) != 0)
-        return ms_fail(reterr, MS_CONFIG, "the file of keys %s (mode %04o, user %u) must be a file of "
-                       "user %u, closed to others: chmod 600", path, (unsigned)(st.st_mode & 07777),
-                       (unsigned)st.st_uid, (unsigned)geteuid());
+        return ms_fail(reterr, MS_CONFIG,
+                       "the file of keys %s (mode %04o, user %u) must be a file of "
+                       "user %u, closed to others: chmod 600",
+                       path, (unsigned)(st.st_mode & 07777), (unsigned)st.st_uid,
+                       (unsigned)geteuid());
     return MS_OK;
 }
 
-static enum ms_code keys_of_text(const char *p, struct ms_s3_keys *ret_keys, struct ms_error *reterr) {
+static enum ms_code keys_of_text(const char *p, struct ms_s3_keys *ret_keys,
+                                 struct ms_error *reterr) {
     const char *text[3] = {"", "", ""};
     size_t n[3] = {0};
 

@@ -54,7 +54,7 @@ static void hmac(const void *key, size_t key_n, const void *text, size_t n,
     MS_ASSERT(HMAC(EVP_sha256(), key, (int)key_n, text, n, ret_digest, NULL) != NULL);
 }
 
-/* ---- encoding ---- */
+/* ---- encoding -------------------------------------------------------------------------------- */
 
 static bool is_unreserved(unsigned char c) {
     return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' ||
@@ -93,7 +93,9 @@ static void pairs_fini(struct pairs *p) {
     }
 }
 
-static const char *text_of(const struct ms_buf *buf) { return buf->data ? (const char *)buf->data : ""; }
+static const char *text_of(const struct ms_buf *buf) {
+    return buf->data ? (const char *)buf->data : "";
+}
 
 static int by_name_and_value(const void *a, const void *b) {
     const struct pair *x = a, *y = b;
@@ -125,7 +127,7 @@ enum ms_code ms_s3_query(struct ms_buf *buf, const struct ms_s3_param *query, si
     return MS_OK;
 }
 
-/* ---- the canonical request ---- */
+/* ---- the canonical request ------------------------------------------------------------------- */
 
 static enum ms_code add_lower(struct ms_buf *buf, const char *text, struct ms_error *reterr) {
     char c;
@@ -164,7 +166,8 @@ static enum ms_code canonical_headers(const struct ms_s3_sign *s, struct pairs *
         size_t at = 0;
         enum ms_code code = add_lower(&name, s->headers[i].name, reterr);
 
-        while (code == MS_OK && at < p->n && strcmp(text_of(&p->pair[at].name), text_of(&name)) != 0)
+        while (code == MS_OK && at < p->n &&
+               strcmp(text_of(&p->pair[at].name), text_of(&name)) != 0)
             at++;
         if (code == MS_OK && at < p->n) {
             code = ms_buf_add(&p->pair[at].value, ",", 1, reterr);
@@ -203,7 +206,7 @@ enum ms_code ms_s3_canonical(const struct ms_s3_sign *s, struct ms_buf *buf,
     return ms_buf_addf(buf, reterr, "\n%s", s->payload);
 }
 
-/* ---- signing ---- */
+/* ---- signing --------------------------------------------------------------------------------- */
 
 static void scope_of(const struct ms_s3_sign *s, const char *date, char *ret_text, size_t size) {
     (void)snprintf(ret_text, size, "%.8s/%s/%s/aws4_request", date, s->region, s->service);

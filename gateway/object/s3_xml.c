@@ -22,7 +22,7 @@ struct parse {
     struct ms_error *reterr;
     enum ms_code code;
     xmlParserCtxtPtr ctxt;
-    char path[PATH_MAX_BYTES]; /* below the root */
+    char path[PATH_MAX_BYTES];              /* below the root */
     size_t length[MS_S3_XML_DEPTH_MAX + 1]; /* of path at each depth */
     size_t depth;
     struct ms_buf text;
@@ -78,7 +78,7 @@ static void stop(struct parse *p, enum ms_code code) {
 
 #define REFUSE(p, ...) stop((p), ms_fail((p)->reterr, MS_PROTOCOL, __VA_ARGS__))
 
-/* ---- values ---- */
+/* ---- values ---------------------------------------------------------------------------------- */
 
 static void set_text(struct parse *p, void *base, size_t offset) {
     char **at = (char **)(void *)((char *)base + offset);
@@ -143,7 +143,7 @@ static void set_field(struct parse *p, const struct field *f) {
     }
 }
 
-/* ---- libxml2 calls ---- */
+/* ---- libxml2 calls --------------------------------------------------------------------------- */
 
 static void add_item(struct parse *p) {
     struct ms_s3_reply *r = &p->reply;
@@ -166,8 +166,8 @@ static void add_item(struct parse *p) {
 }
 
 static void on_start(void *priv, const xmlChar *name, const xmlChar *prefix, const xmlChar *uri,
-                     int namespaces_n, const xmlChar **namespaces, int attributes_n, int defaulted_n,
-                     const xmlChar **attributes) {
+                     int namespaces_n, const xmlChar **namespaces, int attributes_n,
+                     int defaulted_n, const xmlChar **attributes) {
     struct parse *p = priv;
     size_t at = p->depth ? p->length[p->depth] : 0;
     int n = 0;
@@ -177,7 +177,8 @@ static void on_start(void *priv, const xmlChar *name, const xmlChar *prefix, con
     if (p->code != MS_OK)
         return;
     if (p->depth == MS_S3_XML_DEPTH_MAX) {
-        REFUSE(p, "the store's reply has more than %d elements inside each other", MS_S3_XML_DEPTH_MAX);
+        REFUSE(p, "the store's reply has more than %d elements inside each other",
+               MS_S3_XML_DEPTH_MAX);
         return;
     }
     if (p->depth == 0)
@@ -216,7 +217,8 @@ static void on_text(void *priv, const xmlChar *text, int n) {
         REFUSE(p, "the store's reply has a text of more than %zu bytes", TEXT_MAX);
 }
 
-static void on_dtd(void *priv, const xmlChar *name, const xmlChar *external, const xmlChar *system) {
+static void on_dtd(void *priv, const xmlChar *name, const xmlChar *external,
+                   const xmlChar *system) {
     struct parse *p = priv;
 
     (void)name, (void)external, (void)system;
@@ -251,9 +253,10 @@ static void run(struct parse *p, struct ms_view xml) {
     xmlCtxtUseOptions(p->ctxt, XML_PARSE_NONET);
     xmlParseChunk(p->ctxt, xml.p, (int)xml.n, 1);
     if (p->code == MS_OK && (!p->ctxt->wellFormed || p->reply.root[0] == '\0'))
-        p->code = ms_fail(p->reterr, MS_PROTOCOL, "the store's reply of %zu bytes is no whole XML: "
-                          "'%.*s'", xml.n, (int)(xml.n < 60 ? xml.n : 60),
-                          xml.p ? (const char *)xml.p : "");
+        p->code = ms_fail(p->reterr, MS_PROTOCOL,
+                          "the store's reply of %zu bytes is no whole XML: "
+                          "'%.*s'",
+                          xml.n, (int)(xml.n < 60 ? xml.n : 60), xml.p ? (const char *)xml.p : "");
     if (p->ctxt->myDoc)
         xmlFreeDoc(p->ctxt->myDoc);
     xmlFreeParserCtxt(p->ctxt);
@@ -264,8 +267,8 @@ enum ms_code ms_s3_xml_parse(struct ms_view xml, struct ms_s3_reply *ret_reply,
     struct parse p = {.reterr = reterr, .text = MS_BUF_MAX(TEXT_MAX)};
 
     if (xml.n > MS_S3_XML_BYTES_MAX)
-        return ms_fail(reterr, MS_PROTOCOL, "the store's reply has %zu bytes; the most is %zu", xml.n,
-                       MS_S3_XML_BYTES_MAX);
+        return ms_fail(reterr, MS_PROTOCOL, "the store's reply has %zu bytes; the most is %zu",
+                       xml.n, MS_S3_XML_BYTES_MAX);
     /* RGW and AWS send blanks first, to keep the connection while they work. */
     while (xml.n > 0 && strchr(" \t\r\n", *(const char *)xml.p) && *(const char *)xml.p)
         xml = ms_view_of((const char *)xml.p + 1, xml.n - 1);
@@ -300,7 +303,7 @@ void ms_s3_reply_fini(struct ms_s3_reply *r) {
     *r = (struct ms_s3_reply){0};
 }
 
-/* ---- errors ---- */
+/* ---- errors ---------------------------------------------------------------------------------- */
 
 static enum ms_code code_of_status(long status) {
     if (status == 404)
@@ -365,17 +368,18 @@ enum ms_code ms_s3_code_of(long status, const char *code) {
     return status >= 200 && status < 300 ? MS_UNAVAILABLE : code_of_status(status);
 }
 
-/* ---- pages ---- */
+/* ---- pages ----------------------------------------------------------------------------------- */
 
 enum ms_code ms_s3_check_token(const char *before, const char *token, struct ms_error *reterr) {
     if (!token || !*token)
         return ms_fail(reterr, MS_PROTOCOL, "the store says that its list goes on, and not where");
     if (before && strcmp(before, token) == 0)
-        return ms_fail(reterr, MS_PROTOCOL, "the store's list goes on where it was ('%.60s')", token);
+        return ms_fail(reterr, MS_PROTOCOL, "the store's list goes on where it was ('%.60s')",
+                       token);
     return MS_OK;
 }
 
-/* ---- texts ---- */
+/* ---- texts ----------------------------------------------------------------------------------- */
 
 enum ms_code ms_s3_xml_escape(struct ms_buf *buf, const char *text, struct ms_error *reterr) {
     enum ms_code code = MS_OK;

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 
 void ms_wrap_init(struct ms_wrap *wrap, const struct ms_obj_ops *ops, struct ms_obj *inner) {
-    wrap->obj = (struct ms_obj){
-        .ops = ops, .caps = inner->caps, .engine = inner->engine, .inner = inner};
+    wrap->obj =
+        (struct ms_obj){.ops = ops, .caps = inner->caps, .engine = inner->engine, .inner = inner};
     pthread_mutex_init(&wrap->mutex, NULL);
 }
 
@@ -15,7 +15,9 @@ void ms_wrap_fini(struct ms_wrap *wrap) {
     pthread_mutex_destroy(&wrap->mutex);
 }
 
-void ms_wrap_ref(struct ms_wrap_call *call) { __atomic_add_fetch(&call->refs, 1, __ATOMIC_RELAXED); }
+void ms_wrap_ref(struct ms_wrap_call *call) {
+    __atomic_add_fetch(&call->refs, 1, __ATOMIC_RELAXED);
+}
 
 void ms_wrap_unref(struct ms_wrap_call *call) {
     if (__atomic_sub_fetch(&call->refs, 1, __ATOMIC_ACQ_REL) > 0)
@@ -25,7 +27,7 @@ void ms_wrap_unref(struct ms_wrap_call *call) {
     free(call);
 }
 
-/* ---- down ---- */
+/* ---- down ------------------------------------------------------------------------------------ */
 
 static void on_reply(struct ms_obj_request *inner) {
     struct ms_wrap_call *call = inner->priv;
@@ -67,7 +69,8 @@ void *ms_wrap_begin(struct ms_wrap *wrap, struct ms_obj_request *outer, size_t s
     if (code == MS_OK)
         call = calloc(1, size);
     if (code == MS_OK && !call)
-        code = ms_fail(&outer->error, MS_NO_MEMORY, "no memory for a %s", ms_obj_op_name(outer->op));
+        code =
+            ms_fail(&outer->error, MS_NO_MEMORY, "no memory for a %s", ms_obj_op_name(outer->op));
     if (code != MS_OK) {
         ms_obj_finish(outer, code);
         return NULL;
@@ -90,7 +93,7 @@ void *ms_wrap_begin(struct ms_wrap *wrap, struct ms_obj_request *outer, size_t s
 
 void ms_wrap_down(struct ms_wrap_call *call) { ms_obj_submit(call->wrap->obj.inner, &call->inner); }
 
-/* ---- up ---- */
+/* ---- up -------------------------------------------------------------------------------------- */
 
 static void move_results(struct ms_obj_request *to, struct ms_obj_request *from) {
     memcpy(to->ret_etag, from->ret_etag, sizeof to->ret_etag);
@@ -131,7 +134,7 @@ void ms_wrap_end_with(struct ms_wrap_call *call, enum ms_code code, const char *
     ms_wrap_end(call);
 }
 
-/* ---- waiting ---- */
+/* ---- waiting --------------------------------------------------------------------------------- */
 
 static void on_timer(struct ms_timer *timer) {
     struct ms_wrap_call *call = MS_CONTAINER_OF(timer, struct ms_wrap_call, timer);

@@ -17,9 +17,9 @@
 enum action { FAIL_BEFORE, FAIL_AFTER, DELAY, HANG, HOLD, SHORT, FLIP };
 
 struct rule {
-    enum ms_obj_op op;   /* MS_OBJ_OP_COUNT: all */
-    uint64_t from, to;   /* calls, from 1 */
-    uint32_t per_mille;  /* 1000: not random */
+    enum ms_obj_op op;  /* MS_OBJ_OP_COUNT: all */
+    uint64_t from, to;  /* calls, from 1 */
+    uint32_t per_mille; /* 1000: not random */
     enum action action;
     enum ms_code code;
     int64_t delay_ms;
@@ -57,13 +57,15 @@ struct fault {
     } locked; /* by wrap.mutex */
 };
 
-static struct fault *fault_of(struct ms_obj *obj) { return MS_CONTAINER_OF(obj, struct fault, wrap.obj); }
+static struct fault *fault_of(struct ms_obj *obj) {
+    return MS_CONTAINER_OF(obj, struct fault, wrap.obj);
+}
 static struct fault_call *call_of(struct ms_wrap_call *call) {
     return MS_CONTAINER_OF(call, struct fault_call, call);
 }
 static int64_t mono_ns(void) { return ms_clock_mono_ns(ms_clock_system()); }
 
-/* ---- the script ---- */
+/* ---- the script ------------------------------------------------------------------------------ */
 
 static bool is_word(const char *p, size_t n, const char *word) {
     return strlen(word) == n && strncmp(p, word, n) == 0;
@@ -132,8 +134,12 @@ static bool parse_action(const char *p, struct rule *rule) {
     static const struct {
         const char *word;
         enum action action;
-    } words[] = {{"fail-before", FAIL_BEFORE}, {"fail-after", FAIL_AFTER}, {"delay", DELAY},
-                 {"hang", HANG},               {"hold", HOLD},             {"short", SHORT},
+    } words[] = {{"fail-before", FAIL_BEFORE},
+                 {"fail-after", FAIL_AFTER},
+                 {"delay", DELAY},
+                 {"hang", HANG},
+                 {"hold", HOLD},
+                 {"short", SHORT},
                  {"flip", FLIP}};
     const char *equals = strchrnul(p, '='), *value = *equals ? equals + 1 : NULL;
     size_t i = 0;
@@ -189,8 +195,10 @@ static enum ms_code parse_script(const char *text, struct script *script, struct
             break;
         if (snprintf(rule, sizeof rule, "%.*s", (int)n, p) >= (int)sizeof rule ||
             !parse_rule(rule, script))
-            return ms_fail(reterr, MS_CONFIG, "fault rule '%s' cannot be read: OP:WHICH:ACTION is "
-                           "wanted, as in PUT:2:fail-before", rule);
+            return ms_fail(reterr, MS_CONFIG,
+                           "fault rule '%s' cannot be read: OP:WHICH:ACTION is "
+                           "wanted, as in PUT:2:fail-before",
+                           rule);
     }
     return MS_OK;
 }
@@ -218,7 +226,7 @@ static void script_put_locked(struct script *script) {
         free(script);
 }
 
-/* ---- what happens to a call ---- */
+/* ---- what happens to a call ------------------------------------------------------------------ */
 
 static bool fits_locked(struct fault *f, const struct rule *rule, enum ms_obj_op op) {
     uint64_t n = f->locked.calls[rule->op == MS_OBJ_OP_COUNT ? MS_OBJ_OP_COUNT : op];
@@ -278,7 +286,8 @@ static void flip_bit(const struct fault_call *c) {
     const struct ms_obj_request *r = &c->call.inner;
 
     if (r->op == MS_OBJ_GET && r->length > 0)
-        ((unsigned char *)r->into)[c->random % r->length] ^= (unsigned char)(1u << (c->random >> 61));
+        ((unsigned char *)r->into)[c->random % r->length] ^=
+            (unsigned char)(1u << (c->random >> 61));
 }
 
 static void cut_short(const struct fault_call *c, struct ms_obj_request *r) {
@@ -355,7 +364,7 @@ static void look_at_files(struct ms_wrap_call *call) {
         ms_wrap_wait(call, left_ns(c) < HOLD_POLL_NS ? left_ns(c) : HOLD_POLL_NS, look_at_files);
 }
 
-/* ---- gates ---- */
+/* ---- gates ----------------------------------------------------------------------------------- */
 
 static void hold_locked(struct fault *f, struct fault_call *c) {
     c->next = f->locked.held;
@@ -488,7 +497,7 @@ uint64_t ms_fault_calls(struct ms_obj *fault, enum ms_obj_op op) {
     return n;
 }
 
-/* ---- life ---- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 static void use_script_locked(struct fault *f, struct script *script) {
     script_put_locked(f->locked.script);

@@ -38,7 +38,7 @@ struct retry_call {
 
 static int64_t mono_ns(void) { return ms_clock_mono_ns(ms_clock_system()); }
 
-/* ---- budget ---- */
+/* ---- budget ---------------------------------------------------------------------------------- */
 
 static void refill_locked(struct retry *r, int64_t more) {
     int64_t now = mono_ns(), steps = (now - r->locked.refilled_ns) / REFILL_NS;
@@ -67,7 +67,7 @@ static bool take(struct retry *r) {
     return enough;
 }
 
-/* ---- calls ---- */
+/* ---- calls ----------------------------------------------------------------------------------- */
 
 static bool is_retryable(enum ms_code code) {
     return code == MS_UNAVAILABLE || code == MS_TIMEOUT || code == MS_THROTTLED || code == MS_IO;

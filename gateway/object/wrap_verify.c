@@ -33,8 +33,10 @@ static enum ms_code check_get(const struct ms_obj_request *r, struct ms_error *r
         return ms_fail(reterr, MS_IO, "the store gave %zu of %" PRIu64 " bytes of %s", r->ret_n,
                        r->length, r->key);
     if (r->ret_size < r->offset || r->ret_size - r->offset < r->length)
-        return ms_fail(reterr, MS_PROTOCOL, "the store gave bytes %" PRIu64 "+%" PRIu64 " of %s and "
-                       "says that it has %" PRIu64, r->offset, r->length, r->key, r->ret_size);
+        return ms_fail(reterr, MS_PROTOCOL,
+                       "the store gave bytes %" PRIu64 "+%" PRIu64 " of %s and "
+                       "says that it has %" PRIu64,
+                       r->offset, r->length, r->key, r->ret_size);
     return MS_OK;
 }
 
@@ -93,9 +95,10 @@ static enum ms_code check_parts(const struct ms_obj_request *r, struct ms_error 
     for (size_t i = 0; i < r->ret_n; i++) {
         if (r->ret_parts[i].part_no <= before || r->ret_parts[i].part_no > MS_PARTS_MAX ||
             !is_etag(r->ret_parts[i].etag))
-            return ms_fail(reterr, MS_PROTOCOL, "the store listed part %" PRIu32 " behind part "
-                           "%" PRIu32 " with ETag '%s'", r->ret_parts[i].part_no, before,
-                           r->ret_parts[i].etag);
+            return ms_fail(reterr, MS_PROTOCOL,
+                           "the store listed part %" PRIu32 " behind part "
+                           "%" PRIu32 " with ETag '%s'",
+                           r->ret_parts[i].part_no, before, r->ret_parts[i].etag);
         before = r->ret_parts[i].part_no;
     }
     return MS_OK;
@@ -143,11 +146,15 @@ static void judge_completed(struct ms_wrap_call *call) {
     uint64_t want = size_of_parts(call->outer);
 
     if (r->code == MS_NOT_FOUND)
-        r->code = ms_fail(&r->error, MS_CORRUPT, "the store completed the upload of %s and has no "
-                          "such object", r->key);
+        r->code = ms_fail(&r->error, MS_CORRUPT,
+                          "the store completed the upload of %s and has no "
+                          "such object",
+                          r->key);
     else if (r->code == MS_OK && r->ret_size != want)
-        r->code = ms_fail(&r->error, MS_CORRUPT, "the store completed %s with %" PRIu64 " bytes; the "
-                          "parts have %" PRIu64, r->key, r->ret_size, want);
+        r->code = ms_fail(&r->error, MS_CORRUPT,
+                          "the store completed %s with %" PRIu64 " bytes; the "
+                          "parts have %" PRIu64,
+                          r->key, r->ret_size, want);
     else if (r->code == MS_OK)
         r->code = check_etag(r, &r->error);
     ms_buf_fini(&r->ret_meta);

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- one asset --------------------------------------------------------------------------- */
+/* ---- one asset ------------------------------------------------------------------------------- */
 
 /* What is not there is an answer here, not an error. */
 static enum ms_code absent(struct ms_error *reterr) {
@@ -101,7 +101,7 @@ enum ms_code ms_asset_get(struct ms_svc *svc, const struct ms_ctx *ctx, struct m
     return code;
 }
 
-/* ---- by path or id ----------------------------------------------------------------------- */
+/* ---- by path or id --------------------------------------------------------------------------- */
 
 static enum ms_code find_path(struct ms_svc *svc, const struct ms_ctx *ctx, const char *path,
                               struct ms_asset_id *ret_id, struct ms_error *reterr) {
@@ -139,7 +139,7 @@ enum ms_code ms_asset_find(struct ms_svc *svc, const struct ms_ctx *ctx, const c
     return code;
 }
 
-/* ---- lists ------------------------------------------------------------------------------- */
+/* ---- lists ----------------------------------------------------------------------------------- */
 
 #define SKIPPED_MAX 4096 /* rows looked at in one read transaction */
 

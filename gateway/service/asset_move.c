@@ -12,7 +12,7 @@
 #define PIECE_BYTES ((size_t)1 << 20)
 #define READS_IN_FLIGHT 8
 
-/* ---- put --------------------------------------------------------------------------------- */
+/* ---- put ------------------------------------------------------------------------------------- */
 
 #define LAG_BYTES (48 * MS_MB) /* what may be staged and not sent: the parts in flight, and some   \
                                 */
@@ -262,7 +262,7 @@ enum ms_code ms_asset_put(struct ms_svc *svc, const struct ms_ctx *ctx, const st
     return code || !ret_info ? code : info_of(svc, ctx, ino, ret_info, reterr);
 }
 
-/* ---- fetch ------------------------------------------------------------------------------- */
+/* ---- fetch ----------------------------------------------------------------------------------- */
 
 struct fetch {
     struct ms_handle *handle;

@@ -26,8 +26,7 @@ static struct ms_mask mask_of(const struct ms_tenant_record *tenant) {
                             .lifted_before = tenant->mask_lifted_before};
 }
 
-/* ---- bytes: counters and ledger move together
- * ---------------------------------------------------------------- */
+/* ---- bytes: counters and ledger move together ------------------------------------------------ */
 
 /* The counters follow the event, by the same fold with which fsck recomputes them. One that would
  * leave its range is drift: it is reported, never clamped. */
@@ -76,8 +75,7 @@ enum ms_code ms_change_bytes(struct ms_txn *txn, struct ms_tenant_id tenant,
     return MS_OK;
 }
 
-/* ---- life: record, audit row, due row, bin counters, feed
- * ----------------------------------------------------- */
+/* ---- life: record, audit row, due row, bin counters, feed ------------------------------------ */
 
 /* The asset's one row in DUE. */
 static enum ms_code put_due(struct ms_txn *txn, struct ms_tenant_id tenant,
@@ -178,9 +176,7 @@ enum ms_code ms_change_new_asset(struct ms_txn *txn, struct ms_tenant_id tenant,
                  (enum ms_state)asset->rest, at, "", reterr);
 }
 
-/* ---- overdue
- * --------------------------------------------------------------------------------------------------
- */
+/* ---- overdue --------------------------------------------------------------------------------- */
 
 struct overdue {
     struct ms_txn *txn;
@@ -246,9 +242,7 @@ enum ms_code ms_change_put_off(struct ms_txn *txn, const struct ms_tenant_record
     return ms_row_put_asset(txn, ms_key_asset(id, (struct ms_asset_id){asset->id}), asset, reterr);
 }
 
-/* ---- purge
- * ----------------------------------------------------------------------------------------------------
- */
+/* ---- purge ----------------------------------------------------------------------------------- */
 
 /* Delete every row below a prefix. */
 static enum ms_code delete_below(struct ms_txn *txn, struct ms_key prefix,
@@ -470,8 +464,7 @@ enum ms_code ms_change_purge(struct ms_txn *txn, struct ms_tenant_id tenant, con
     return ms_row_del(txn, ms_key_asset(tenant, id), reterr);
 }
 
-/* ---- references of objects
- * ------------------------------------------------------------------------------------ */
+/* ---- references of objects ------------------------------------------------------------------- */
 
 enum ms_code ms_change_object_take(struct ms_txn *txn, struct ms_object_id object,
                                    struct ms_error *reterr) {
@@ -507,9 +500,7 @@ enum ms_code ms_change_version_drop(struct ms_txn *txn, struct ms_tenant_id tena
     return ms_object_id_is_none(object) ? MS_OK : ms_change_object_release(txn, object, reterr);
 }
 
-/* ---- quota
- * ----------------------------------------------------------------------------------------------------
- */
+/* ---- quota ----------------------------------------------------------------------------------- */
 
 enum ms_code ms_change_reserve(struct ms_txn *txn, struct ms_tenant_id tenant,
                                struct ms_instance_id instance, uint64_t ino, uint64_t want,
@@ -573,9 +564,7 @@ uint64_t ms_usage_left(const struct ms_tenant_record *tenant, const struct ms_us
     return used >= allowance ? 0 : allowance - used;
 }
 
-/* ---- feed
- * -----------------------------------------------------------------------------------------------------
- */
+/* ---- feed ------------------------------------------------------------------------------------ */
 
 enum ms_code ms_change_feed(struct ms_txn *txn, const struct ms_feed_row *row,
                             struct ms_error *reterr) {

@@ -73,8 +73,7 @@ MS_NODISCARD enum ms_code ms_change_free(struct ms_txn *txn, struct ms_tenant_id
                                          struct ms_asset_record *asset, enum ms_why why,
                                          struct ms_instant at, struct ms_error *reterr);
 
-/* ---- names and the bin
- * ----------------------------------------------------------------------------------------- */
+/* ---- names and the bin ----------------------------------------------------------------------- */
 
 struct ms_bin_place {
     uint64_t parent;
@@ -134,8 +133,7 @@ MS_NODISCARD enum ms_code ms_change_unreserve(struct ms_txn *txn, struct ms_tena
 /* What a tenant may still reserve: allowance - metered - reserved, never below 0. */
 uint64_t ms_usage_left(const struct ms_tenant_record *tenant, const struct ms_usage_record *usage);
 
-/* ---- feed rows: what other processes must forget
- * -------------------------------------------------------------- */
+/* ---- feed rows: what other processes must forget --------------------------------------------- */
 enum ms_feed_kind {
     MS_FEED_INODE = 1, /* attributes of ino changed */
     MS_FEED_CONTENT,   /* ino has a new version: a fresh generation */

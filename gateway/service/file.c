@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* ---- shared bytes ------------------------------------------------------------------------ */
+/* ---- shared bytes ---------------------------------------------------------------------------- */
 
 struct ms_basis *ms_basis_ref(struct ms_basis *basis) {
     if (basis)
@@ -50,7 +50,7 @@ void ms_slot_unref(struct ms_slot *slot) {
     free(slot);
 }
 
-/* ---- the registry ------------------------------------------------------------------------ */
+/* ---- the registry ---------------------------------------------------------------------------- */
 
 enum ms_code ms_files_new(struct ms_svc *svc, struct ms_files **ret_files,
                           struct ms_error *reterr) {
@@ -267,7 +267,7 @@ void ms_files_free(struct ms_files *files) {
     free(files);
 }
 
-/* ---- images ------------------------------------------------------------------------------ */
+/* ---- images ---------------------------------------------------------------------------------- */
 
 uint64_t ms_image_size_locked(const struct ms_file *file) {
     if (file->locked.patch)
@@ -290,7 +290,7 @@ unsigned ms_image_handles(struct ms_file *file, unsigned *ret_busy_writers) {
     return n;
 }
 
-/* ---- handles ----------------------------------------------------------------------------- */
+/* ---- handles --------------------------------------------------------------------------------- */
 
 static struct ms_handle *new_handle(const struct ms_ctx *ctx, const struct ms_open *open) {
     struct ms_handle *handle = calloc(1, sizeof *handle);
@@ -539,7 +539,7 @@ void ms_file_release(struct ms_handle *handle, struct ms_file_io *io) {
     ms_file_job_submit(file, MS_FILE_JOB_RELEASE, &by, io, copy.release);
 }
 
-/* ---- what this process sees -------------------------------------------------------------- */
+/* ---- what this process sees ------------------------------------------------------------------ */
 
 void ms_image_fold(struct ms_inode_record *inode, const struct ms_setattr *attr) {
     if (attr->which & MS_ATTR_MODE)
@@ -649,7 +649,7 @@ void ms_file_orphaned(struct ms_svc *svc, const struct ms_ctx *ctx, uint64_t ino
     pthread_mutex_unlock(&svc->files->mutex);
 }
 
-/* ---- the watcher ------------------------------------------------------------------------- */
+/* ---- the watcher ----------------------------------------------------------------------------- */
 
 void ms_files_watch(struct ms_svc *svc, ms_file_watch_fn *fn, void *priv) {
     pthread_mutex_lock(&svc->files->watching);
@@ -668,7 +668,7 @@ void ms_image_tell(struct ms_file *file, enum ms_file_fate fate, uint64_t from, 
     pthread_mutex_unlock(&file->files->watching);
 }
 
-/* ---- the feed ---------------------------------------------------------------------------- */
+/* ---- the feed -------------------------------------------------------------------------------- */
 
 /* An inode that is gone keeps what it allowed: its handles hold on to what was unlinked. */
 static void revalidate(struct ms_file *file) {
@@ -694,7 +694,7 @@ void ms_file_revalidate(struct ms_svc *svc, struct ms_tenant_id tenant, uint64_t
     free(all);
 }
 
-/* ---- the blocking form ------------------------------------------------------------------- */
+/* ---- the blocking form ----------------------------------------------------------------------- */
 
 static void wake(struct ms_file_io *io) {
     struct ms_file_wait *wait = io->priv;

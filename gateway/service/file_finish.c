@@ -13,7 +13,7 @@ static void set_state(struct ms_file *file, enum ms_image_state state) {
     pthread_mutex_unlock(&file->mutex);
 }
 
-/* ---- ends -------------------------------------------------------------------------------- */
+/* ---- ends ------------------------------------------------------------------------------------ */
 
 /* The store failed, or the file went on changing: what was written stays, the next close tries
  * again. */
@@ -74,7 +74,7 @@ static void orphaned(struct ms_file_job *job) {
         ms_file_job_end(job);
 }
 
-/* ---- the commit -------------------------------------------------------------------------- */
+/* ---- the commit ------------------------------------------------------------------------------ */
 
 /* What the image rests on when the commit is through. */
 static enum ms_code make_basis(struct ms_file_job *job) {
@@ -310,7 +310,7 @@ static void commit(struct ms_file_job *job) {
     ms_file_job_write(job, ms_seal_op, in, &job->op.seal.out, sizeof job->op.seal.out, committed);
 }
 
-/* ---- sending ----------------------------------------------------------------------------- */
+/* ---- sending --------------------------------------------------------------------------------- */
 
 static void sent(struct ms_file_job *job) {
     struct ms_slot *slot = job->file->locked.slot;
@@ -354,7 +354,7 @@ static void send(struct ms_file_job *job) {
     }
 }
 
-/* ---- judging ----------------------------------------------------------------------------- */
+/* ---- judging --------------------------------------------------------------------------------- */
 
 static enum ms_code ask_rules(struct ms_file_job *job, const char *media_type,
                               struct ms_judging *j) {
@@ -415,7 +415,7 @@ static void judge_content(struct ms_file_job *job) {
     free(j);
 }
 
-/* ---- dropping ---------------------------------------------------------------------------- */
+/* ---- dropping -------------------------------------------------------------------------------- */
 
 /* The last handle of an orphan: its rows go. With several images of one inode the last of them does
  * it. */
@@ -534,7 +534,7 @@ void ms_file_job_drop(struct ms_file_job *job) {
     ms_file_job_write(job, ms_drop_op, in, NULL, 0, dropped);
 }
 
-/* ---- beginning --------------------------------------------------------------------------- */
+/* ---- beginning ------------------------------------------------------------------------------- */
 
 /* It lost its name, or never had one: but a file made without a name may have got one since. */
 static bool is_orphan(struct ms_file_job *job) {

@@ -5,21 +5,28 @@
  * over the basis (the sealed version that it was opened on). The state is one of:
  *
  *   SEALED      nothing was written. Invariants: no patch, no upload slot, no lease, no folded
- * attributes. UNSEALED    written, truncated, or new and never sealed. A fresh image (never sealed)
- * has no basis and may have no patch yet (size 0). leased >= needed always: bytes are promised
- * before they are accepted. SEALING     a job judges and uploads. Writers go on; each counts
- * `touches` up before and after it changes anything, so the job sees whether what it sent is what
- * there is. COMMITTING  the seal's commit is in flight: writers and setattr wait for that one
- * commit, nothing else does. REFUSED     as UNSEALED, and what there was at refused_touches broke a
- * rule. Only an overwrite gets here (a fresh file that breaks a rule of content is sealed as
- * FAILED). Until the last handle goes.
+ *               attributes.
+ *   UNSEALED    written, truncated, or new and never sealed. A fresh image (never sealed) has no
+ *               basis and may have no patch yet (size 0). leased >= needed always: bytes are
+ *               promised before they are accepted.
+ *   SEALING     a job judges and uploads. Writers go on; each counts `touches` up before and after
+ *               it changes anything, so the job sees whether what it sent is what there is.
+ *   COMMITTING  the seal's commit is in flight: writers and setattr wait for that one commit,
+ *               nothing else does.
+ *   REFUSED     as UNSEALED, and what there was at refused_touches broke a rule. Only an overwrite
+ *               gets here (a fresh file that breaks a rule of content is sealed as FAILED). Until
+ *               the last handle goes.
  *
- *        write, truncate            flush, last release             touches unchanged        commit
- *   SEALED ---------> UNSEALED <-----------------------> SEALING ---------------> COMMITTING
- * -------> SEALED ^  ^  store failed, changed meanwhile |                      | commit failed |
- * +----------------------------------+----------------------+ |                       rule broken v
- *                        +----- write ------------------- REFUSED --last release--> SEALED on the
- * old version
+ *   from         on                                            to
+ *   SEALED       write, truncate                               UNSEALED
+ *   UNSEALED     flush, last release                           SEALING
+ *   SEALING      uploaded, touches unchanged                   COMMITTING
+ *   SEALING      the store failed, or changed meanwhile        UNSEALED
+ *   SEALING      a rule is broken                              REFUSED
+ *   COMMITTING   the commit                                    SEALED
+ *   COMMITTING   the commit failed                             UNSEALED
+ *   REFUSED      write                                         UNSEALED
+ *   REFUSED      last release                                  SEALED, on the old version
  *
  * Beside the state: orphan (no name is left: at the last close everything is dropped), stale
  * (another process sealed a newer version while this image was SEALED: old handles keep it, new
@@ -57,7 +64,7 @@
 #define MS_RECALL_WAIT_MS 50        /* other processes give back unused leases within it */
 #define MS_REBASE_TRIES 16          /* each try that loses means that somebody else has sealed */
 
-/* ---- shared bytes ------------------------------------------------------------------------ */
+/* ---- shared bytes ---------------------------------------------------------------------------- */
 
 /* A sealed version, shared by the image and reads in flight. size 0 has no object. */
 struct ms_basis {
@@ -75,7 +82,7 @@ void ms_basis_unref(struct ms_basis *basis); /* NULL is fine */
 struct ms_patch *ms_patch_ref(struct ms_patch *patch);
 void ms_patch_unref(struct ms_patch *patch); /* NULL is fine */
 
-/* ---- upload slots ------------------------------------------------------------------------ */
+/* ---- upload slots ---------------------------------------------------------------------------- */
 
 struct ms_listed {
     struct ms_obj_part *parts;
@@ -111,7 +118,7 @@ struct ms_files;
 /* file_abandon.c: takes over a reference; its upload is dropped without anybody waiting for it. */
 void ms_slot_drop_later(struct ms_files *files, struct ms_slot *slot);
 
-/* ---- the image --------------------------------------------------------------------------- */
+/* ---- the image ------------------------------------------------------------------------------- */
 
 enum ms_image_state {
     MS_IMAGE_SEALED,
@@ -296,7 +303,7 @@ void ms_image_cancel_reads(struct ms_file *file);
 MS_NODISCARD enum ms_code ms_lease_grow(struct ms_file *file, uint64_t at_least, uint64_t new_size,
                                         uint64_t *ret_size, struct ms_error *reterr);
 
-/* ---- write operations: file_ops.c, file_seal.c ------------------------------------------- */
+/* ---- write operations: file_ops.c, file_seal.c ----------------------------------------------- */
 
 /* A patch that is judged: everything that decides, nothing that is read. */
 struct ms_sealing {
@@ -389,7 +396,7 @@ enum ms_code ms_drop_op(struct ms_txn *txn, const void *in, void *out, struct ms
 MS_NODISCARD enum ms_code ms_intent_end(const struct ms_tree *t, const struct ms_intent_id *intents,
                                         size_t n, struct ms_error *reterr);
 
-/* ---- jobs -------------------------------------------------------------------------------- */
+/* ---- jobs ------------------------------------------------------------------------------------ */
 
 enum ms_file_job_kind {
     MS_FILE_JOB_START,

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- the queue --------------------------------------------------------------------------- */
+/* ---- the queue ------------------------------------------------------------------------------- */
 
 static void run_step(struct ms_task *task) {
     struct ms_file_job *job = MS_CONTAINER_OF(task, struct ms_file_job, task);
@@ -161,7 +161,7 @@ enum ms_code ms_file_job_fail(struct ms_file_job *job, enum ms_code code) {
     return code;
 }
 
-/* ---- one step after another -------------------------------------------------------------- */
+/* ---- one step after another ------------------------------------------------------------------ */
 
 static void written(struct ms_write_request *request) {
     struct ms_file_job *job = request->priv;
@@ -226,7 +226,7 @@ void ms_file_job_upload_done(void *priv, enum ms_code code, const struct ms_erro
     ms_file_job_go(job, job->step);
 }
 
-/* ---- what kind of content ---------------------------------------------------------------- */
+/* ---- what kind of content -------------------------------------------------------------------- */
 
 static enum ms_code identify(struct ms_files *files, const void *head, size_t n,
                              char ret_type[MS_MEDIA_TYPE_MAX + 1], struct ms_error *reterr) {
@@ -277,7 +277,7 @@ void ms_file_job_sniff(struct ms_file_job *job, void (*then)(struct ms_file_job 
     ms_image_read(job->file, 0, MS_MEDIA_BYTES, job->head, &job->read);
 }
 
-/* ---- slots ------------------------------------------------------------------------------- */
+/* ---- slots ----------------------------------------------------------------------------------- */
 
 static struct ms_slot *new_slot(struct ms_file *file, const struct ms_slot_out *out) {
     struct ms_slot *slot = calloc(1, sizeof *slot);
@@ -500,7 +500,7 @@ enum ms_code ms_file_job_intents(struct ms_file_job *job, const struct ms_slot *
     return MS_OK;
 }
 
-/* ---- dropping uploads -------------------------------------------------------------------- */
+/* ---- dropping uploads ------------------------------------------------------------------------ */
 
 /* Their rows are gone already. */
 void ms_file_job_drop_slots(struct ms_file_job *job) {
@@ -512,7 +512,7 @@ void ms_file_job_drop_slots(struct ms_file_job *job) {
     }
 }
 
-/* ---- start: send what is complete while the writer goes on ------------------------------- */
+/* ---- start: send what is complete while the writer goes on ----------------------------------- */
 
 static void start_begin(struct ms_file_job *job) {
     struct ms_file *file = job->file;

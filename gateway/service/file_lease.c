@@ -13,7 +13,7 @@
 #define SWEEP_MAX 256      /* overdue assets applied before a refusal */
 #define GIVE_BACK_MAX 4096 /* leases in one commit */
 
-/* ---- write operations -------------------------------------------------------------------- */
+/* ---- write operations ------------------------------------------------------------------------ */
 
 struct reserve_in {
     struct ms_tenant_id tenant;
@@ -137,7 +137,7 @@ static enum ms_code write_op(struct ms_svc *svc, ms_write_fn *fn, const void *in
     return ms_store_write(svc->store, &write, reterr);
 }
 
-/* ---- giving back ------------------------------------------------------------------------- */
+/* ---- giving back ----------------------------------------------------------------------------- */
 
 struct taken {
     struct ms_file *file;
@@ -251,7 +251,7 @@ static enum ms_code recall(struct ms_file *file, struct ms_error *reterr) {
     return code;
 }
 
-/* ---- growing ----------------------------------------------------------------------------- */
+/* ---- growing --------------------------------------------------------------------------------- */
 
 static uint64_t growth(const struct ms_file *file, uint64_t size) {
     return size > file->locked.metered ? size - file->locked.metered : 0;

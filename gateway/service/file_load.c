@@ -16,7 +16,7 @@ enum ms_code ms_image_named(const struct ms_tree *t, uint64_t ino, struct ms_nam
     return MS_OK;
 }
 
-/* ---- the basis --------------------------------------------------------------------------- */
+/* ---- the basis ------------------------------------------------------------------------------- */
 
 static enum ms_code load_hashes(struct ms_txn *txn, struct ms_basis *basis,
                                 struct ms_error *reterr) {
@@ -95,7 +95,7 @@ enum ms_code ms_image_rows(const struct ms_tree *t, uint64_t ino, const struct m
     return MS_OK;
 }
 
-/* ---- an image ---------------------------------------------------------------------------- */
+/* ---- an image -------------------------------------------------------------------------------- */
 
 static void install(struct ms_file *file, struct ms_loaded *loaded) {
     file->locked.generation = loaded->inode.generation;
@@ -150,7 +150,7 @@ enum ms_code ms_image_load(struct ms_file *file, struct ms_error *reterr) {
     return code;
 }
 
-/* ---- rights ------------------------------------------------------------------------------ */
+/* ---- rights ---------------------------------------------------------------------------------- */
 
 struct answer {
     struct ms_inode_record inode;

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- intents ----------------------------------------------------------------------------- */
+/* ---- intents --------------------------------------------------------------------------------- */
 
 static enum ms_code end_parts(const struct ms_tree *t, struct ms_intent_id intent,
                               struct ms_error *reterr) {
@@ -87,7 +87,7 @@ enum ms_code ms_slot_op(struct ms_txn *txn, const void *in, void *out, struct ms
     return put_intent(&t, &inode, &asset, o, reterr);
 }
 
-/* ---- attributes -------------------------------------------------------------------------- */
+/* ---- attributes ------------------------------------------------------------------------------ */
 
 static enum ms_code fold(const struct ms_tree *t, uint64_t ino, const struct ms_setattr *attr,
                          struct ms_error *reterr) {
@@ -103,7 +103,7 @@ static enum ms_code fold(const struct ms_tree *t, uint64_t ino, const struct ms_
     return ms_tree_feed_inode(t, ino, reterr);
 }
 
-/* ---- fsync ------------------------------------------------------------------------------- */
+/* ---- fsync ----------------------------------------------------------------------------------- */
 
 static bool same_part(const struct ms_obj_part *a, const struct ms_obj_part *b) {
     return a->part_no == b->part_no && a->size == b->size && strcmp(a->etag, b->etag) == 0;
@@ -158,7 +158,7 @@ enum ms_code ms_list_op(struct ms_txn *txn, const void *in, void *out, struct ms
     return fold(&t, i->ino, &i->attr, reterr);
 }
 
-/* ---- the end without a seal -------------------------------------------------------------- */
+/* ---- the end without a seal ------------------------------------------------------------------ */
 
 /* It was never sealed: name, asset and inode go as if it had never been. An orphan is
  * ms_tree_forget's. */

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- judging ----------------------------------------------------------------------------- */
+/* ---- judging --------------------------------------------------------------------------------- */
 
 /* Types of the platform's products and of models follow no name. */
 static bool follows_name(const struct ms_asset_record *asset) {
@@ -78,7 +78,7 @@ enum ms_code ms_seal_judge(const struct ms_tree *t, uint64_t ino, uint64_t size,
     return MS_OK;
 }
 
-/* ---- rows of the new version ------------------------------------------------------------- */
+/* ---- rows of the new version ----------------------------------------------------------------- */
 
 static enum ms_code put_hashes(const struct ms_tree *t, const struct ms_sealing *s,
                                struct ms_error *reterr) {
@@ -130,7 +130,7 @@ static enum ms_code put_version(const struct ms_tree *t, const struct ms_sealing
     return ms_row_put_version(t->txn, ms_key_version(t->id, s->version), &version, reterr);
 }
 
-/* ---- what follows from it ---------------------------------------------------------------- */
+/* ---- what follows from it -------------------------------------------------------------------- */
 
 /* The lease pays for the growth. Only when another process made the file shorter meanwhile it may
  * not suffice. */
@@ -264,7 +264,7 @@ static enum ms_code settle_inode(const struct ms_tree *t, const struct ms_sealin
     return ms_change_feed(t->txn, &row, reterr);
 }
 
-/* ---- the commit -------------------------------------------------------------------------- */
+/* ---- the commit ------------------------------------------------------------------------------ */
 
 static enum ms_code seal(const struct ms_tree *t, const struct ms_sealing *s, struct ms_judging *j,
                          struct ms_sealed *o, struct ms_error *reterr) {

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- entering and leaving a change ------------------------------------------------------- */
+/* ---- entering and leaving a change ----------------------------------------------------------- */
 
 static enum ms_code new_patch(struct ms_file *file, struct ms_patch **ret_patch,
                               struct ms_error *reterr) {
@@ -83,7 +83,7 @@ static void note_change(struct ms_file *file) {
     pthread_mutex_unlock(&file->mutex);
 }
 
-/* ---- limits ------------------------------------------------------------------------------ */
+/* ---- limits ---------------------------------------------------------------------------------- */
 
 /* The smallest limit of any type at or above size: up to there a known limit need not be asked for
  * again. */
@@ -140,7 +140,7 @@ static enum ms_code grow(struct ms_file *file, uint64_t at_least, uint64_t end, 
     return ms_lease_grow(file, at_least, end < max ? end : max, ret_end, reterr);
 }
 
-/* ---- write ------------------------------------------------------------------------------- */
+/* ---- write ----------------------------------------------------------------------------------- */
 
 /* Ranges that touch become one. */
 static enum ms_code note_append(struct ms_file *file, uint64_t offset, uint64_t length,
@@ -255,7 +255,7 @@ enum ms_code ms_file_write_back(struct ms_handle *handle, uint64_t offset, const
     return write_as(handle, false, offset, p, n, ret_n, reterr);
 }
 
-/* ---- truncate and allocate --------------------------------------------------------------- */
+/* ---- truncate and allocate ------------------------------------------------------------------- */
 
 /* What a rebase must know; what was cut off needs no promise any more. */
 static void note_truncate(struct ms_file *file, uint64_t size) {
@@ -385,7 +385,7 @@ enum ms_code ms_file_allocate(struct ms_handle *handle, int mode, uint64_t offse
     return allocate_image(handle->file, mode, offset, length, reterr);
 }
 
-/* ---- truncate without a handle ----------------------------------------------------------- */
+/* ---- truncate without a handle --------------------------------------------------------------- */
 
 struct truncation {
     struct ms_file_io io;

@@ -83,8 +83,9 @@ static enum ms_code walk_all(struct ms_store *store, struct walk *w, struct ms_e
 }
 
 enum ms_code ms_store_check(struct ms_store *store,
-                            void (*each)(void *priv, struct ms_view key, const struct ms_error *err), void *priv,
-                            struct ms_error *reterr) {
+                            void (*each)(void *priv, struct ms_view key,
+                                         const struct ms_error *err),
+                            void *priv, struct ms_error *reterr) {
     struct walk *w = calloc(1, sizeof *w);
     enum ms_code code;
 
@@ -97,7 +98,7 @@ enum ms_code ms_store_check(struct ms_store *store,
     return code;
 }
 
-/* ---- copy ------------------------------------------------------------------------------------------------------ */
+/* ---- copy ------------------------------------------------------------------------------------ */
 
 static void count_damage(void *priv, struct ms_view key, const struct ms_error *err) {
     (void)key, (void)err;
@@ -130,7 +131,8 @@ static int verify(struct ms_store *store, const char *path) {
     return damage == 0 && w.records == stat.ms_entries ? 0 : 1;
 }
 
-static enum ms_code verify_in_child(struct ms_store *store, const char *path, struct ms_error *reterr) {
+static enum ms_code verify_in_child(struct ms_store *store, const char *path,
+                                    struct ms_error *reterr) {
     int status = 0;
     pid_t pid = fork();
 
@@ -145,8 +147,10 @@ static enum ms_code verify_in_child(struct ms_store *store, const char *path, st
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
         return MS_OK;
     return ms_fail(reterr, MS_CORRUPT,
-                   "the copy in %s does not read back (%s %d); the disk of the copy or the store itself is damaged: "
-                   "run fsck", path, WIFEXITED(status) ? "code" : "signal",
+                   "the copy in %s does not read back (%s %d); the disk of the copy or the store "
+                   "itself is damaged: "
+                   "run fsck",
+                   path, WIFEXITED(status) ? "code" : "signal",
                    WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
 }
 
@@ -230,9 +234,10 @@ static enum ms_code need_headroom(struct ms_store *store, struct ms_error *reter
     if (stats.used_bytes / (max / 100) < COPY_HEADROOM_PERCENT)
         return MS_OK;
     return ms_fail(reterr, MS_NO_SPACE,
-                   "the metadata of %s uses %" PRIu64 " of %" PRIu64 " bytes; a copy needs %u %% free, because what is "
-                   "freed meanwhile cannot be used: raise the limit first", store->dir, stats.used_bytes, max,
-                   100 - COPY_HEADROOM_PERCENT);
+                   "the metadata of %s uses %" PRIu64 " of %" PRIu64
+                   " bytes; a copy needs %u %% free, because what is "
+                   "freed meanwhile cannot be used: raise the limit first",
+                   store->dir, stats.used_bytes, max, 100 - COPY_HEADROOM_PERCENT);
 }
 
 enum ms_code ms_store_copy(struct ms_store *store, const char *to_dir, struct ms_error *reterr) {

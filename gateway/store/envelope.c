@@ -31,15 +31,18 @@ enum ms_code ms_envelope_open(struct ms_view key, struct ms_view stored, struct 
     uint64_t sum = 0;
 
     if (stored.n < MS_ENVELOPE_BYTES)
-        return ms_fail(reterr, MS_CORRUPT,
-                       "a record of table 0x%02x is damaged: %zu bytes are less than its envelope of %u; "
-                       "run fsck", ((const uint8_t *)key.p)[0], stored.n, MS_ENVELOPE_BYTES);
+        return ms_fail(
+            reterr, MS_CORRUPT,
+            "a record of table 0x%02x is damaged: %zu bytes are less than its envelope of %u; "
+            "run fsck",
+            ((const uint8_t *)key.p)[0], stored.n, MS_ENVELOPE_BYTES);
     value = ms_view_of(b + MS_ENVELOPE_BYTES, stored.n - MS_ENVELOPE_BYTES);
     for (unsigned i = 0; i < 8; i++)
         sum = sum << 8 | b[1 + i];
     if (b[0] != MS_ENVELOPE_VERSION || sum != checksum(key, b[0], value))
         return ms_fail(reterr, MS_CORRUPT,
-                       "a record of table 0x%02x is damaged: its checksum does not fit its %zu bytes; run fsck",
+                       "a record of table 0x%02x is damaged: its checksum does not fit its %zu "
+                       "bytes; run fsck",
                        ((const uint8_t *)key.p)[0], stored.n);
     *ret_value = value;
     return MS_OK;

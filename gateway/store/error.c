@@ -30,7 +30,8 @@ static enum ms_code code_of(int rc) {
     }
 }
 
-enum ms_code ms_store_fail(struct ms_store *store, struct ms_error *reterr, int rc, const char *what) {
+enum ms_code ms_store_fail(struct ms_store *store, struct ms_error *reterr, int rc,
+                           const char *what) {
     enum ms_code code = code_of(rc);
 
     if (code == MS_PANIC)
@@ -39,7 +40,8 @@ enum ms_code ms_store_fail(struct ms_store *store, struct ms_error *reterr, int 
         store->w.no_room = rc; /* only writes end so, and the writer thread makes room */
     switch (rc) {
     case MDB_MAP_FULL:
-        return ms_fail(reterr, code, "%s: the metadata of %s has reached its limit of %" PRIu64 " bytes", what,
+        return ms_fail(reterr, code,
+                       "%s: the metadata of %s has reached its limit of %" PRIu64 " bytes", what,
                        store->dir, store->options.map_bytes_max);
     case MDB_TXN_FULL:
         return ms_fail(reterr, code, "%s: one operation changes too many pages; split it", what);
@@ -47,7 +49,8 @@ enum ms_code ms_store_fail(struct ms_store *store, struct ms_error *reterr, int 
         return ms_fail(reterr, code, "%s: all %u reader slots of %s are in use", what,
                        store->options.readers_max, store->dir);
     case MDB_PANIC:
-        return ms_fail(reterr, code, "%s: writing %s failed earlier; restart this program", what, store->dir);
+        return ms_fail(reterr, code, "%s: writing %s failed earlier; restart this program", what,
+                       store->dir);
     case MDB_NOTFOUND:
         return ms_fail(reterr, code, "%s: no such record", what);
     default:

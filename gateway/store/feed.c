@@ -20,7 +20,8 @@ enum ms_code ms_feed_append(struct ms_txn *txn, struct ms_view change, struct ms
 
     MS_ASSERT(op);
     if (change.n > MS_STORE_FEED_BYTES)
-        return ms_txn_stick(txn, reterr, MS_RANGE, "a change of %zu bytes for the feed; %u are possible", change.n,
+        return ms_txn_stick(txn, reterr, MS_RANGE,
+                            "a change of %zu bytes for the feed; %u are possible", change.n,
                             MS_STORE_FEED_BYTES);
     key = ms_store_key_seq(MS_ROW_FEED, op->state.feed_next);
     ms_write_bytes(&w, txn->store->instance.id.b, MS_ID_BYTES);
@@ -33,10 +34,10 @@ enum ms_code ms_feed_append(struct ms_txn *txn, struct ms_view change, struct ms
     return code;
 }
 
-/* ---- trimming -------------------------------------------------------------------------------------------------- */
+/* ---- trimming -------------------------------------------------------------------------------- */
 
-static enum ms_code is_old(struct ms_store *store, struct ms_store_batch *batch, const struct ms_store_key *key,
-                           bool *ret_old, struct ms_error *reterr) {
+static enum ms_code is_old(struct ms_store *store, struct ms_store_batch *batch,
+                           const struct ms_store_key *key, bool *ret_old, struct ms_error *reterr) {
     struct ms_error err = {0};
     struct ms_reader r;
     struct ms_view v;
@@ -53,10 +54,13 @@ static enum ms_code is_old(struct ms_store *store, struct ms_store_batch *batch,
     return MS_OK;
 }
 
-enum ms_code ms_feed_trim(struct ms_store *store, struct ms_store_batch *batch, struct ms_error *reterr) {
+enum ms_code ms_feed_trim(struct ms_store *store, struct ms_store_batch *batch,
+                          struct ms_error *reterr) {
     struct ms_store_state *s = &batch->state;
     uint64_t max = store->options.feed_rows_max, n = s->feed_next - s->feed_first;
-    uint64_t over = n > max + max / 4 ? n - max : 0; /* in one go now and then: fewer pages than one each time */
+    uint64_t over = n > max + max / 4
+                        ? n - max
+                        : 0; /* in one go now and then: fewer pages than one each time */
     unsigned left = TRIM_ROWS_MAX;
     enum ms_code code;
 
@@ -84,7 +88,7 @@ enum ms_code ms_feed_trim(struct ms_store *store, struct ms_store_batch *batch, 
     return MS_OK;
 }
 
-/* ---- reading ---------------------------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 static enum ms_code check_row(struct ms_view row, struct ms_error *reterr) {
     if (row.n < ROW_HEAD_BYTES || row.n > ROW_HEAD_BYTES + MS_STORE_FEED_BYTES)
@@ -92,8 +96,9 @@ static enum ms_code check_row(struct ms_view row, struct ms_error *reterr) {
     return MS_OK;
 }
 
-enum ms_code ms_txn_feed_read(struct ms_txn *txn, uint64_t *at, void (*each)(void *priv, struct ms_view change),
-                              void *priv, bool *ret_lost, struct ms_error *reterr) {
+enum ms_code ms_txn_feed_read(struct ms_txn *txn, uint64_t *at,
+                              void (*each)(void *priv, struct ms_view change), void *priv,
+                              bool *ret_lost, struct ms_error *reterr) {
     struct ms_store_state state;
     struct ms_store_key from, to;
     struct ms_view row;
@@ -107,7 +112,8 @@ enum ms_code ms_txn_feed_read(struct ms_txn *txn, uint64_t *at, void (*each)(voi
     from = ms_store_key_seq(MS_ROW_FEED, *ret_lost ? state.feed_next : *at);
     to = ms_store_key_seq(MS_ROW_FEED, state.feed_next);
     ms_scan_begin_any(&scan, txn, ms_store_key_view(&from), ms_store_key_view(&to));
-    while ((code = ms_scan_next(&scan, NULL, &row, reterr)) == MS_OK && (code = check_row(row, reterr)) == MS_OK)
+    while ((code = ms_scan_next(&scan, NULL, &row, reterr)) == MS_OK &&
+           (code = check_row(row, reterr)) == MS_OK)
         each(priv, ms_view_of((const uint8_t *)row.p + ROW_HEAD_BYTES, row.n - ROW_HEAD_BYTES));
     ms_scan_end(&scan);
     if (code != MS_NOT_FOUND)
@@ -118,7 +124,7 @@ enum ms_code ms_txn_feed_read(struct ms_txn *txn, uint64_t *at, void (*each)(voi
     return MS_OK;
 }
 
-/* ---- followers ------------------------------------------------------------------------------------------------- */
+/* ---- followers ------------------------------------------------------------------------------- */
 
 struct ms_follower {
     struct ms_store *store;
@@ -132,7 +138,8 @@ struct ms_follower {
     uint8_t bytes[FOLLOW_BYTES]; /* u16 length, change */
 };
 
-static enum ms_code read_state(struct ms_store *store, struct ms_store_state *ret_state, struct ms_error *reterr) {
+static enum ms_code read_state(struct ms_store *store, struct ms_store_state *ret_state,
+                               struct ms_error *reterr) {
     struct ms_txn *txn;
     enum ms_code code = ms_read_begin(store, &txn, reterr);
 
@@ -158,8 +165,8 @@ static bool take_row(struct ms_follower *f, struct ms_view row) {
     return true;
 }
 
-static enum ms_code take_rows(struct ms_follower *f, struct ms_txn *txn, const struct ms_store_state *state,
-                              struct ms_error *reterr) {
+static enum ms_code take_rows(struct ms_follower *f, struct ms_txn *txn,
+                              const struct ms_store_state *state, struct ms_error *reterr) {
     struct ms_store_key from = ms_store_key_seq(MS_ROW_FEED, f->next);
     struct ms_store_key to = ms_store_key_seq(MS_ROW_FEED, state->feed_next);
     struct ms_view row;
@@ -255,7 +262,8 @@ enum ms_code ms_store_follow(struct ms_store *store, const struct ms_follow *fol
 
     MS_ASSERT(follow->each && follow->lost);
     if (!store->page)
-        return ms_fail(reterr, MS_READ_ONLY, "a store that was opened read-only has no change feed");
+        return ms_fail(reterr, MS_READ_ONLY,
+                       "a store that was opened read-only has no change feed");
     code = read_state(store, &state, reterr);
     if (code != MS_OK)
         return code;

@@ -22,7 +22,8 @@
 #define LOCK_TRIES 1000
 #define LOCK_PAUSE_NS INT64_C(10000000)
 #define FIRST_MAP_BYTES ((size_t)1 << 20)
-#define LOCK_BYTES(readers) (192 + 64 * (off_t)(readers)) /* a missing one; LMDB makes of any size what fits */
+#define LOCK_BYTES(readers)                                                                        \
+    (192 + 64 * (off_t)(readers)) /* a missing one; LMDB makes of any size what fits */
 
 static const struct {
     unsigned long type;
@@ -41,8 +42,10 @@ enum ms_code ms_folder_check_fs(long type, const char *dir, struct ms_error *ret
     for (size_t i = 0; i < MS_ARRAY_LEN(not_local); i++)
         if (((unsigned long)type & 0xffffffff) == not_local[i].type)
             return ms_fail(reterr, MS_UNSUPPORTED,
-                           "%s lies on %s; the metadata needs a local file system, because its locks and memory "
-                           "map are not safe there: choose a folder on a local disk", dir, not_local[i].name);
+                           "%s lies on %s; the metadata needs a local file system, because its "
+                           "locks and memory "
+                           "map are not safe there: choose a folder on a local disk",
+                           dir, not_local[i].name);
     return MS_OK;
 }
 
@@ -54,21 +57,25 @@ enum ms_code ms_folder_lock(const char *dir, int dir_fd, struct ms_error *reterr
             return ms_fail_errno(reterr, errno, "cannot lock %s", dir);
         ms_clock_sleep_ns(LOCK_PAUSE_NS);
     }
-    return ms_fail(reterr, MS_BUSY, "another program has held the lock on %s for 10 s; see whether one is stopped "
-                                    "while it opens the store", dir);
+    return ms_fail(reterr, MS_BUSY,
+                   "another program has held the lock on %s for 10 s; see whether one is stopped "
+                   "while it opens the store",
+                   dir);
 }
 
 void ms_folder_unlock(int dir_fd) { flock(dir_fd, LOCK_UN); }
 
-/* ---- what is there ------------------------------------------------------------------------------------------- */
+/* ---- what is there --------------------------------------------------------------------------- */
 
 /* Names that an interrupted creation leaves, and mkfs. */
 static bool is_leftover(const char *name) {
-    return strcmp(name, "meta.new") == 0 || strcmp(name, "run") == 0 || strcmp(name, "lost+found") == 0;
+    return strcmp(name, "meta.new") == 0 || strcmp(name, "run") == 0 ||
+           strcmp(name, "lost+found") == 0;
 }
 
 /* The first entry that is not one of ours. */
-static enum ms_code find_foreign(struct ms_store *store, char ret_name[256], struct ms_error *reterr) {
+static enum ms_code find_foreign(struct ms_store *store, char ret_name[256],
+                                 struct ms_error *reterr) {
     int fd = openat(store->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
     struct dirent *e;
@@ -88,15 +95,19 @@ static enum ms_code find_foreign(struct ms_store *store, char ret_name[256], str
     return MS_OK;
 }
 
-static enum ms_code refuse_absent(struct ms_store *store, const char *foreign, struct ms_error *reterr) {
+static enum ms_code refuse_absent(struct ms_store *store, const char *foreign,
+                                  struct ms_error *reterr) {
     if (foreign[0])
         return ms_fail(reterr, MS_FOREIGN,
-                       "%s is not a store of msasset: it holds '%s' but no meta/data.mdb; name another folder, an "
-                       "empty or a new one for a new store", store->dir, foreign);
-    return ms_fail(reterr, MS_NOT_FOUND, "there is no store in %s; make one with: msasset init", store->dir);
+                       "%s is not a store of msasset: it holds '%s' but no meta/data.mdb; name "
+                       "another folder, an "
+                       "empty or a new one for a new store",
+                       store->dir, foreign);
+    return ms_fail(reterr, MS_NOT_FOUND, "there is no store in %s; make one with: msasset init",
+                   store->dir);
 }
 
-/* ---- making -------------------------------------------------------------------------------------------------- */
+/* ---- making ---------------------------------------------------------------------------------- */
 
 static void remove_half_made(int dir_fd) {
     unlinkat(dir_fd, "meta.new/data.mdb", 0);
@@ -116,7 +127,8 @@ static enum ms_code sync_folder(int dir_fd, const char *name, struct ms_error *r
 
 /* LMDB stores into its lock file through a map: give it its blocks first, or a full disk is a SIGBUS. Before the
  * environment is open, because closing this descriptor later would drop LMDB's locks. */
-static enum ms_code reserve_lock(struct ms_store *store, const char *name, struct ms_error *reterr) {
+static enum ms_code reserve_lock(struct ms_store *store, const char *name,
+                                 struct ms_error *reterr) {
     int fd = openat(store->dir_fd, name, O_RDWR | O_CREAT | O_CLOEXEC, 0660), err = 0;
     struct stat st;
 
@@ -125,10 +137,12 @@ static enum ms_code reserve_lock(struct ms_store *store, const char *name, struc
     if (fstat(fd, &st) != 0)
         err = errno;
     else
-        err = posix_fallocate(fd, 0, st.st_size > 0 ? st.st_size : LOCK_BYTES(store->options.readers_max));
+        err = posix_fallocate(fd, 0,
+                              st.st_size > 0 ? st.st_size : LOCK_BYTES(store->options.readers_max));
     close(fd);
     if (err == ENOSPC || err == EDQUOT)
-        return ms_fail(reterr, MS_NO_SPACE, "no space for the lock file %s/%s; make some room first", store->dir, name);
+        return ms_fail(reterr, MS_NO_SPACE,
+                       "no space for the lock file %s/%s; make some room first", store->dir, name);
     return err == 0 ? MS_OK : ms_fail_errno(reterr, err, "cannot reserve %s/%s", store->dir, name);
 }
 
@@ -149,13 +163,15 @@ static enum ms_code put_first_rows(struct ms_store *store, MDB_txn *mdb, struct 
     return code == MS_OK ? ms_store_row_state_put(store, mdb, &state, reterr) : code;
 }
 
-static enum ms_code fill_new(struct ms_store *store, MDB_env *env, const char *path, struct ms_error *reterr) {
+static enum ms_code fill_new(struct ms_store *store, MDB_env *env, const char *path,
+                             struct ms_error *reterr) {
     enum ms_code code;
     MDB_txn *mdb = NULL;
     int rc = mdb_env_set_mapsize(env, FIRST_MAP_BYTES);
 
     if (rc == 0)
-        rc = mdb_env_set_maxreaders(env, store->options.readers_max); /* the lock file gets its size here */
+        rc = mdb_env_set_maxreaders(
+            env, store->options.readers_max); /* the lock file gets its size here */
     if (rc == 0)
         rc = mdb_env_open(env, path, MDB_NOTLS, 0660);
     if (rc == 0)
@@ -197,21 +213,23 @@ static enum ms_code make_meta(struct ms_store *store, struct ms_error *reterr) {
     return sync_folder(store->dir_fd, ".", reterr);
 }
 
-/* ---- opening ------------------------------------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 static enum ms_code need_writable(struct ms_store *store, struct ms_error *reterr) {
     static const char *const names[] = {".", "meta", "meta/data.mdb", "meta/lock.mdb"};
 
     for (size_t i = 0; i < MS_ARRAY_LEN(names); i++)
         if (faccessat(store->dir_fd, names[i], W_OK, AT_EACCESS) != 0 && errno != ENOENT)
-            return ms_fail(reterr, MS_READ_ONLY,
-                           "%s/%s cannot be written by this user (%s); the metadata needs a writable folder",
-                           store->dir, names[i], strerror(errno));
+            return ms_fail(
+                reterr, MS_READ_ONLY,
+                "%s/%s cannot be written by this user (%s); the metadata needs a writable folder",
+                store->dir, names[i], strerror(errno));
     return MS_OK;
 }
 
 /* LMDB takes an empty file for a new environment; here it is a file that lost its content. */
-static enum ms_code check_data_file(struct ms_store *store, bool *ret_there, struct ms_error *reterr) {
+static enum ms_code check_data_file(struct ms_store *store, bool *ret_there,
+                                    struct ms_error *reterr) {
     struct stat st;
 
     *ret_there = false;
@@ -223,7 +241,8 @@ static enum ms_code check_data_file(struct ms_store *store, bool *ret_there, str
         return ms_fail_errno(reterr, errno, "cannot look at %s/meta/data.mdb", store->dir);
     }
     if (!S_ISREG(st.st_mode) || st.st_size == 0)
-        return ms_fail(reterr, MS_CORRUPT, "%s/meta/data.mdb is empty or no regular file; restore it from a copy",
+        return ms_fail(reterr, MS_CORRUPT,
+                       "%s/meta/data.mdb is empty or no regular file; restore it from a copy",
                        store->dir);
     *ret_there = true;
     return MS_OK;
@@ -252,7 +271,8 @@ static enum ms_code open_dir(struct ms_store *store, struct ms_error *reterr) {
 
     store->dir_fd = open(store->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (store->dir_fd < 0 && (errno == ENOENT || errno == ENOTDIR))
-        return ms_fail(reterr, MS_NOT_FOUND, "there is no store in %s: %s", store->dir, strerror(errno));
+        return ms_fail(reterr, MS_NOT_FOUND, "there is no store in %s: %s", store->dir,
+                       strerror(errno));
     if (store->dir_fd < 0)
         return ms_fail_errno(reterr, errno, "cannot open %s", store->dir);
     if (fstatfs(store->dir_fd, &fs) != 0)
@@ -274,7 +294,8 @@ enum ms_code ms_folder_open(struct ms_store *store, struct ms_error *reterr) {
         made = mkdir(store->dir, 0770) == 0;
         if (!made && errno != EEXIST)
             return errno == EROFS || errno == EACCES
-                       ? ms_fail(reterr, MS_READ_ONLY, "cannot make %s: %s", store->dir, strerror(errno))
+                       ? ms_fail(reterr, MS_READ_ONLY, "cannot make %s: %s", store->dir,
+                                 strerror(errno))
                        : ms_fail_errno(reterr, errno, "cannot make %s", store->dir);
     }
     code = open_dir(store, reterr);
@@ -319,7 +340,8 @@ static enum ms_code open_table(struct ms_store *store, struct ms_error *reterr) 
     return MS_OK;
 }
 
-enum ms_code ms_store_env_open(struct ms_store *store, const char *path, bool read_only, struct ms_error *reterr) {
+enum ms_code ms_store_env_open(struct ms_store *store, const char *path, bool read_only,
+                               struct ms_error *reterr) {
     /* MDB_NOTLS: a reader slot belongs to our transaction object, not to LMDB's idea of a thread. No other flag:
      * each of the others gives durability or the file's integrity away. */
     unsigned flags = MDB_NOTLS | (read_only ? MDB_RDONLY : 0);
@@ -338,8 +360,10 @@ enum ms_code ms_store_env_open(struct ms_store *store, const char *path, bool re
         return open_table(store, reterr);
     }
     if (rc == EACCES || rc == EROFS || rc == EPERM)
-        return ms_fail(reterr, MS_READ_ONLY, "cannot open the metadata in %s: %s; even a reader must write its lock "
-                                             "file", path, strerror(rc));
+        return ms_fail(reterr, MS_READ_ONLY,
+                       "cannot open the metadata in %s: %s; even a reader must write its lock "
+                       "file",
+                       path, strerror(rc));
     return ms_store_fail(store, reterr, rc, "opening the metadata");
 }
 
@@ -359,7 +383,8 @@ enum ms_code ms_store_header_check(struct ms_store *store, struct ms_error *rete
     if (code != MS_OK) {
         ms_read_end(txn);
         if (code == MS_NOT_FOUND)
-            return ms_fail(reterr, MS_FOREIGN, "%s/meta is a database of another program", store->dir);
+            return ms_fail(reterr, MS_FOREIGN, "%s/meta is a database of another program",
+                           store->dir);
         return ms_fail(reterr, code, "%s", err.message);
     }
     r = ms_reader_on(v);
@@ -371,9 +396,12 @@ enum ms_code ms_store_header_check(struct ms_store *store, struct ms_error *rete
         return ms_fail(reterr, MS_FOREIGN, "%s/meta is a database of another program", store->dir);
     if (format > MS_STORE_FORMAT)
         return ms_fail(reterr, MS_NEWER_FORMAT,
-                       "%s has format %" PRIu32 ", this msasset knows formats up to %u; use the newer msasset that "
-                       "made it, or one at least as new", store->dir, format, MS_STORE_FORMAT);
+                       "%s has format %" PRIu32
+                       ", this msasset knows formats up to %u; use the newer msasset that "
+                       "made it, or one at least as new",
+                       store->dir, format, MS_STORE_FORMAT);
     if (format == 0)
-        return ms_fail(reterr, MS_CORRUPT, "%s says it has format 0, which never existed", store->dir);
+        return ms_fail(reterr, MS_CORRUPT, "%s says it has format 0, which never existed",
+                       store->dir);
     return MS_OK;
 }

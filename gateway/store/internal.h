@@ -39,7 +39,7 @@
 
 enum ms_store_row { MS_ROW_HEADER = 1, MS_ROW_NUMBER = 3, MS_ROW_PROCESS, MS_ROW_FEED, MS_ROW_STATE };
 
-/* ---- the shared page, <dir>/meta/feed.page: hints only, all zero is a good start ------------------------------ */
+/* ---- the shared page, <dir>/meta/feed.page: hints only, all zero is a good start ------------- */
 
 struct ms_store_waiter {
     _Atomic uint64_t tag;     /* first half of an instance id; 0: free */
@@ -54,7 +54,7 @@ struct ms_store_page {
 };
 _Static_assert(sizeof(struct ms_store_page) == 4096, "one page");
 
-/* ---- transactions -------------------------------------------------------------------------------------------- */
+/* ---- transactions ---------------------------------------------------------------------------- */
 
 struct ms_store_op;
 
@@ -113,7 +113,7 @@ struct ms_store_batch {
     struct ms_write_request *requests[MS_STORE_BATCH_OPS];
 };
 
-/* ---- the store ------------------------------------------------------------------------------------------------- */
+/* ---- the store ------------------------------------------------------------------------------- */
 
 struct ms_store {
     struct ms_store_options options;

@@ -19,7 +19,8 @@
 void ms_futex_wait(const _Atomic uint32_t *word, uint32_t value, int64_t ns, bool shared) {
     struct timespec ts = {ns / 1000000000, ns % 1000000000};
 
-    syscall(SYS_futex, word, shared ? FUTEX_WAIT : FUTEX_WAIT_PRIVATE, value, ns < 0 ? NULL : &ts, NULL, 0);
+    syscall(SYS_futex, word, shared ? FUTEX_WAIT : FUTEX_WAIT_PRIVATE, value, ns < 0 ? NULL : &ts,
+            NULL, 0);
 }
 
 void ms_futex_wake(_Atomic uint32_t *word, bool shared) {
@@ -35,7 +36,8 @@ enum ms_code ms_page_open(struct ms_store *store, struct ms_error *reterr) {
     if (err == 0)
         p = mmap(NULL, sizeof *store->page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     else if (err == ENOSPC || err == EDQUOT)
-        p = mmap(NULL, sizeof *store->page, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        p = mmap(NULL, sizeof *store->page, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+                 0);
     if (p == MAP_FAILED && err == 0)
         err = errno;
     if (fd >= 0)

@@ -28,7 +28,7 @@ struct process_row {
     char label[LABEL_MAX + 1];
 };
 
-/* ---- the row --------------------------------------------------------------------------------------------------- */
+/* ---- the row --------------------------------------------------------------------------------- */
 
 static enum ms_code decode(struct ms_view v, struct process_row *ret_row, struct ms_error *reterr) {
     struct ms_reader r = ms_reader_on(v);
@@ -92,11 +92,13 @@ enum ms_code ms_process_check(struct ms_store *store, MDB_txn *mdb, struct ms_er
         return MS_OK;
     atomic_store(&store->fenced, 1);
     return ms_fail(reterr, MS_FENCED,
-                   "another process took over from this one (its number was %" PRIu64 ", now %" PRIu64 "); nothing "
-                   "of it is committed any more: restart it", atomic_load(&store->fence), fence);
+                   "another process took over from this one (its number was %" PRIu64
+                   ", now %" PRIu64 "); nothing "
+                   "of it is committed any more: restart it",
+                   atomic_load(&store->fence), fence);
 }
 
-/* ---- run files ------------------------------------------------------------------------------------------------- */
+/* ---- run files ------------------------------------------------------------------------------- */
 
 /* What makes a live process unique on a host: its number, when it began, and whose numbers these are. */
 static void process_text(char ret_text[RUN_TEXT_MAX + 1]) {
@@ -119,7 +121,8 @@ static void process_text(char ret_text[RUN_TEXT_MAX + 1]) {
         start = strtoull(at, NULL, 10);
     if (stat("/proc/self/ns/pid", &ns) != 0)
         ns.st_ino = 0;
-    snprintf(ret_text, RUN_TEXT_MAX + 1, "%ld %llu %llu\n", (long)getpid(), start, (unsigned long long)ns.st_ino);
+    snprintf(ret_text, RUN_TEXT_MAX + 1, "%ld %llu %llu\n", (long)getpid(), start,
+             (unsigned long long)ns.st_ino);
 }
 
 static bool locked(int run_fd, const char *name) {
@@ -145,7 +148,8 @@ static bool says(int run_fd, const char *name, const char *text) {
 }
 
 /* LMDB: closing a second environment of the same file in one process drops the locks of the first. */
-static enum ms_code refuse_second(struct ms_store *store, const char *text, struct ms_error *reterr) {
+static enum ms_code refuse_second(struct ms_store *store, const char *text,
+                                  struct ms_error *reterr) {
     int fd = openat(store->run_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
     bool second = false;
@@ -159,17 +163,20 @@ static enum ms_code refuse_second(struct ms_store *store, const char *text, stru
         return ms_fail_errno(reterr, err, "cannot list %s/run", store->dir);
     }
     while (!second && (e = readdir(d)))
-        second = e->d_name[0] != '.' && says(store->run_fd, e->d_name, text) && locked(store->run_fd, e->d_name);
+        second = e->d_name[0] != '.' && says(store->run_fd, e->d_name, text) &&
+                 locked(store->run_fd, e->d_name);
     closedir(d);
     if (second)
-        return ms_fail(reterr, MS_BUSY, "%s is open in this process already; a process opens a store once",
+        return ms_fail(reterr, MS_BUSY,
+                       "%s is open in this process already; a process opens a store once",
                        store->dir);
     return MS_OK;
 }
 
 /* Made and locked under another name first, so that nobody ever sees it unlocked. On a full disk it may stay empty:
  * its lock is what matters, the text only finds a second opening by the same process. */
-static enum ms_code make_run_file(struct ms_store *store, const char *text, struct ms_error *reterr) {
+static enum ms_code make_run_file(struct ms_store *store, const char *text,
+                                  struct ms_error *reterr) {
     char name[MS_ID_TEXT_LEN + 1], temp[MS_ID_TEXT_LEN + 8];
     int fd;
 
@@ -284,15 +291,15 @@ bool ms_store_instance_alive(struct ms_store *store, struct ms_instance_id insta
     return locked(store->run_fd, name);
 }
 
-/* ---- listing --------------------------------------------------------------------------------------------------- */
+/* ---- listing --------------------------------------------------------------------------------- */
 
 struct process_list {
     struct ms_process_info *items;
     size_t n, cap;
 };
 
-static enum ms_code list_add(struct process_list *list, struct ms_view key, const struct process_row *row,
-                             struct ms_error *reterr) {
+static enum ms_code list_add(struct process_list *list, struct ms_view key,
+                             const struct process_row *row, struct ms_error *reterr) {
     struct ms_process_info *info;
 
     if (list->n == list->cap) {
@@ -311,7 +318,8 @@ static enum ms_code list_add(struct process_list *list, struct ms_view key, cons
     return MS_OK;
 }
 
-static enum ms_code list_rows(struct ms_txn *txn, struct process_list *list, struct ms_error *reterr) {
+static enum ms_code list_rows(struct ms_txn *txn, struct process_list *list,
+                              struct ms_error *reterr) {
     struct ms_store_key from = ms_store_key(MS_ROW_PROCESS), to = ms_store_key(MS_ROW_PROCESS + 1);
     struct ms_view key, value;
     struct process_row row;
@@ -321,7 +329,8 @@ static enum ms_code list_rows(struct ms_txn *txn, struct process_list *list, str
     ms_scan_begin_any(&scan, txn, ms_store_key_view(&from), ms_store_key_view(&to));
     while ((code = ms_scan_next(&scan, &key, &value, reterr)) == MS_OK) {
         if (key.n != 2 + MS_ID_BYTES)
-            code = ms_fail(reterr, MS_CORRUPT, "a process row has a key of %zu bytes; run fsck", key.n);
+            code = ms_fail(reterr, MS_CORRUPT, "a process row has a key of %zu bytes; run fsck",
+                           key.n);
         if (code == MS_OK)
             code = decode(value, &row, reterr);
         if (code == MS_OK)
@@ -333,8 +342,8 @@ static enum ms_code list_rows(struct ms_txn *txn, struct process_list *list, str
     return code;
 }
 
-enum ms_code ms_store_processes(struct ms_store *store, struct ms_process_info **ret_list, size_t *ret_n,
-                                struct ms_error *reterr) {
+enum ms_code ms_store_processes(struct ms_store *store, struct ms_process_info **ret_list,
+                                size_t *ret_n, struct ms_error *reterr) {
     struct process_list list = {0};
     struct ms_error err = {0};
     struct ms_txn *txn;
@@ -355,10 +364,10 @@ enum ms_code ms_store_processes(struct ms_store *store, struct ms_process_info *
     return MS_OK;
 }
 
-/* ---- taking over ----------------------------------------------------------------------------------------------- */
+/* ---- taking over ----------------------------------------------------------------------------- */
 
-static enum ms_code get_row(struct ms_txn *txn, struct ms_instance_id instance, struct process_row *ret_row,
-                            struct ms_error *reterr) {
+static enum ms_code get_row(struct ms_txn *txn, struct ms_instance_id instance,
+                            struct process_row *ret_row, struct ms_error *reterr) {
     struct ms_store_key key = ms_store_key_id(MS_ROW_PROCESS, instance.id);
     struct ms_view v;
     enum ms_code code = ms_txn_get(txn, ms_store_key_view(&key), &v, reterr);
@@ -368,8 +377,8 @@ static enum ms_code get_row(struct ms_txn *txn, struct ms_instance_id instance, 
     return code == MS_OK ? decode(v, ret_row, reterr) : code;
 }
 
-static enum ms_code look_up(struct ms_store *store, struct ms_instance_id instance, struct process_row *ret_row,
-                            struct ms_error *reterr) {
+static enum ms_code look_up(struct ms_store *store, struct ms_instance_id instance,
+                            struct process_row *ret_row, struct ms_error *reterr) {
     struct ms_txn *txn;
     enum ms_code code = ms_read_begin(store, &txn, reterr);
 
@@ -385,7 +394,8 @@ struct take_over {
     uint64_t fence; /* as it was when the process was found dead */
 };
 
-static enum ms_code adopt_op(struct ms_txn *txn, const void *in, void *out, struct ms_error *reterr) {
+static enum ms_code adopt_op(struct ms_txn *txn, const void *in, void *out,
+                             struct ms_error *reterr) {
     const struct take_over *t = in;
     struct ms_store_key key = ms_store_key_id(MS_ROW_PROCESS, t->dead.id);
     struct process_row row = {0};
@@ -402,10 +412,12 @@ static enum ms_code adopt_op(struct ms_txn *txn, const void *in, void *out, stru
     if (code != MS_OK)
         return code;
     row.adopter = t->by;
-    return ms_txn_put_any(txn, ms_store_key_view(&key), ms_view_of(b, encode(&row, b, sizeof b)), reterr);
+    return ms_txn_put_any(txn, ms_store_key_view(&key), ms_view_of(b, encode(&row, b, sizeof b)),
+                          reterr);
 }
 
-enum ms_code ms_store_adopt(struct ms_store *store, struct ms_instance_id dead, struct ms_error *reterr) {
+enum ms_code ms_store_adopt(struct ms_store *store, struct ms_instance_id dead,
+                            struct ms_error *reterr) {
     struct take_over t = {.dead = dead, .by = store->instance};
     struct process_row row = {0};
     enum ms_code code = look_up(store, dead, &row, reterr);
@@ -413,8 +425,8 @@ enum ms_code ms_store_adopt(struct ms_store *store, struct ms_instance_id dead, 
     if (code != MS_OK)
         return code;
     if (ms_store_instance_alive(store, dead))
-        return ms_fail(reterr, MS_BUSY, "process %s (%s, pid %" PRId64 ") is alive", ms_id_text(dead.id).s, row.label,
-                       row.pid);
+        return ms_fail(reterr, MS_BUSY, "process %s (%s, pid %" PRId64 ") is alive",
+                       ms_id_text(dead.id).s, row.label, row.pid);
     if (ms_instance_id_equal(row.adopter, store->instance))
         return MS_OK; /* ours already: a recovery that goes on */
     if (!ms_instance_id_is_none(row.adopter) && ms_store_instance_alive(store, row.adopter))
@@ -424,7 +436,8 @@ enum ms_code ms_store_adopt(struct ms_store *store, struct ms_instance_id dead, 
     return ms_store_write(store, &(struct ms_write){.fn = adopt_op, .in = &t}, reterr);
 }
 
-static enum ms_code forget_op(struct ms_txn *txn, const void *in, void *out, struct ms_error *reterr) {
+static enum ms_code forget_op(struct ms_txn *txn, const void *in, void *out,
+                              struct ms_error *reterr) {
     const struct take_over *t = in;
     struct ms_store_key key = ms_store_key_id(MS_ROW_PROCESS, t->dead.id);
     struct process_row row = {0};
@@ -442,7 +455,8 @@ static enum ms_code forget_op(struct ms_txn *txn, const void *in, void *out, str
     return ms_txn_del_any(txn, ms_store_key_view(&key), reterr);
 }
 
-enum ms_code ms_store_forget(struct ms_store *store, struct ms_instance_id dead, struct ms_error *reterr) {
+enum ms_code ms_store_forget(struct ms_store *store, struct ms_instance_id dead,
+                             struct ms_error *reterr) {
     struct take_over t = {.dead = dead, .by = store->instance};
     enum ms_code code;
 
@@ -455,7 +469,8 @@ enum ms_code ms_store_forget(struct ms_store *store, struct ms_instance_id dead,
 
 enum ms_code ms_process_leave(struct ms_store *store, struct ms_error *reterr) {
     struct take_over t = {.dead = store->instance, .by = store->instance};
-    enum ms_code code = ms_store_write(store, &(struct ms_write){.fn = forget_op, .in = &t}, reterr);
+    enum ms_code code =
+        ms_store_write(store, &(struct ms_write){.fn = forget_op, .in = &t}, reterr);
 
     if (code == MS_OK)
         drop_run_file(store, store->instance);

@@ -12,7 +12,7 @@
 
 #define DRAIN_PAUSE_NS INT64_C(50000)
 
-/* ---- threads --------------------------------------------------------------------------------------------------- */
+/* ---- threads --------------------------------------------------------------------------------- */
 
 static void thread_free(struct ms_store_thread *t) {
     if (t->txn.mdb)
@@ -47,7 +47,8 @@ void ms_store_threads_fini(struct ms_store *store) {
     store->threads.first = NULL;
 }
 
-static enum ms_code thread_new(struct ms_store *store, struct ms_store_thread **ret_t, struct ms_error *reterr) {
+static enum ms_code thread_new(struct ms_store *store, struct ms_store_thread **ret_t,
+                               struct ms_error *reterr) {
     struct ms_store_thread *t = calloc(1, sizeof *t);
 
     if (!t || pthread_setspecific(store->thread_key, t) != 0) {
@@ -71,7 +72,7 @@ bool ms_store_in_read(struct ms_store *store) {
     return t && atomic_load_explicit(&t->active, memory_order_relaxed);
 }
 
-/* ---- the map ------------------------------------------------------------------------------------------------- */
+/* ---- the map --------------------------------------------------------------------------------- */
 
 static void gate_enter(struct ms_store *store, struct ms_store_thread *t) {
     for (;;) {
@@ -114,7 +115,8 @@ static enum ms_code change_map(struct ms_store *store, uint64_t bytes, struct ms
     pthread_cond_broadcast(&store->threads.grown);
     pthread_mutex_unlock(&store->threads.mutex);
     if (rc != 0)
-        return ms_fail(reterr, MS_PANIC, "cannot map %" PRIu64 " bytes of %s/meta/data.mdb: %s; restart this program",
+        return ms_fail(reterr, MS_PANIC,
+                       "cannot map %" PRIu64 " bytes of %s/meta/data.mdb: %s; restart this program",
                        bytes, store->dir, mdb_strerror(rc));
     return MS_OK;
 }
@@ -135,8 +137,10 @@ enum ms_code ms_map_grow(struct ms_store *store, struct ms_error *reterr) {
 
     if (now >= max)
         return ms_fail(reterr, MS_NO_SPACE,
-                       "the metadata of %s has reached its limit of %" PRIu64 " bytes; delete something or raise the "
-                       "limit", store->dir, max);
+                       "the metadata of %s has reached its limit of %" PRIu64
+                       " bytes; delete something or raise the "
+                       "limit",
+                       store->dir, max);
     pthread_mutex_lock(&store->map_mutex);
     code = change_map(store, bytes, reterr);
     pthread_mutex_unlock(&store->map_mutex);
@@ -145,11 +149,13 @@ enum ms_code ms_map_grow(struct ms_store *store, struct ms_error *reterr) {
     return code;
 }
 
-/* ---- reads ----------------------------------------------------------------------------------------------------- */
+/* ---- reads ----------------------------------------------------------------------------------- */
 
 static enum ms_code panic(struct ms_store *store, struct ms_error *reterr) {
-    return ms_fail(reterr, MS_PANIC, "the metadata of %s is not used any more because writing it failed; restart "
-                                     "this program", store->dir);
+    return ms_fail(reterr, MS_PANIC,
+                   "the metadata of %s is not used any more because writing it failed; restart "
+                   "this program",
+                   store->dir);
 }
 
 /* One try: 0 or LMDB's result, with the flag down again. */
@@ -166,7 +172,8 @@ static int begin_once(struct ms_store *store, struct ms_store_thread *t) {
     return rc;
 }
 
-static enum ms_code begin(struct ms_store *store, struct ms_store_thread *t, struct ms_error *reterr) {
+static enum ms_code begin(struct ms_store *store, struct ms_store_thread *t,
+                          struct ms_error *reterr) {
     int rc = begin_once(store, t), dead;
 
     for (unsigned tries = 0; rc == MDB_MAP_RESIZED && tries < 16; tries++) {
@@ -181,7 +188,8 @@ static enum ms_code begin(struct ms_store *store, struct ms_store_thread *t, str
     return rc == 0 ? MS_OK : ms_store_fail(store, reterr, rc, "beginning a read");
 }
 
-enum ms_code ms_read_begin(struct ms_store *store, struct ms_txn **ret_txn, struct ms_error *reterr) {
+enum ms_code ms_read_begin(struct ms_store *store, struct ms_txn **ret_txn,
+                           struct ms_error *reterr) {
     struct ms_store_thread *t = pthread_getspecific(store->thread_key);
     enum ms_code code;
 
@@ -197,7 +205,8 @@ enum ms_code ms_read_begin(struct ms_store *store, struct ms_txn **ret_txn, stru
     code = begin(store, t, reterr);
     if (code != MS_OK)
         return code;
-    __atomic_store_n(&t->txn.begun_ns, ms_store_mono(store), __ATOMIC_RELAXED); /* see ms_store_long_reads() */
+    __atomic_store_n(&t->txn.begun_ns, ms_store_mono(store),
+                     __ATOMIC_RELAXED); /* see ms_store_long_reads() */
     t->txn.failure.code = MS_OK;
     t->txn.scans = 0;
     *ret_txn = &t->txn;
@@ -223,7 +232,8 @@ unsigned ms_store_long_reads(struct ms_store *store) {
 
     pthread_mutex_lock(&store->threads.mutex);
     for (struct ms_store_thread *t = store->threads.first; t; t = t->next)
-        n += atomic_load(&t->active) && now - __atomic_load_n(&t->txn.begun_ns, __ATOMIC_RELAXED) > MS_STORE_READ_NS;
+        n += atomic_load(&t->active) &&
+             now - __atomic_load_n(&t->txn.begun_ns, __ATOMIC_RELAXED) > MS_STORE_READ_NS;
     pthread_mutex_unlock(&store->threads.mutex);
     return n;
 }

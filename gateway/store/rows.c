@@ -34,7 +34,7 @@ struct ms_store_key ms_store_key_seq(enum ms_store_row row, uint64_t seq) {
 }
 
 enum ms_code ms_store_row_get(struct ms_store *store, MDB_txn *mdb, const struct ms_store_key *key,
-                        struct ms_view *ret_value, struct ms_error *reterr) {
+                              struct ms_view *ret_value, struct ms_error *reterr) {
     MDB_val k = ms_val_of(ms_store_key_view(key)), v;
     int rc = mdb_get(mdb, store->dbi, &k, &v);
 
@@ -44,7 +44,7 @@ enum ms_code ms_store_row_get(struct ms_store *store, MDB_txn *mdb, const struct
 }
 
 enum ms_code ms_store_row_put(struct ms_store *store, MDB_txn *mdb, const struct ms_store_key *key,
-                        struct ms_view value, struct ms_error *reterr) {
+                              struct ms_view value, struct ms_error *reterr) {
     uint8_t bytes[2048 + MS_ENVELOPE_BYTES];
     MDB_val k = ms_val_of(ms_store_key_view(key)), v;
     int rc;
@@ -57,8 +57,8 @@ enum ms_code ms_store_row_put(struct ms_store *store, MDB_txn *mdb, const struct
     return MS_OK;
 }
 
-enum ms_code ms_store_row_state_get(struct ms_store *store, MDB_txn *mdb, struct ms_store_state *ret_state,
-                              struct ms_error *reterr) {
+enum ms_code ms_store_row_state_get(struct ms_store *store, MDB_txn *mdb,
+                                    struct ms_store_state *ret_state, struct ms_error *reterr) {
     struct ms_store_key key = ms_store_key(MS_ROW_STATE);
     struct ms_store_state state;
     struct ms_reader r;
@@ -74,13 +74,14 @@ enum ms_code ms_store_row_state_get(struct ms_store *store, MDB_txn *mdb, struct
     state.feed_first = ms_read_u64(&r);
     state.feed_next = ms_read_u64(&r);
     if (!ms_reader_done(&r) || state.last.ms < 0 || state.feed_first > state.feed_next)
-        return ms_fail(reterr, MS_CORRUPT, "the state row of %s makes no sense; run fsck", store->dir);
+        return ms_fail(reterr, MS_CORRUPT, "the state row of %s makes no sense; run fsck",
+                       store->dir);
     *ret_state = state;
     return MS_OK;
 }
 
-enum ms_code ms_store_row_state_put(struct ms_store *store, MDB_txn *mdb, const struct ms_store_state *state,
-                              struct ms_error *reterr) {
+enum ms_code ms_store_row_state_put(struct ms_store *store, MDB_txn *mdb,
+                                    const struct ms_store_state *state, struct ms_error *reterr) {
     struct ms_store_key key = ms_store_key(MS_ROW_STATE);
     uint8_t b[24];
     struct ms_writer w = ms_writer_on(b, sizeof b);
@@ -92,8 +93,8 @@ enum ms_code ms_store_row_state_put(struct ms_store *store, MDB_txn *mdb, const 
     return ms_store_row_put(store, mdb, &key, ms_writer_view(&w), reterr);
 }
 
-enum ms_code ms_store_row_count_up(struct ms_store *store, MDB_txn *mdb, const char *name, uint64_t by,
-                             uint64_t *ret_first, struct ms_error *reterr) {
+enum ms_code ms_store_row_count_up(struct ms_store *store, MDB_txn *mdb, const char *name,
+                                   uint64_t by, uint64_t *ret_first, struct ms_error *reterr) {
     struct ms_store_key key = ms_store_key_name(MS_ROW_NUMBER, name);
     uint8_t b[8];
     struct ms_writer w = ms_writer_on(b, sizeof b);
@@ -107,7 +108,8 @@ enum ms_code ms_store_row_count_up(struct ms_store *store, MDB_txn *mdb, const c
 
         first = ms_read_u64(&r);
         if (!ms_reader_done(&r) || first == 0 || first > UINT64_MAX - by)
-            return ms_fail(reterr, MS_CORRUPT, "the counter '%s' of %s makes no sense; run fsck", name, store->dir);
+            return ms_fail(reterr, MS_CORRUPT, "the counter '%s' of %s makes no sense; run fsck",
+                           name, store->dir);
     } else if (code != MS_NOT_FOUND) {
         return ms_fail(reterr, code, "%s", err.message);
     }

@@ -17,8 +17,9 @@
 
 /* The data file shrank or cannot be read: whatever was half read must not be used. */
 static void on_sigbus(int sig) {
-    static const char text[] = "msasset: SIGBUS: a mapped file was truncated or cannot be read; stopping at once "
-                               "(exit 70). Check the disk and run fsck.\n";
+    static const char text[] =
+        "msasset: SIGBUS: a mapped file was truncated or cannot be read; stopping at once "
+        "(exit 70). Check the disk and run fsck.\n";
 
     (void)sig;
     if (write(STDERR_FILENO, text, sizeof text - 1) < 0)
@@ -115,7 +116,8 @@ static enum ms_code open_locked(struct ms_store *store, struct ms_error *reterr)
     return code;
 }
 
-static enum ms_code nothing_op(struct ms_txn *txn, const void *in, void *out, struct ms_error *reterr) {
+static enum ms_code nothing_op(struct ms_txn *txn, const void *in, void *out,
+                               struct ms_error *reterr) {
     (void)txn, (void)in, (void)out, (void)reterr;
     return MS_OK;
 }
@@ -124,7 +126,8 @@ static enum ms_code nothing_op(struct ms_txn *txn, const void *in, void *out, st
  * the first write that succeeds registers. */
 static enum ms_code register_now(struct ms_store *store, struct ms_error *reterr) {
     struct ms_error err = {0};
-    enum ms_code code = ms_store_write(store, &(struct ms_write){.fn = nothing_op, .frees = true}, &err);
+    enum ms_code code =
+        ms_store_write(store, &(struct ms_write){.fn = nothing_op, .frees = true}, &err);
 
     if (code == MS_NO_SPACE) {
         ms_log_failure(store->options.log, MS_LOG_WARN, "store.register", &err, (char *)NULL);
@@ -182,7 +185,8 @@ void ms_store_close(struct ms_store *store) {
     MS_ASSERT(atomic_load(&store->followers) == 0);
     if (store->queue.started && atomic_load(&store->fence) != 0 && !atomic_load(&store->stays) &&
         ms_process_leave(store, NULL) != MS_OK)
-        ms_log_event(store->options.log, MS_LOG_DEBUG, "store.left_registered", "dir", store->dir, (char *)NULL);
+        ms_log_event(store->options.log, MS_LOG_DEBUG, "store.left_registered", "dir", store->dir,
+                     (char *)NULL);
     ms_writer_stop(store);
     if (store->has_key)
         pthread_key_delete(store->thread_key);
@@ -202,8 +206,12 @@ void ms_store_close(struct ms_store *store) {
     free(store);
 }
 
-struct ms_instance_id ms_store_instance(const struct ms_store *store) { return store->instance; }
-struct ms_id ms_store_id(const struct ms_store *store) { return store->id; }
+struct ms_instance_id ms_store_instance(const struct ms_store *store) {
+    return store->instance;
+}
+struct ms_id ms_store_id(const struct ms_store *store) {
+    return store->id;
+}
 uint64_t ms_store_fence(const struct ms_store *store) { return atomic_load(&store->fence); }
 
 void ms_store_stats(struct ms_store *store, struct ms_store_stats *ret_stats) {
@@ -216,7 +224,8 @@ void ms_store_stats(struct ms_store *store, struct ms_store_stats *ret_stats) {
     s.operations = atomic_load(&store->operations);
     s.batches_taken_apart = atomic_load(&store->taken_apart);
     s.map_grown = atomic_load(&store->map_grown);
-    if (ms_read_begin(store, &txn, NULL) == MS_OK) { /* while a read is open, the map stays where it is */
+    if (ms_read_begin(store, &txn, NULL) ==
+        MS_OK) { /* while a read is open, the map stays where it is */
         if (mdb_env_info(store->env, &info) == 0 && mdb_env_stat(store->env, &stat) == 0) {
             s.map_bytes = info.me_mapsize;
             s.used_bytes = ((uint64_t)info.me_last_pgno + 1) * stat.ms_psize;

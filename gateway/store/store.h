@@ -61,7 +61,7 @@ void ms_store_close(struct ms_store *store);
  * that somebody adopts. */
 void ms_store_stay_registered(struct ms_store *store);
 
-/* ---- transactions ------------------------------------------------------------------------------------------- */
+/* ---- transactions ---------------------------------------------------------------------------- */
 
 /* A view of the store at one instant; also the reading half of a write. */
 struct ms_txn;
@@ -115,7 +115,7 @@ MS_NODISCARD enum ms_code ms_txn_feed(struct ms_txn *txn, struct ms_view change,
 /* Bound to the operation, not to the process: random bytes that are equal when the operation runs again. */
 void ms_txn_random(struct ms_txn *txn, void *bytes, size_t n);
 
-/* ---- reads -------------------------------------------------------------------------------------------------- */
+/* ---- reads ----------------------------------------------------------------------------------- */
 
 /* Begin a read on this thread; short, at most 1 s, no I/O inside. Nested begins are refused by an assert.
  * Errors: MS_NO_MEMORY reader table full after a stale-reader check; MS_PANIC; MS_IO. */
@@ -124,7 +124,7 @@ MS_NODISCARD enum ms_code ms_read_begin(struct ms_store *store, struct ms_txn **
 void ms_read_end(struct ms_txn *txn); /* NULL is fine */
 static inline void ms_read_end_p(struct ms_txn **txn) { ms_read_end(*txn); }
 
-/* ---- writes ------------------------------------------------------------------------------------------------- */
+/* ---- writes ---------------------------------------------------------------------------------- */
 
 /* An operation: a function of (transaction, const input, zeroed output) and nothing else, because it may run again
  * (map growth, a batch taken apart; debug builds run each one twice). It must not lock, block, allocate what it
@@ -158,7 +158,7 @@ struct ms_write_request {
 };
 void ms_store_submit(struct ms_store *store, struct ms_write_request *request);
 
-/* ---- processes ---------------------------------------------------------------------------------------------- */
+/* ---- processes ------------------------------------------------------------------------------- */
 
 struct ms_instance_id ms_store_instance(const struct ms_store *store);
 struct ms_id ms_store_id(const struct ms_store *store); /* of the store itself: marker objects, journals */
@@ -186,7 +186,7 @@ MS_NODISCARD enum ms_code ms_store_adopt(struct ms_store *store, struct ms_insta
 MS_NODISCARD enum ms_code ms_store_forget(struct ms_store *store, struct ms_instance_id dead,
                                           struct ms_error *reterr);
 
-/* ---- change feed -------------------------------------------------------------------------------------------- */
+/* ---- change feed ----------------------------------------------------------------------------- */
 
 /* Follow what other processes commit. each is called on a thread of the feed, in commit order, outside any
  * transaction; lost is called instead when this follower fell behind the trim: drop everything that is cached. */
@@ -210,7 +210,7 @@ MS_NODISCARD enum ms_code ms_txn_feed_read(struct ms_txn *txn, uint64_t *at,
                                            void (*each)(void *priv, struct ms_view change),
                                            void *priv, bool *ret_lost, struct ms_error *reterr);
 
-/* ---- health ------------------------------------------------------------------------------------------------- */
+/* ---- health ---------------------------------------------------------------------------------- */
 
 /* Not inside a read of the same thread. used_bytes: how far the file reaches, free pages in it included. */
 struct ms_store_stats {

@@ -8,7 +8,8 @@
 
 #include <stdarg.h>
 
-enum ms_code ms_txn_stick(struct ms_txn *txn, struct ms_error *reterr, enum ms_code code, const char *fmt, ...) {
+enum ms_code ms_txn_stick(struct ms_txn *txn, struct ms_error *reterr, enum ms_code code,
+                          const char *fmt, ...) {
     va_list ap;
 
     va_start(ap, fmt);
@@ -19,7 +20,8 @@ enum ms_code ms_txn_stick(struct ms_txn *txn, struct ms_error *reterr, enum ms_c
     return code;
 }
 
-static enum ms_code stick_mdb(struct ms_txn *txn, struct ms_error *reterr, int rc, const char *what) {
+static enum ms_code stick_mdb(struct ms_txn *txn, struct ms_error *reterr, int rc,
+                              const char *what) {
     ms_store_fail(txn->store, &txn->failure, rc, what);
     if (reterr)
         *reterr = txn->failure;
@@ -33,14 +35,16 @@ static enum ms_code usable(struct ms_txn *txn, struct ms_error *reterr) {
         return txn->failure.code;
     }
     if (!txn->op && ms_store_mono(txn->store) - txn->begun_ns > MS_STORE_READ_NS)
-        return ms_txn_stick(txn, reterr, MS_STALE,
-                            "a read of the metadata has been open for more than 1 s; it must begin anew");
+        return ms_txn_stick(
+            txn, reterr, MS_STALE,
+            "a read of the metadata has been open for more than 1 s; it must begin anew");
     return MS_OK;
 }
 
 static enum ms_code check_key(struct ms_view key, struct ms_error *reterr) {
     if (key.n == 0 || key.n > MS_KEY_MAX)
-        return ms_fail(reterr, MS_RANGE, "a key has %zu bytes; 1 to %d are possible", key.n, MS_KEY_MAX);
+        return ms_fail(reterr, MS_RANGE, "a key has %zu bytes; 1 to %d are possible", key.n,
+                       MS_KEY_MAX);
     return MS_OK;
 }
 
@@ -81,20 +85,24 @@ bool ms_txn_has(struct ms_txn *txn, struct ms_view key) {
     return ms_envelope_open(key, ms_view_of_val(v), &value, &txn->failure) == MS_OK;
 }
 
-/* ---- writes ---------------------------------------------------------------------------------------------------- */
+/* ---- writes ---------------------------------------------------------------------------------- */
 
-static enum ms_code wrote(struct ms_txn *txn, int rc, size_t bytes, const char *what, struct ms_error *reterr) {
+static enum ms_code wrote(struct ms_txn *txn, int rc, size_t bytes, const char *what,
+                          struct ms_error *reterr) {
     struct ms_store_op *op = txn->op;
 
     txn->generation++;
     op->writes++;
-    op->bytes += bytes + txn->store->page_bytes; /* the leaf; branches are shared by most writes of a batch */
+    op->bytes +=
+        bytes +
+        txn->store->page_bytes; /* the leaf; branches are shared by most writes of a batch */
     if (rc != 0)
         return stick_mdb(txn, reterr, rc, what);
     if (op->bytes > MS_STORE_OP_BYTES)
-        return ms_txn_stick(txn, reterr, MS_RANGE,
-                            "one operation writes more than %zu MiB in %u records; split it into several",
-                            MS_STORE_OP_BYTES >> 20, op->writes);
+        return ms_txn_stick(
+            txn, reterr, MS_RANGE,
+            "one operation writes more than %zu MiB in %u records; split it into several",
+            MS_STORE_OP_BYTES >> 20, op->writes);
     return MS_OK;
 }
 
@@ -109,12 +117,14 @@ enum ms_code ms_txn_put_any(struct ms_txn *txn, struct ms_view key, struct ms_vi
     if (code != MS_OK)
         return code;
     if (check_key(key, NULL) != MS_OK || value.n > MS_VALUE_MAX)
-        return ms_txn_stick(txn, reterr, MS_RANGE,
-                            "a record of %zu bytes under a key of %zu bytes; %d and 1 to %d are possible", value.n,
-                            key.n, MS_VALUE_MAX, MS_KEY_MAX);
+        return ms_txn_stick(
+            txn, reterr, MS_RANGE,
+            "a record of %zu bytes under a key of %zu bytes; %d and 1 to %d are possible", value.n,
+            key.n, MS_VALUE_MAX, MS_KEY_MAX);
     memcpy(store->w.key, key.p, key.n);
     k = (MDB_val){key.n, store->w.key};
-    v = (MDB_val){ms_envelope_wrap(store->w.value, ms_view_of(store->w.key, key.n), value), store->w.value};
+    v = (MDB_val){ms_envelope_wrap(store->w.value, ms_view_of(store->w.key, key.n), value),
+                  store->w.value};
     rc = mdb_put(txn->mdb, store->dbi, &k, &v, 0);
     return wrote(txn, rc, v.mv_size, "writing a record", reterr);
 }
@@ -129,7 +139,8 @@ enum ms_code ms_txn_del_any(struct ms_txn *txn, struct ms_view key, struct ms_er
     if (code != MS_OK)
         return code;
     if (check_key(key, NULL) != MS_OK)
-        return ms_txn_stick(txn, reterr, MS_RANGE, "a key has %zu bytes; 1 to %d are possible", key.n, MS_KEY_MAX);
+        return ms_txn_stick(txn, reterr, MS_RANGE, "a key has %zu bytes; 1 to %d are possible",
+                            key.n, MS_KEY_MAX);
     memcpy(store->w.key, key.p, key.n);
     k = (MDB_val){key.n, store->w.key};
     rc = mdb_del(txn->mdb, store->dbi, &k, NULL);
@@ -139,9 +150,12 @@ enum ms_code ms_txn_del_any(struct ms_txn *txn, struct ms_view key, struct ms_er
 }
 
 /* The store's own rows are no one's business: the first byte of a table is never 0. */
-static void must_not_be_ours(struct ms_view key) { MS_ASSERT(key.n == 0 || ((const uint8_t *)key.p)[0] != 0x00); }
+static void must_not_be_ours(struct ms_view key) {
+    MS_ASSERT(key.n == 0 || ((const uint8_t *)key.p)[0] != 0x00);
+}
 
-enum ms_code ms_txn_put(struct ms_txn *txn, struct ms_view key, struct ms_view value, struct ms_error *reterr) {
+enum ms_code ms_txn_put(struct ms_txn *txn, struct ms_view key, struct ms_view value,
+                        struct ms_error *reterr) {
     must_not_be_ours(key);
     return ms_txn_put_any(txn, key, value, reterr);
 }
@@ -161,7 +175,8 @@ void ms_txn_not_before(struct ms_txn *txn, struct ms_instant at) {
     MS_ASSERT(txn->op);
     if (!ms_instant_before(txn->op->instant, at))
         return;
-    MS_ASSERT(!txn->op->instant_given); /* something is dated already: all tenants are named first */
+    MS_ASSERT(
+        !txn->op->instant_given); /* something is dated already: all tenants are named first */
     txn->op->instant = at;
 }
 
@@ -169,7 +184,7 @@ enum ms_code ms_txn_feed(struct ms_txn *txn, struct ms_view change, struct ms_er
     return ms_feed_append(txn, change, reterr);
 }
 
-/* ---- numbers --------------------------------------------------------------------------------------------------- */
+/* ---- numbers --------------------------------------------------------------------------------- */
 
 static struct ms_store_number *number_named(struct ms_store *store, const char *name) {
     struct ms_store_number *n = store->w.numbers;
@@ -185,7 +200,8 @@ static struct ms_store_number *number_named(struct ms_store *store, const char *
     return NULL;
 }
 
-enum ms_code ms_txn_number(struct ms_txn *txn, const char *name, uint64_t *ret_n, struct ms_error *reterr) {
+enum ms_code ms_txn_number(struct ms_txn *txn, const char *name, uint64_t *ret_n,
+                           struct ms_error *reterr) {
     struct ms_store_op *op = txn->op;
     enum ms_code code = usable(txn, reterr);
     struct ms_store_number *number;
@@ -200,14 +216,15 @@ enum ms_code ms_txn_number(struct ms_txn *txn, const char *name, uint64_t *ret_n
         /* A lease taken here would roll back with the operation; the batch takes it and runs this again. */
         number->want = *taken * 2 > MS_STORE_LEASE ? *taken * 2 : MS_STORE_LEASE;
         op->lease = number;
-        return ms_txn_stick(txn, reterr, MS_CONFLICT, "the numbers of '%s' in hand are used up", name);
+        return ms_txn_stick(txn, reterr, MS_CONFLICT, "the numbers of '%s' in hand are used up",
+                            name);
     }
     ++*taken;
     *ret_n = number->next++;
     return MS_OK;
 }
 
-/* ---- random bytes: ChaCha20 under a key that the operation keeps --------------------------------------------- */
+/* ---- random bytes: ChaCha20 under a key that the operation keeps ----------------------------- */
 
 static uint32_t rotl(uint32_t x, int k) { return x << k | x >> (32 - k); }
 
@@ -263,7 +280,7 @@ void ms_txn_random(struct ms_txn *txn, void *bytes, size_t n) {
     }
 }
 
-/* ---- scans ----------------------------------------------------------------------------------------------------- */
+/* ---- scans ----------------------------------------------------------------------------------- */
 
 static int compare(const void *a, size_t an, const void *b, size_t bn) {
     int c = memcmp(a, b, an < bn ? an : bn);
@@ -271,7 +288,8 @@ static int compare(const void *a, size_t an, const void *b, size_t bn) {
     return c ? c : (an > bn) - (an < bn);
 }
 
-void ms_scan_begin_any(struct ms_scan *scan, struct ms_txn *txn, struct ms_view from, struct ms_view to) {
+void ms_scan_begin_any(struct ms_scan *scan, struct ms_txn *txn, struct ms_view from,
+                       struct ms_view to) {
     MS_ASSERT(from.n <= MS_KEY_MAX);
     MS_ASSERT(to.n <= MS_KEY_MAX);
     scan->txn = txn;
@@ -287,7 +305,8 @@ void ms_scan_begin_any(struct ms_scan *scan, struct ms_txn *txn, struct ms_view 
         memcpy(scan->to, to.p, to.n);
 }
 
-void ms_scan_begin(struct ms_scan *scan, struct ms_txn *txn, struct ms_view from, struct ms_view to) {
+void ms_scan_begin(struct ms_scan *scan, struct ms_txn *txn, struct ms_view from,
+                   struct ms_view to) {
     static const uint8_t first = 0x01;
 
     if (from.n == 0)
@@ -335,8 +354,9 @@ static int seek(struct ms_scan *scan, MDB_val *k, MDB_val *v) {
         *k = (MDB_val){scan->to_len, scan->to};
     rc = mdb_cursor_get(c, k, v, MDB_SET_RANGE);
     if (scan->backwards)
-        return rc == 0 ? mdb_cursor_get(c, k, v, MDB_PREV)
-                       : rc == MDB_NOTFOUND ? mdb_cursor_get(c, k, v, MDB_LAST) : rc;
+        return rc == 0              ? mdb_cursor_get(c, k, v, MDB_PREV)
+               : rc == MDB_NOTFOUND ? mdb_cursor_get(c, k, v, MDB_LAST)
+                                    : rc;
     if (rc == 0 && compare(k->mv_data, k->mv_size, scan->last, scan->last_len) == 0)
         rc = mdb_cursor_get(c, k, v, MDB_NEXT);
     return rc;
@@ -387,7 +407,8 @@ enum ms_code ms_scan_next(struct ms_scan *scan, struct ms_view *ret_key, struct 
     memcpy(scan->last, k.mv_data, k.mv_size);
     scan->last_len = k.mv_size;
     scan->started = true;
-    code = ms_envelope_open(ms_view_of(scan->last, scan->last_len), ms_view_of_val(v), &value, reterr);
+    code =
+        ms_envelope_open(ms_view_of(scan->last, scan->last_len), ms_view_of_val(v), &value, reterr);
     if (ret_key)
         *ret_key = ms_view_of(scan->last, scan->last_len);
     if (code == MS_OK && ret_value)

@@ -23,7 +23,7 @@ enum run {
     RUN_APART, /* no room in this batch */
 };
 
-/* ---- the queue ------------------------------------------------------------------------------------------------- */
+/* ---- the queue ------------------------------------------------------------------------------- */
 
 static void wake_writer(struct ms_store *store) {
     if (atomic_exchange(&store->queue.asleep, 0))
@@ -31,7 +31,8 @@ static void wake_writer(struct ms_store *store) {
 }
 
 void ms_store_submit(struct ms_store *store, struct ms_write_request *request) {
-    struct ms_write_request *head = atomic_load_explicit(&store->queue.pushed, memory_order_relaxed);
+    struct ms_write_request *head =
+        atomic_load_explicit(&store->queue.pushed, memory_order_relaxed);
 
     MS_ASSERT(store->queue.started); /* not on a store that was opened read-only */
     MS_ASSERT(*store->same_process); /* a child must exec */
@@ -84,7 +85,8 @@ static void wake_caller(struct ms_write_request *request) {
     ms_futex_wake(&w->done, false); /* the caller may be gone; then this wakes nobody */
 }
 
-enum ms_code ms_store_write(struct ms_store *store, const struct ms_write *write, struct ms_error *reterr) {
+enum ms_code ms_store_write(struct ms_store *store, const struct ms_write *write,
+                            struct ms_error *reterr) {
     struct waiting_write w;
 
     if (store->options.read_only)
@@ -102,7 +104,7 @@ enum ms_code ms_store_write(struct ms_store *store, const struct ms_write *write
     return w.request.code;
 }
 
-/* ---- one batch ------------------------------------------------------------------------------------------------- */
+/* ---- one batch ------------------------------------------------------------------------------- */
 
 static int begin_top(struct ms_store *store, MDB_txn **ret_top) {
     int rc;
@@ -115,7 +117,8 @@ static int begin_top(struct ms_store *store, MDB_txn **ret_top) {
     return rc;
 }
 
-static enum ms_code load_batch(struct ms_store *store, struct ms_store_batch *b, struct ms_error *reterr) {
+static enum ms_code load_batch(struct ms_store *store, struct ms_store_batch *b,
+                               struct ms_error *reterr) {
     enum ms_code code;
 
     b->registering = !store->w.registered;
@@ -138,18 +141,22 @@ static void batch_abort(struct ms_store *store, struct ms_store_batch *b) {
         struct ms_store_number *n = &store->w.numbers[i];
 
         if (n->fresh)
-            n->next = n->end = 0; /* the lease is gone; its numbers may be leased again, nobody has seen them */
+            n->next = n->end =
+                0; /* the lease is gone; its numbers may be leased again, nobody has seen them */
         n->fresh = false;
     }
 }
 
-static enum ms_code batch_begin(struct ms_store *store, struct ms_store_batch *b, struct ms_error *reterr) {
+static enum ms_code batch_begin(struct ms_store *store, struct ms_store_batch *b,
+                                struct ms_error *reterr) {
     enum ms_code code;
     int rc;
 
     if (atomic_load(&store->panic))
-        return ms_fail(reterr, MS_PANIC, "nothing is written to %s any more because a write failed; restart this "
-                                         "program", store->dir);
+        return ms_fail(reterr, MS_PANIC,
+                       "nothing is written to %s any more because a write failed; restart this "
+                       "program",
+                       store->dir);
     if (atomic_load(&store->fenced))
         return ms_fail(reterr, MS_FENCED, "another process took over from this one; restart it");
     b->n = 0;
@@ -177,7 +184,8 @@ static enum ms_code batch_begin(struct ms_store *store, struct ms_store_batch *b
 static bool disk_is_full(struct ms_store *store) {
     struct statvfs fs;
 
-    return fstatvfs(store->dir_fd, &fs) == 0 && (uint64_t)fs.f_bavail * fs.f_frsize < FULL_DISK_BYTES;
+    return fstatvfs(store->dir_fd, &fs) == 0 &&
+           (uint64_t)fs.f_bavail * fs.f_frsize < FULL_DISK_BYTES;
 }
 
 /* After a commit that failed: whether the environment may be used on. LMDB itself goes on after a failed flush,
@@ -188,14 +196,17 @@ static enum ms_code commit_failed(struct ms_store *store, int rc, struct ms_erro
     if (rc == EIO && disk_is_full(store)) /* LMDB's word for a write that was cut short */
         return ms_store_fail(store, reterr, ENOSPC, "committing");
     atomic_store(&store->panic, 1);
-    ms_fail(reterr, MS_PANIC, "writing %s/meta/data.mdb failed (%s); whether the last changes are on disk is not "
-                              "known, and nothing more is read or written: check the disk, then restart this "
-                              "program", store->dir, mdb_strerror(rc));
+    ms_fail(reterr, MS_PANIC,
+            "writing %s/meta/data.mdb failed (%s); whether the last changes are on disk is not "
+            "known, and nothing more is read or written: check the disk, then restart this "
+            "program",
+            store->dir, mdb_strerror(rc));
     ms_log_failure(store->options.log, MS_LOG_ERROR, "store.panic", reterr, (char *)NULL);
     return MS_PANIC;
 }
 
-static enum ms_code batch_commit(struct ms_store *store, struct ms_store_batch *b, struct ms_error *reterr) {
+static enum ms_code batch_commit(struct ms_store *store, struct ms_store_batch *b,
+                                 struct ms_error *reterr) {
     bool fed = b->state.feed_next != b->begun.feed_next;
     enum ms_code code = MS_OK;
     int rc;
@@ -206,7 +217,8 @@ static enum ms_code batch_commit(struct ms_store *store, struct ms_store_batch *
     }
     if (fed || store->w.trim_age)
         code = ms_feed_trim(store, b, reterr);
-    if (code == MS_OK && (fed || b->state.last.ms != b->begun.last.ms || b->state.feed_first != b->begun.feed_first))
+    if (code == MS_OK &&
+        (fed || b->state.last.ms != b->begun.last.ms || b->state.feed_first != b->begun.feed_first))
         code = ms_store_row_state_put(store, b->top, &b->state, reterr);
     if (code != MS_OK) {
         batch_abort(store, b);
@@ -234,9 +246,10 @@ static enum ms_code batch_commit(struct ms_store *store, struct ms_store_batch *
     return MS_OK;
 }
 
-/* ---- one operation --------------------------------------------------------------------------------------------- */
+/* ---- one operation --------------------------------------------------------------------------- */
 
-static void op_prepare(struct ms_store *store, struct ms_write_request *request, struct ms_instant instant) {
+static void op_prepare(struct ms_store *store, struct ms_write_request *request,
+                       struct ms_instant instant) {
     struct ms_store_batch *b = &store->w.batch;
 
     store->w.op = (struct ms_store_op){.request = request, .state = b->state, .instant = instant};
@@ -258,9 +271,10 @@ static bool op_call(struct ms_store *store, enum ms_code *ret_code) {
     }
     request->error.code = MS_OK;
     if (w->fence != 0 && w->fence != atomic_load(&store->fence))
-        *ret_code = ms_fail(&request->error, MS_FENCED,
-                            "this was begun under number %" PRIu64 ", this process now has %" PRIu64, w->fence,
-                            atomic_load(&store->fence));
+        *ret_code =
+            ms_fail(&request->error, MS_FENCED,
+                    "this was begun under number %" PRIu64 ", this process now has %" PRIu64,
+                    w->fence, atomic_load(&store->fence));
     else
         *ret_code = w->fn(txn, w->in, w->out, &request->error);
     MS_ASSERT(txn->scans == 0);
@@ -280,10 +294,12 @@ static void give_back(struct ms_store *store) {
             store->w.numbers[i].next -= store->w.op.taken[i];
 }
 
-static enum ms_code lease(struct ms_store *store, struct ms_store_number *number, struct ms_error *reterr) {
+static enum ms_code lease(struct ms_store *store, struct ms_store_number *number,
+                          struct ms_error *reterr) {
     struct ms_store_batch *b = &store->w.batch;
     uint64_t first;
-    enum ms_code code = ms_store_row_count_up(store, b->top, number->name, number->want, &first, reterr);
+    enum ms_code code =
+        ms_store_row_count_up(store, b->top, number->name, number->want, &first, reterr);
 
     if (code != MS_OK)
         return code;
@@ -296,7 +312,8 @@ static enum ms_code lease(struct ms_store *store, struct ms_store_number *number
 
 #ifndef NDEBUG
 /* Run it once for nothing, so that an operation that cannot run twice is found by whoever writes it. */
-static void op_rehearse(struct ms_store *store, struct ms_write_request *request, struct ms_instant instant) {
+static void op_rehearse(struct ms_store *store, struct ms_write_request *request,
+                        struct ms_instant instant) {
     struct ms_store_number numbers[MS_STORE_NUMBERS];
     enum ms_code code;
 
@@ -330,9 +347,10 @@ static bool refused_for_room(struct ms_store *store, struct ms_write_request *re
     if (percent < limit)
         return false;
     request->code = ms_fail(&request->error, MS_NO_SPACE,
-                            "the metadata of %s uses %u %% of its limit of %" PRIu64 " bytes; above %u %% nothing new "
-                            "is taken in: delete something or raise the limit", store->dir, percent,
-                            store->options.map_bytes_max, limit);
+                            "the metadata of %s uses %u %% of its limit of %" PRIu64
+                            " bytes; above %u %% nothing new "
+                            "is taken in: delete something or raise the limit",
+                            store->dir, percent, store->options.map_bytes_max, limit);
     return true;
 }
 
@@ -374,7 +392,7 @@ static enum run op_run(struct ms_store *store, struct ms_write_request *request)
     }
 }
 
-/* ---- batches apart --------------------------------------------------------------------------------------------- */
+/* ---- batches apart --------------------------------------------------------------------------- */
 
 /* Find room for one operation that had none: pages of dead readers first, then a larger map. */
 static enum ms_code make_room(struct ms_store *store, struct ms_error *reterr) {
@@ -410,7 +428,8 @@ static void run_alone(struct ms_store *store, struct ms_write_request *request) 
         code = make_room(store, &request->error);
         if (code != MS_OK)
             break;
-        code = ms_fail(&request->error, MS_NO_SPACE, "no room for this operation in a map of %" PRIu64 " bytes",
+        code = ms_fail(&request->error, MS_NO_SPACE,
+                       "no room for this operation in a map of %" PRIu64 " bytes",
                        atomic_load(&store->map_bytes));
     }
     atomic_fetch_add_explicit(&store->operations, 1, memory_order_relaxed);
@@ -429,7 +448,7 @@ static void run_apart(struct ms_store *store) {
         run_alone(store, requests[i]);
 }
 
-/* ---- the thread ------------------------------------------------------------------------------------------------ */
+/* ---- the thread ------------------------------------------------------------------------------ */
 
 static bool is_full(struct ms_store *store) {
     struct ms_store_batch *b = &store->w.batch;
@@ -438,7 +457,8 @@ static bool is_full(struct ms_store *store) {
            ms_store_mono(store) - b->begun_ns >= MS_STORE_BATCH_NS;
 }
 
-static void fail_all(struct ms_store *store, struct ms_write_request *first, const struct ms_error *err) {
+static void fail_all(struct ms_store *store, struct ms_write_request *first,
+                     const struct ms_error *err) {
     for (struct ms_write_request *r = first; r; r = take(store)) {
         r->error = *err;
         complete(r, err->code);
@@ -522,7 +542,8 @@ static void alarm_room(struct ms_store *store, unsigned percent) {
 
     if (percent >= MS_STORE_ALARM_PERCENT && !store->w.alarmed) {
         snprintf(text, sizeof text, "%u", percent);
-        ms_log_event(store->options.log, MS_LOG_WARN, "store.room", "dir", store->dir, "percent", text, (char *)NULL);
+        ms_log_event(store->options.log, MS_LOG_WARN, "store.room", "dir", store->dir, "percent",
+                     text, (char *)NULL);
     }
     store->w.alarmed = percent >= MS_STORE_ALARM_PERCENT;
 }
@@ -569,15 +590,16 @@ static void tick(struct ms_store *store) {
     long_reads = ms_store_long_reads(store);
     if (long_reads > 0) {
         snprintf(text, sizeof text, "%u", long_reads);
-        ms_log_event(store->options.log, MS_LOG_WARN, "store.long_reads", "dir", store->dir, "open", text,
-                     (char *)NULL);
+        ms_log_event(store->options.log, MS_LOG_WARN, "store.long_reads", "dir", store->dir, "open",
+                     text, (char *)NULL);
     }
 }
 
 /* Sleep until something is queued, or a tick is due. */
 static void rest(struct ms_store *store) {
     atomic_store(&store->queue.asleep, 1);
-    if (!atomic_load(&store->queue.pushed) && !atomic_load(&store->queue.closing) && !atomic_load(&store->queue.tick))
+    if (!atomic_load(&store->queue.pushed) && !atomic_load(&store->queue.closing) &&
+        !atomic_load(&store->queue.tick))
         ms_futex_wait(&store->queue.asleep, 1, MS_STORE_TICK_NS, false);
     atomic_store(&store->queue.asleep, 0);
 }
@@ -593,7 +615,8 @@ static void *writer_main(void *arg) {
             measure(store);
             run_batch(store, request);
             if (ms_page_others_wait(store))
-                ms_clock_sleep_ns(MS_STORE_PAUSE_NS); /* LMDB's lock is not fair: let the others have it */
+                ms_clock_sleep_ns(
+                    MS_STORE_PAUSE_NS); /* LMDB's lock is not fair: let the others have it */
         } else if (closing) {
             return NULL;
         } else {
