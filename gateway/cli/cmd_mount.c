@@ -1,6 +1,7 @@
 #include "cli/out.h"
 #include "fuse/mount.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -8,7 +9,7 @@
 #include <syslog.h>
 #include <unistd.h>
 
-enum { OPT_FOREGROUND, OPT_READ_ONLY, OPT_ALLOW_OTHER, OPT_OPTIONS, OPT_DEBUG };
+enum { OPT_FOREGROUND, OPT_READ_ONLY, OPT_ALLOW_OTHER, OPT_NONEMPTY, OPT_OPTIONS, OPT_DEBUG };
 
 struct starting {
     struct ms_cli *cli;
@@ -147,6 +148,43 @@ static enum ms_code serve_in_background(struct starting *s, const char *tenant,
     return wait_for(child, pipefd[0], reterr);
 }
 
+static enum ms_code resolve(const char *given, char ret_dir[4096], struct ms_error *reterr) {
+    if (realpath(given, ret_dir))
+        return MS_OK;
+    if (errno == ENOTCONN)
+        return ms_fail(reterr, MS_BUSY,
+                       "%s is a mount whose process has died: end it with msasset umount %s", given,
+                       given);
+    return ms_fail(reterr, MS_NO_INPUT, "%s cannot be mounted on: %s", given, strerror(errno));
+}
+
+/* Whether anything is in the folder. Errors: MS_NOT_DIR. */
+static enum ms_code has_entries(const char *dir, bool *ret_some, struct ms_error *reterr) {
+    DIR *d = opendir(dir);
+    bool some = false;
+    if (!d)
+        return ms_fail_errno(reterr, errno, "%s cannot be mounted on", dir);
+    for (struct dirent *e; !some && (e = readdir(d));)
+        some = strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0;
+    closedir(d);
+    *ret_some = some;
+    return MS_OK;
+}
+
+/* What lies in the folder would be hidden, and a second mount on the first one is a mistake mostly.
+ */
+static enum ms_code check_dir(const struct ms_cli *cli, const char *dir, struct ms_error *reterr) {
+    bool some = false;
+    enum ms_code code = has_entries(dir, &some, reterr);
+    if (code == MS_OK && some && !cli->given[OPT_NONEMPTY])
+        return ms_fail(
+            reterr, MS_NOT_EMPTY,
+            "%s is not empty, and what is in it would be hidden: choose an empty folder, "
+            "or say --nonempty",
+            dir);
+    return code;
+}
+
 static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr) {
     char dir[4096];
     const char *given = cli->args[cli->args_n - 1];
@@ -154,12 +192,15 @@ static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr) {
         cli->args_n == 2 ? cli->args[0] : ms_config_text(&cli->config, MS_CONFIG_TENANT);
     if (!tenant[0])
         return ms_fail(reterr, MS_USAGE, "say which tenant: msasset mount TENANT %s", given);
-    if (!realpath(given, dir))
-        return ms_fail(reterr, MS_NO_INPUT, "%s cannot be mounted on: %s", given, strerror(errno));
+    enum ms_code code = resolve(given, dir, reterr);
+    if (code == MS_OK)
+        code = check_dir(cli, dir, reterr);
+    if (code != MS_OK)
+        return code;
     struct starting s = {.cli = cli, .dir = dir, .fd = -1};
     if (cli->given[OPT_FOREGROUND])
         return serve(&s, tenant, reterr);
-    enum ms_code code = serve_in_background(&s, tenant, reterr);
+    code = serve_in_background(&s, tenant, reterr);
     if (code == MS_OK && cli->json && !s.is_child)
         return ms_out_json(json_pack("{s:s,s:s}", "mounted", dir, "tenant", tenant), reterr);
     return code;
@@ -179,6 +220,8 @@ const struct ms_cmd ms_cmd_mount = {
              {"read-only", 'r', NULL, "refuse changes"},
              {"allow-other", 0, NULL,
               "let other users of the machine in (permissions are checked)"},
+             {"nonempty", 0, NULL,
+              "mount although DIR is not empty: what is in it is hidden meanwhile"},
              {"options", 'o', "LIST", "further mount options for FUSE, comma-separated"},
              {"debug", 0, NULL, "print every FUSE request (with --foreground)"}},
     .args_min = 1,
