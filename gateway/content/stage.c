@@ -27,7 +27,8 @@ static bool is_dirty(unsigned kind) { return kind == DIRTY || kind == ZERO; }
 
 struct ms_journal {
     char *dir;
-    int fd; /* of the folder: holds its lock */
+    pthread_mutex_t entering;
+    int fd; /* under entering, until it is there: of the folder, holds its lock */
     uint64_t bytes_max;
     atomic_uint_fast64_t bytes;
     atomic_uint refs; /* its opener and each stage */
@@ -53,43 +54,61 @@ static void journal_unref(struct ms_journal *journal) {
     if (atomic_fetch_sub(&journal->refs, 1) != 1)
         return;
     MS_ASSERT(atomic_load(&journal->bytes) == 0);
-    rmdir(journal->dir); /* somebody else's files in it keep it: not ours to judge */
-    close(journal->fd);
+    if (journal->fd >= 0) {
+        rmdir(journal->dir); /* somebody else's files in it keep it: not ours to judge */
+        close(journal->fd);
+    }
+    pthread_mutex_destroy(&journal->entering);
     free(journal->dir);
     free(journal);
 }
 
-static void journal_discard(struct ms_journal **journal) {
-    if (!*journal)
-        return;
-    if ((*journal)->fd >= 0)
-        close((*journal)->fd);
-    free((*journal)->dir);
-    free(*journal);
+static enum ms_code enter_locked(struct ms_journal *j, struct ms_error *reterr) {
+    if (j->fd >= 0)
+        return MS_OK;
+    if (mkdir(j->dir, 0700) != 0 && errno != EEXIST)
+        return ms_fail_errno(reterr, errno, "cannot make the staging area %s", j->dir);
+    int fd = open(j->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return ms_fail_errno(reterr, errno, "cannot open the staging area %s", j->dir);
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        int err = errno;
+        close(fd);
+        if (err == EWOULDBLOCK)
+            return ms_fail(reterr, MS_BUSY, "the staging area %s belongs to a running process",
+                           j->dir);
+        return ms_fail_errno(reterr, err, "cannot lock the staging area %s", j->dir);
+    }
+    j->fd = fd;
+    return MS_OK;
+}
+
+static enum ms_code enter(struct ms_journal *j, struct ms_error *reterr) {
+    pthread_mutex_lock(&j->entering);
+    enum ms_code code = enter_locked(j, reterr);
+    pthread_mutex_unlock(&j->entering);
+    return code;
 }
 
 enum ms_code ms_journal_open(const char *dir, uint64_t bytes_max, struct ms_journal **ret_journal,
                              struct ms_error *reterr) {
-    MS_AUTO(journal_discard) struct ms_journal *j = calloc(1, sizeof *j);
+    struct ms_journal *j = calloc(1, sizeof *j);
 
     MS_ASSERT(dir && ret_journal);
-    if (!j || (j->fd = -1, j->dir = strdup(dir), !j->dir))
+    if (!j || (j->fd = -1, j->dir = strdup(dir), !j->dir)) {
+        free(j);
         return ms_fail(reterr, MS_NO_MEMORY, "no memory for the staging area %s", dir);
-    if (mkdir(dir, 0700) != 0 && errno != EEXIST)
-        return ms_fail_errno(reterr, errno, "cannot make the staging area %s", dir);
-    j->fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (j->fd < 0)
-        return ms_fail_errno(reterr, errno, "cannot open the staging area %s", dir);
-    if (flock(j->fd, LOCK_EX | LOCK_NB) != 0) {
-        if (errno == EWOULDBLOCK)
-            return ms_fail(reterr, MS_BUSY, "the staging area %s belongs to a running process",
-                           dir);
-        return ms_fail_errno(reterr, errno, "cannot lock the staging area %s", dir);
     }
+    pthread_mutex_init(&j->entering, NULL);
     j->bytes_max = bytes_max;
     atomic_init(&j->bytes, 0);
     atomic_init(&j->refs, 1);
-    *ret_journal = MS_TAKE(j);
+    enum ms_code code = enter(j, reterr);
+    if (code != MS_OK && code != MS_NO_SPACE) {
+        journal_unref(j);
+        return code;
+    }
+    *ret_journal = j;
     return MS_OK;
 }
 
@@ -141,7 +160,8 @@ static int nameless_file(const struct ms_journal *j) {
 /* ---- a stage --------------------------------------------------------------------------------- */
 
 /* Whoever comes waits at the turnstile behind those who came before, so neither writers that never
- * pause nor readers that never pause keep the others out for ever: each kind of rwlock allows one. */
+ * pause nor readers that never pause keep the others out for ever: each kind of rwlock allows one.
+ */
 static void lock_to_see(struct ms_stage *s) {
     pthread_mutex_lock(&s->turnstile);
     pthread_rwlock_rdlock(&s->lock);
@@ -159,14 +179,16 @@ static void unlock(struct ms_stage *s) { pthread_rwlock_unlock(&s->lock); }
 enum ms_code ms_stage_open(struct ms_journal *journal, struct ms_stage **ret_stage,
                            struct ms_error *reterr) {
     struct ms_stage *s = calloc(1, sizeof *s);
+    enum ms_code code;
 
     if (!s)
         return ms_fail(reterr, MS_NO_MEMORY, "no memory for a staged file");
-    s->fd = nameless_file(journal);
+    code = enter(journal, reterr);
+    s->fd = code == MS_OK ? nameless_file(journal) : -1;
     if (s->fd < 0) {
-        enum ms_code code = ms_fail_errno(
-            reterr, errno, "cannot make a file in the staging area %s", journal->dir);
-
+        if (code == MS_OK)
+            code = ms_fail_errno(reterr, errno, "cannot make a file in the staging area %s",
+                                 journal->dir);
         free(s);
         return code;
     }

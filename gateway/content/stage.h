@@ -27,8 +27,8 @@
 /* The journal folder of a process: <store>/journal/<instance>/, made when missing (0700), locked by
  * its owner, removed with its last stage. Stages leave no names in it: after a crash nothing is
  * left to clean up. bytes_max  of all stages, in pages of 4 KiB that hold data; holes are free
- * Errors: MS_BUSY another process has it; MS_IO, MS_NO_SPACE, MS_READ_ONLY, MS_DENIED from the file
- * system. */
+ * Errors: MS_BUSY another process has it; MS_IO, MS_READ_ONLY, MS_DENIED from the file system. On a
+ * full disk the folder is made with the first stage: who only deletes needs none. */
 struct ms_journal;
 MS_NODISCARD enum ms_code ms_journal_open(const char *dir, uint64_t bytes_max,
                                           struct ms_journal **ret_journal, struct ms_error *reterr);

@@ -6,9 +6,12 @@
 
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #define LIST_MAX 1000
+#define LITTLE_ROOM_BYTES (64 * MS_MB)
 
 /* ---- whose key ------------------------------------------------------------------------------- */
 
@@ -33,10 +36,17 @@ bool ms_stored_is_ours(const char *key) {
 
 /* ---- the list -------------------------------------------------------------------------------- */
 
+static bool is_nearly_full(const char *path) {
+    struct statvfs fs;
+    return statvfs(path, &fs) == 0 && (uint64_t)fs.f_bavail * fs.f_frsize < LITTLE_ROOM_BYTES;
+}
+
+/* In memory when the disk is full: deleting objects is what makes room on it. */
 static enum ms_code open_file(const struct ms_svc *svc, FILE **ret_file, struct ms_error *reterr) {
     char path[sizeof svc->dir + 16];
     (void)snprintf(path, sizeof path, "%s/journal", svc->dir);
-    int fd = open(path, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    int fd = is_nearly_full(path) ? memfd_create("msasset list", MFD_CLOEXEC)
+                                  : open(path, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
     FILE *file = fd >= 0 ? fdopen(fd, "w+") : tmpfile(); /* the folder may be read-only */
     int err = errno;
     if (!file && fd >= 0)

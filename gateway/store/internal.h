@@ -159,6 +159,8 @@ struct ms_store {
         bool registered, alarmed, trim_age;
         int no_room; /* MDB_MAP_FULL or MDB_TXN_FULL came up in this batch */
         int64_t ticked_ns, measured_ns;
+        uint64_t room_low; /* once the data file is longer, more blocks are asked for */
+        bool no_disk;      /* the disk gave no more, and little is left */
         unsigned batches_since_measure;
         uint8_t key[MS_KEY_MAX];
         uint8_t value[MS_VALUE_MAX + MS_ENVELOPE_BYTES];
@@ -232,6 +234,12 @@ MS_NODISCARD enum ms_code ms_writer_start(struct ms_store *store, struct ms_erro
 void ms_writer_stop(struct ms_store *store);
 /* Run the ten-second duties at the next chance, for tests. */
 void ms_writer_tick(struct ms_store *store);
+
+/* room.c: the writer's, outside of its transactions. */
+void ms_room_keep(struct ms_store *store);
+uint64_t ms_room_free_bytes(struct ms_store *store); /* on LMDB's free list; walks it */
+/* True: the disk is full and this write is none that frees. */
+bool ms_room_refuses(struct ms_store *store, const struct ms_write *write, struct ms_error *reterr);
 
 /* process.c */
 /* Refuse a second environment in one process, then make our run file. */

@@ -344,6 +344,10 @@ static bool refused_for_room(struct ms_store *store, struct ms_write_request *re
     unsigned percent = atomic_load_explicit(&store->room, memory_order_relaxed);
     unsigned limit = request->write.frees ? MS_STORE_FULL_PERCENT : MS_STORE_REFUSE_PERCENT;
 
+    if (ms_room_refuses(store, &request->write, &request->error)) {
+        request->code = MS_NO_SPACE;
+        return true;
+    }
     if (percent < limit)
         return false;
     request->code = ms_fail(&request->error, MS_NO_SPACE,
@@ -516,27 +520,6 @@ static void run_batch(struct ms_store *store, struct ms_write_request *request) 
         publish(store, code, &err);
 }
 
-/* How full the map is, without the pages that LMDB has on its free list: only they tell a full map from one that
- * was full once. Counting them walks the list, so it is done only when the file is large and now and then. */
-static uint64_t count_free(struct ms_txn *txn) {
-    uint64_t pages = 0;
-    MDB_cursor *c = NULL;
-    MDB_val k, v;
-
-    if (mdb_cursor_open(txn->mdb, 0, &c) != 0)
-        return 0;
-    while (mdb_cursor_get(c, &k, &v, MDB_NEXT) == 0) {
-        size_t n;
-
-        if (v.mv_size < sizeof n)
-            continue;
-        memcpy(&n, v.mv_data, sizeof n);
-        pages += n;
-    }
-    mdb_cursor_close(c);
-    return pages * txn->store->page_bytes;
-}
-
 static void alarm_room(struct ms_store *store, unsigned percent) {
     char text[24];
 
@@ -548,10 +531,11 @@ static void alarm_room(struct ms_store *store, unsigned percent) {
     store->w.alarmed = percent >= MS_STORE_ALARM_PERCENT;
 }
 
+/* How full the map is, without the pages that LMDB has on its free list: only they tell a full map from one that
+ * was full once. Done only when the file is large, and now and then. */
 static void measure(struct ms_store *store) {
     uint64_t max = store->options.map_bytes_max, used, limit = max / 100 * MS_STORE_ALARM_PERCENT;
     int64_t now = ms_store_mono(store);
-    struct ms_txn *txn;
     MDB_envinfo info;
     unsigned percent;
 
@@ -565,10 +549,7 @@ static void measure(struct ms_store *store) {
         return;
     store->w.measured_ns = now;
     store->w.batches_since_measure = 0;
-    if (ms_read_begin(store, &txn, NULL) != MS_OK)
-        return;
-    atomic_store(&store->free_bytes, count_free(txn));
-    ms_read_end(txn);
+    atomic_store(&store->free_bytes, ms_room_free_bytes(store));
     used -= atomic_load(&store->free_bytes) < used ? atomic_load(&store->free_bytes) : used;
     percent = (unsigned)(used / (max / 100));
     atomic_store(&store->room, percent > 0 ? percent : 1);
@@ -613,6 +594,7 @@ static void *writer_main(void *arg) {
 
         if (request) {
             measure(store);
+            ms_room_keep(store);
             run_batch(store, request);
             if (ms_page_others_wait(store))
                 ms_clock_sleep_ns(
