@@ -2,8 +2,6 @@
 
 #include "content/hash.h"
 
-#include <stdlib.h>
-
 json_t *ms_show_time(struct ms_instant at) {
     char text[MS_RFC3339_MS_LEN + 1];
     if (ms_instant_is_none(at))
@@ -15,8 +13,15 @@ json_t *ms_show_time(struct ms_instant at) {
 json_t *ms_show_u64(uint64_t n) { return json_integer((json_int_t)n); }
 
 /* Text that is not UTF-8 cannot occur: every text of ours was checked. */
-static void set(json_t *object, const char *member, json_t *value) {
-    (void)json_object_set_new(object, member, value);
+void ms_show_set(struct ms_show *show, const char *member, json_t *value) {
+    show->failed |= json_object_set_new(show->o, member, value) != 0;
+}
+
+json_t *ms_show_end(struct ms_show *show) {
+    if (!show->failed)
+        return show->o;
+    json_decref(show->o);
+    return NULL;
 }
 
 static json_t *text_or_null(const char *text) { return text[0] ? json_string(text) : json_null(); }
@@ -24,53 +29,72 @@ static json_t *text_or_null(const char *text) { return text[0] ? json_string(tex
 json_t *ms_show_asset(const struct ms_asset_info *info) {
     const struct ms_asset_record *a = &info->asset;
     char root[33];
-    json_t *o = json_object();
-    set(o, "asset_id", json_string(ms_id_text(a->id).s));
-    set(o, "asset_name", json_string(a->name));
-    set(o, "asset_type", json_string(ms_asset_type_name(a->type)));
-    set(o, "asset_state", json_string(ms_state_name(info->state)));
-    set(o, "origin", json_string(ms_origin_name(a->origin)));
-    set(o, "path", text_or_null(info->path));
-    set(o, "size_bytes", ms_show_u64(info->size));
+    struct ms_show s = ms_show_begin();
+    ms_show_set(&s, "asset_id", json_string(ms_id_text(a->id).s));
+    ms_show_set(&s, "asset_name", json_string(a->name));
+    ms_show_set(&s, "asset_type", json_string(ms_asset_type_name(a->type)));
+    ms_show_set(&s, "asset_state", json_string(ms_state_name(info->state)));
+    ms_show_set(&s, "origin", json_string(ms_origin_name(a->origin)));
+    ms_show_set(&s, "path", text_or_null(info->path));
+    ms_show_set(&s, "size_bytes", ms_show_u64(info->size));
     ms_root_format(info->version.root, root);
-    set(o, "root", info->version.hashed ? json_string(root) : json_null());
-    set(o, "media_type", text_or_null(info->main.media_type));
-    set(o, "fail_type", a->fail ? json_string(ms_fail_name(a->fail)) : json_null());
-    set(o, "block_reason_code", text_or_null(a->reason_code));
-    set(o, "reason", text_or_null(a->reason));
-    set(o, "tags", json_string(a->tags));
-    set(o, "create_time", ms_show_time(a->created));
-    set(o, "update_time", ms_show_time(a->updated));
-    set(o, "binned_time", ms_show_time(a->binned_at));
-    return o;
+    ms_show_set(&s, "root", info->version.hashed ? json_string(root) : json_null());
+    ms_show_set(&s, "media_type", text_or_null(info->main.media_type));
+    ms_show_set(&s, "fail_type", a->fail ? json_string(ms_fail_name(a->fail)) : json_null());
+    ms_show_set(&s, "block_reason_code", text_or_null(a->reason_code));
+    ms_show_set(&s, "reason", text_or_null(a->reason));
+    ms_show_set(&s, "tags", json_string(a->tags));
+    ms_show_set(&s, "create_time", ms_show_time(a->created));
+    ms_show_set(&s, "update_time", ms_show_time(a->updated));
+    ms_show_set(&s, "binned_time", ms_show_time(a->binned_at));
+    return ms_show_end(&s);
 }
 
 json_t *ms_show_quota(const struct ms_quota_info *info) {
     const struct ms_usage_record *u = &info->usage;
-    json_t *o = json_object();
-    set(o, "tenant_id", json_string(ms_id_text(info->tenant.id).s));
-    set(o, "name", json_string(info->tenant.name));
-    set(o, "allowance_bytes", ms_show_u64(info->allowance));
-    set(o, "metered_bytes", ms_show_u64(info->metered));
-    set(o, "reserved_bytes", ms_show_u64(info->reserved));
-    set(o, "left_bytes", ms_show_u64(info->left));
-    set(o, "standard_bytes", ms_show_u64(u->standard));
-    set(o, "produced_free_bytes", ms_show_u64(u->produced_free));
-    set(o, "produced_bytes", ms_show_u64(u->produced));
-    set(o, "excluded_bytes", ms_show_u64(u->excluded));
-    set(o, "bin_bytes", ms_show_u64(u->binned_bytes));
-    set(o, "bin_assets", ms_show_u64(u->binned_assets));
-    set(o, "assets", ms_show_u64(u->assets));
-    set(o, "inodes", ms_show_u64(u->inodes));
-    return o;
+    struct ms_show s = ms_show_begin();
+    ms_show_set(&s, "tenant_id", json_string(ms_id_text(info->tenant.id).s));
+    ms_show_set(&s, "name", json_string(info->tenant.name));
+    ms_show_set(&s, "allowance_bytes", ms_show_u64(info->allowance));
+    ms_show_set(&s, "metered_bytes", ms_show_u64(info->metered));
+    ms_show_set(&s, "reserved_bytes", ms_show_u64(info->reserved));
+    ms_show_set(&s, "left_bytes", ms_show_u64(info->left));
+    ms_show_set(&s, "standard_bytes", ms_show_u64(u->standard));
+    ms_show_set(&s, "produced_free_bytes", ms_show_u64(u->produced_free));
+    ms_show_set(&s, "produced_bytes", ms_show_u64(u->produced));
+    ms_show_set(&s, "excluded_bytes", ms_show_u64(u->excluded));
+    ms_show_set(&s, "bin_bytes", ms_show_u64(u->binned_bytes));
+    ms_show_set(&s, "bin_assets", ms_show_u64(u->binned_assets));
+    ms_show_set(&s, "assets", ms_show_u64(u->assets));
+    ms_show_set(&s, "inodes", ms_show_u64(u->inodes));
+    return ms_show_end(&s);
+}
+
+static enum ms_code no_memory(struct ms_error *reterr) {
+    return ms_fail(reterr, MS_NO_MEMORY, "no memory for a JSON text");
+}
+
+/* Into memory that is there: json_dumps() forgets a key when it cannot grow. */
+static enum ms_code dump(const json_t *value, struct ms_buf *buf, struct ms_error *reterr) {
+    const size_t flags = JSON_INDENT(2) | JSON_ENSURE_ASCII;
+    size_t n = json_dumpb(value, NULL, 0, flags);
+    if (n == 0)
+        return no_memory(reterr);
+    enum ms_code code = ms_buf_reserve(buf, n + 1, reterr);
+    if (code != MS_OK)
+        return code;
+    if (json_dumpb(value, (char *)buf->data + buf->len, n, flags) != n) {
+        buf->data[buf->len] = '\0';
+        return no_memory(reterr);
+    }
+    buf->len += n;
+    return ms_buf_add(buf, "\n", 1, reterr);
 }
 
 enum ms_code ms_show_text(json_t *value, struct ms_buf *buf, struct ms_error *reterr) {
-    char *text = value ? json_dumps(value, JSON_INDENT(2) | JSON_ENSURE_ASCII) : NULL;
+    if (!value)
+        return no_memory(reterr);
+    enum ms_code code = dump(value, buf, reterr);
     json_decref(value);
-    if (!text)
-        return ms_fail(reterr, MS_NO_MEMORY, "no memory for a JSON text");
-    enum ms_code code = ms_buf_addf(buf, reterr, "%s\n", text);
-    free(text);
     return code;
 }

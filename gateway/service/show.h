@@ -12,7 +12,16 @@
 
 #include <jansson.h>
 
-/* Each is the caller's: json_decref(). NULL: no memory. */
+/* An object that is whole or not at all: a member for which there was no memory makes the end NULL.
+ */
+struct ms_show {
+    json_t *o;
+    bool failed;
+};
+static inline struct ms_show ms_show_begin(void) { return (struct ms_show){.o = json_object()}; }
+void ms_show_set(struct ms_show *show, const char *member, json_t *value); /* takes value */
+/* Values are the caller's: json_decref(). NULL: no memory. */
+json_t *ms_show_end(struct ms_show *show);
 json_t *ms_show_time(struct ms_instant at);
 json_t *ms_show_u64(uint64_t n);
 json_t *ms_show_asset(const struct ms_asset_info *info);

@@ -1,8 +1,6 @@
 /* What an operation on a virtual name means: restoring, deleting, deleting for good. */
 #include "service/vtree_part.h"
 
-#include "service/asset.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -34,11 +32,10 @@ enum ms_code ms_vtree_refused(struct ms_vtree *vt, uint64_t ino, const char *wha
  * commit. */
 struct target {
     bool is_folder;
-    uint64_t ino;         /* of the file */
-    struct ms_bin_id bin; /* its entry */
-    uint64_t folder;      /* the folder's number */
-    bool shows;           /* the folder */
-    char was[MS_NAME_BYTES_MAX + 1];
+    struct ms_ventry file;
+    uint64_t folder; /* its number */
+    bool shows;      /* the folder */
+    char name[MS_NAME_BYTES_MAX + 1];
 };
 
 static enum ms_code fill_target(const struct ms_vtree *vt, const struct ms_tree *t,
@@ -51,9 +48,8 @@ static enum ms_code fill_target(const struct ms_vtree *vt, const struct ms_tree 
         return ms_vfolder_shows(vt, t, folder, &ret_target->shows, reterr);
     }
     const struct ms_vfile *file = MS_CONTAINER_OF(item, struct ms_vfile, item);
-    ret_target->ino = file->ino;
-    ret_target->bin = file->bin;
-    (void)snprintf(ret_target->was, sizeof ret_target->was, "%s", file->name);
+    (void)snprintf(ret_target->name, sizeof ret_target->name, "%s", file->name);
+    ret_target->file = (struct ms_ventry){file->ino, file->bin, ret_target->name};
     return MS_OK;
 }
 
@@ -82,34 +78,33 @@ static enum ms_code find_target(struct ms_vtree *vt, const struct ms_ctx *ctx, u
 /* ---- in one commit --------------------------------------------------------------------------- */
 
 struct change_args {
-    const struct target *target;
+    const struct ms_ventry *file;
     const struct ms_rename *rename; /* restore */
     bool keep_open;
 };
 
-/* The file of the bin that was meant, or it is gone. */
-static enum ms_code load(const struct ms_tree *t, const struct target *target,
-                         struct ms_inode_record *ret_inode, struct ms_tree_asset *ret_asset,
-                         struct ms_bin_record *ret_bin, struct ms_error *reterr) {
+enum ms_code ms_ventry_load(const struct ms_tree *t, const struct ms_ventry *e,
+                            struct ms_inode_record *ret_inode, struct ms_tree_asset *ret_asset,
+                            struct ms_bin_record *ret_bin, struct ms_error *reterr) {
     struct ms_bin_id id;
     bool gone;
-    enum ms_code code = ms_row_get_bin(t->txn, ms_key_bin(t->id, target->bin), ret_bin, NULL);
+    enum ms_code code = ms_row_get_bin(t->txn, ms_key_bin(t->id, e->bin), ret_bin, NULL);
     if (code == MS_OK)
-        code = ms_row_get_inode(t->txn, ms_key_inode(t->id, target->ino), ret_inode, NULL);
+        code = ms_row_get_inode(t->txn, ms_key_inode(t->id, e->ino), ret_inode, NULL);
     if (code == MS_OK)
         code = ms_row_get_id(t->txn, ms_key_binasset(t->id, (struct ms_asset_id){ret_bin->asset}),
                              &id.id, NULL);
     if (code == MS_NOT_FOUND ||
-        (code == MS_OK && (ret_bin->ino != target->ino || !ms_bin_id_equal(id, target->bin))))
-        return ms_fail(reterr, MS_NOT_FOUND, "\"%s\" is not in the recycle bin any more",
-                       target->was);
+        (code == MS_OK && (ret_bin->ino != e->ino || !ms_bin_id_equal(id, e->bin))))
+        return ms_fail(reterr, MS_NOT_FOUND, "\"%.255s\" is not in the recycle bin any more",
+                       e->name);
     if (code != MS_OK)
-        return ms_fail(reterr, code, "the recycle bin's entry of \"%s\" cannot be read",
-                       target->was);
+        return ms_fail(reterr, code, "the recycle bin's entry of \"%.255s\" cannot be read",
+                       e->name);
     MS_TRY(ms_tree_asset(t, ret_inode, ret_asset, &gone, reterr));
     if (!ret_asset->life.binned)
-        return ms_fail(reterr, MS_NOT_FOUND, "\"%s\" was deleted for good: its time was over",
-                       target->was);
+        return ms_fail(reterr, MS_NOT_FOUND, "\"%.255s\" was deleted for good: its time was over",
+                       e->name);
     return MS_OK;
 }
 
@@ -122,7 +117,7 @@ static enum ms_code purge_op(struct ms_txn *txn, const void *in, void *out,
     struct ms_bin_record bin;
     (void)out;
     MS_TRY(ms_tree_begin(&t, txn, in, reterr));
-    MS_TRY(load(&t, args->target, &inode, &asset, &bin, reterr));
+    MS_TRY(ms_ventry_load(&t, args->file, &inode, &asset, &bin, reterr));
     struct ms_lc_facts facts = ms_tree_facts(&t, &asset.rec);
     struct ms_lc_verdict step = ms_lc_step(&asset.life, MS_EVENT_FORCE_DELETE, &facts);
     if (step.rule != MS_LC_ALLOWED)
@@ -191,7 +186,7 @@ static enum ms_code restore_op(struct ms_txn *txn, const void *in, void *out,
     struct ms_place to;
     struct ms_judged judged;
     MS_TRY(ms_tree_begin(&t, txn, in, reterr));
-    MS_TRY(load(&t, args->target, &inode, &asset, &bin, reterr));
+    MS_TRY(ms_ventry_load(&t, args->file, &inode, &asset, &bin, reterr));
     struct ms_lc_facts facts = ms_tree_facts(&t, &asset.rec);
     struct ms_lc_verdict step = ms_lc_step(&asset.life, MS_EVENT_RESTORE, &facts);
     if (step.rule != MS_LC_ALLOWED)
@@ -210,163 +205,29 @@ static enum ms_code restore_op(struct ms_txn *txn, const void *in, void *out,
                           reterr);
 }
 
-static bool is_open(struct ms_vtree *vt, const struct ms_ctx *ctx, uint64_t dir, const char *name) {
+bool ms_vname_is_open(struct ms_vtree *vt, const struct ms_ctx *ctx, uint64_t dir,
+                      const char *name) {
     struct ms_node node;
     return ms_tree_lookup(vt->svc, ctx, dir, name, &node, NULL) == MS_OK &&
            ms_file_handles(vt->svc, ctx, node.inode.ino) > 0;
 }
 
-static void after_gone(struct ms_vtree *vt, const struct ms_ctx *ctx, const struct ms_gone *gone) {
+void ms_vname_gone(struct ms_vtree *vt, const struct ms_ctx *ctx, const struct ms_gone *gone) {
     if (gone->ino != 0 && gone->kept)
         ms_file_orphaned(vt->svc, ctx, gone->ino);
 }
 
 static enum ms_code restore_file(struct ms_vtree *vt, const struct ms_ctx *ctx,
-                                 const struct ms_rename *r, const struct target *target,
+                                 const struct ms_rename *r, const struct ms_ventry *file,
                                  struct ms_vmoved *moved, struct ms_error *reterr) {
-    struct change_args args = {.target = target, .rename = r};
+    struct change_args args = {.file = file, .rename = r};
     struct restored o = {.ino = 0};
-    args.keep_open = is_open(vt, ctx, r->new_parent, r->new_name);
+    args.keep_open = ms_vname_is_open(vt, ctx, r->new_parent, r->new_name);
     MS_TRY(ms_tree_write(vt->svc, ctx, restore_op, &args, &o, sizeof o, reterr));
     ms_file_revalidate(vt->svc, vt->tenant, o.ino);
-    after_gone(vt, ctx, &o.gone);
+    ms_vname_gone(vt, ctx, &o.gone);
     moved->ino = o.ino;
     moved->done = 1;
-    return MS_OK;
-}
-
-/* ---- restoring a folder ---------------------------------------------------------------------- */
-
-/* A file below the folder, by what cannot change under it. */
-struct below {
-    struct ms_asset_id asset;
-    char *path; /* "/sub/name" below the folder, as shown */
-    bool plain; /* shown under the name that it had */
-};
-struct belows {
-    struct below *all;
-    size_t n, cap;
-};
-static void belows_fini(struct belows *b) {
-    for (size_t i = 0; i < b->n; i++)
-        free(b->all[i].path);
-    free(b->all);
-}
-
-static enum ms_code add_below(struct belows *b, struct ms_asset_id asset, const char *path,
-                              bool plain, struct ms_error *reterr) {
-    if (b->n == b->cap) {
-        size_t cap = b->cap ? b->cap * 2 : 64;
-        struct below *more = realloc(b->all, cap * sizeof *more);
-        if (!more)
-            return ms_fail(reterr, MS_NO_MEMORY, "no memory for a list of files");
-        b->all = more;
-        b->cap = cap;
-    }
-    b->all[b->n] = (struct below){asset, strdup(path), plain};
-    if (!b->all[b->n].path)
-        return ms_fail(reterr, MS_NO_MEMORY, "no memory for a path");
-    b->n++;
-    return MS_OK;
-}
-
-static enum ms_code collect(const struct ms_tree *t, const struct ms_vfolder *folder,
-                            struct ms_buf *path, struct belows *b, struct ms_error *reterr) {
-    const struct ms_vitem *item = NULL;
-    size_t len = path->len;
-    while ((item = ms_vfolder_behind(folder, item ? item->seq : 0)) != NULL) {
-        MS_TRY(ms_buf_addf(path, reterr, "/%s", item->shown));
-        if (item->is_folder) {
-            MS_TRY(collect(t, MS_CONTAINER_OF(item, struct ms_vfolder, item), path, b, reterr));
-        } else {
-            const struct ms_vfile *file = MS_CONTAINER_OF(item, struct ms_vfile, item);
-            struct ms_node node;
-            struct ms_error err = {0};
-            enum ms_code code = ms_vfile_node(t, file, &node, &err);
-            if (code == MS_OK)
-                code =
-                    add_below(b, (struct ms_asset_id){node.inode.asset}, (const char *)path->data,
-                              strcmp(item->shown, file->name) == 0, &err);
-            if (code != MS_OK && code != MS_NOT_FOUND)
-                return ms_pass_up(code, &err, reterr);
-        }
-        path->len = len;
-        path->data[len] = '\0';
-    }
-    return MS_OK;
-}
-
-/* The files of a folder, and the path at which .trash/ shows it. */
-static enum ms_code list_below(struct ms_vtree *vt, const struct ms_ctx *ctx, uint64_t folder,
-                               struct belows *b, struct ms_buf *ret_path, struct ms_error *reterr) {
-    struct ms_tree t;
-    MS_AUTO(ms_buf_fini) struct ms_buf path = {0};
-    pthread_mutex_lock(&vt->mutex);
-    enum ms_code code = ms_vbin_read(vt, ctx, &t, reterr);
-    if (code == MS_OK) {
-        struct ms_vnode *node = ms_vtree_find(vt, folder);
-        if (!node)
-            code = ms_fail(reterr, MS_NOT_FOUND, "the folder is not in the recycle bin any more");
-        if (code == MS_OK)
-            code = ms_vfolder_path(ms_vfolder_of(node), ret_path, reterr);
-        if (code == MS_OK)
-            code = collect(&t, ms_vfolder_of(node), &path, b, reterr);
-        ms_tree_read_end(&t);
-    }
-    pthread_mutex_unlock(&vt->mutex);
-    return code;
-}
-
-/* The new name must be free: a kernel that has seen a folder replaced takes it for removed, and
- * this one would live on. */
-static enum ms_code folder_may_go_to(struct ms_vtree *vt, const struct ms_ctx *ctx,
-                                     const struct ms_rename *r, struct ms_error *reterr) {
-    struct ms_node node;
-    struct ms_error err = {0};
-    enum ms_code code = ms_tree_lookup(vt->svc, ctx, r->new_parent, r->new_name, &node, &err);
-    if (code == MS_NOT_FOUND)
-        return MS_OK;
-    if (code != MS_OK)
-        return ms_pass_up(code, &err, reterr);
-    if (!S_ISDIR(node.inode.mode))
-        return ms_fail(reterr, MS_NOT_DIR, "a folder cannot replace \"%s\", which is no folder",
-                       r->new_name);
-    return ms_fail(reterr, MS_EXISTS,
-                   "folder \"%s\" exists: move what is in the recycle bin's folder into it",
-                   r->new_name);
-}
-
-static enum ms_code new_path(struct ms_vtree *vt, const struct ms_ctx *ctx,
-                             const struct ms_rename *r, struct ms_buf *ret_path,
-                             struct ms_error *reterr) {
-    MS_TRY(ms_tree_path(vt->svc, ctx, r->new_parent, ret_path, reterr));
-    if (r->new_parent == vt->root_ino)
-        ms_buf_clear(ret_path);
-    return ms_buf_addf(ret_path, reterr, "/%s", r->new_name);
-}
-
-/* File by file: each is whole, and where it ends with a refusal the rest is in the bin still. To
- * where they were they go the way of any restore, so that removed folders come back as they were.
- */
-static enum ms_code restore_folder(struct ms_vtree *vt, const struct ms_ctx *ctx,
-                                   const struct ms_rename *r, const struct target *target,
-                                   struct ms_vmoved *moved, struct ms_error *reterr) {
-    MS_AUTO(belows_fini) struct belows b = {0};
-    MS_AUTO(ms_buf_fini) struct ms_buf was = {0}, to = {0}, path = {0};
-    MS_TRY(folder_may_go_to(vt, ctx, r, reterr));
-    MS_TRY(new_path(vt, ctx, r, &to, reterr));
-    MS_TRY(list_below(vt, ctx, target->folder, &b, &was, reterr));
-    if (b.n == 0)
-        return ms_fail(reterr, MS_NOT_FOUND, "folder \"%s\" of the recycle bin is empty", r->name);
-    bool same = ms_view_equal(ms_buf_view(&was), ms_buf_view(&to));
-    for (size_t i = 0; i < b.n; i++) {
-        ms_buf_clear(&path);
-        MS_TRY(ms_buf_addf(&path, reterr, "%s%s", (const char *)to.data, b.all[i].path));
-        struct ms_asset_event event = {.id = b.all[i].asset, .event = MS_EVENT_RESTORE};
-        event.restore_to = same && b.all[i].plain ? NULL : (const char *)path.data;
-        MS_TRY(ms_asset_apply(vt->svc, ctx, &event, NULL, reterr));
-        moved->done++;
-    }
     return MS_OK;
 }
 
@@ -377,105 +238,8 @@ static enum ms_code move_out(struct ms_vtree *vt, const struct ms_ctx *ctx,
     MS_TRY(find_target(vt, ctx, r->parent, r->name, "rename", &target, reterr));
     if (ms_vtree_is(r->new_parent))
         return ms_vtree_refused(vt, r->new_parent, "rename", reterr);
-    return target.is_folder ? restore_folder(vt, ctx, r, &target, moved, reterr)
-                            : restore_file(vt, ctx, r, &target, moved, reterr);
-}
-
-/* ---- deleting -------------------------------------------------------------------------------- */
-
-struct delete_args {
-    uint64_t parent;
-    const char *name;
-};
-struct deleted {
-    bool other; /* nothing was done: this is for unlink */
-    uint64_t ino;
-};
-
-/* The bin takes a finished asset whose last name this is. */
-static enum ms_code delete_op(struct ms_txn *txn, const void *in, void *out,
-                              struct ms_error *reterr) {
-    const struct delete_args *args = ((const struct ms_tree_call *)in)->args;
-    struct deleted *o = out;
-    struct ms_tree t;
-    struct ms_found f;
-    MS_TRY(ms_tree_begin(&t, txn, in, reterr));
-    MS_TRY(ms_tree_find(&t, args->parent, args->name, &f, reterr));
-    MS_TRY(ms_tree_must_exist(&t, args->parent, args->name, &f, reterr));
-    o->other = !f.has_asset || f.inode.nlink != 1 || f.inode.unsealed || f.asset.rec.ino == 0;
-    if (o->other)
-        return MS_OK;
-    o->ino = f.inode.ino;
-    struct ms_asset_record *asset = &f.asset.rec;
-    struct ms_lc_facts facts = ms_tree_facts(&t, asset);
-    struct ms_lc_verdict step = ms_lc_step(&f.asset.life, MS_EVENT_DELETE, &facts);
-    if (step.rule != MS_LC_ALLOWED)
-        return ms_tree_refused(&t, &f.asset, step.rule, "delete", reterr);
-    if (step.effects & MS_EFFECT_PURGE)
-        return ms_change_purge(txn, t.id, t.who, asset, MS_EVENT_DELETE, step.at, "the bin is off",
-                               reterr);
-    if (step.effects & MS_EFFECT_BIN)
-        MS_TRY(ms_change_bin(txn, t.id, t.who, asset, step.at, NULL, reterr));
-    return ms_change_life(txn, t.id, t.who, asset, &step.next, MS_EVENT_DELETE, step.at, "",
-                          reterr);
-}
-
-static enum ms_code delete_file(struct ms_vtree *vt, const struct ms_ctx *ctx, uint64_t parent,
-                                const char *name, struct ms_vmoved *moved,
-                                struct ms_error *reterr) {
-    struct delete_args args = {parent, name};
-    struct deleted o;
-    struct ms_gone gone;
-    MS_TRY(ms_tree_write_freeing(vt->svc, ctx, delete_op, &args, &o, sizeof o, reterr));
-    if (!o.other) {
-        ms_file_revalidate(vt->svc, vt->tenant, o.ino);
-    } else {
-        bool keep = is_open(vt, ctx, parent, name);
-        MS_TRY(ms_tree_unlink(vt->svc, ctx, parent, name, keep, &gone, reterr));
-        after_gone(vt, ctx, &gone);
-    }
-    moved->done++;
-    return MS_OK;
-}
-
-#define DELETE_PAGE 16u
-
-static enum ms_code delete_folder(struct ms_vtree *vt, const struct ms_ctx *ctx, uint64_t parent,
-                                  const char *name, uint64_t ino, struct ms_vmoved *moved,
-                                  struct ms_error *reterr);
-
-static enum ms_code delete_all_in(struct ms_vtree *vt, const struct ms_ctx *ctx, uint64_t dir,
-                                  struct ms_node *page, struct ms_vmoved *moved,
-                                  struct ms_error *reterr) {
-    uint64_t after = 0;
-    size_t n = DELETE_PAGE;
-    while (n > 0) {
-        MS_TRY(ms_tree_list(vt->svc, ctx, dir, after, page, DELETE_PAGE, &n, reterr));
-        for (size_t i = 0; i < n; i++) {
-            const struct ms_node *node = &page[i];
-            after = node->seq;
-            if (S_ISDIR(node->inode.mode))
-                MS_TRY(delete_folder(vt, ctx, dir, node->spelling, node->inode.ino, moved, reterr));
-            else
-                MS_TRY(delete_file(vt, ctx, dir, node->spelling, moved, reterr));
-        }
-    }
-    return MS_OK;
-}
-
-static enum ms_code delete_folder(struct ms_vtree *vt, const struct ms_ctx *ctx, uint64_t parent,
-                                  const char *name, uint64_t ino, struct ms_vmoved *moved,
-                                  struct ms_error *reterr) {
-    struct ms_gone gone;
-    struct ms_node *page = malloc(DELETE_PAGE * sizeof *page); /* too large for a stack so deep */
-    if (!page)
-        return ms_fail(reterr, MS_NO_MEMORY, "no memory for a page of a folder");
-    enum ms_code code = delete_all_in(vt, ctx, ino, page, moved, reterr);
-    free(page);
-    if (code != MS_OK)
-        return code;
-    MS_TRY(ms_tree_rmdir(vt->svc, ctx, parent, name, false, &gone, reterr));
-    return MS_OK;
+    return target.is_folder ? ms_vfolder_restore(vt, ctx, r, target.folder, moved, reterr)
+                            : restore_file(vt, ctx, r, &target.file, moved, reterr);
 }
 
 static enum ms_code name_is_free(struct ms_vtree *vt, const struct ms_ctx *ctx,
@@ -500,9 +264,9 @@ static enum ms_code move_in(struct ms_vtree *vt, const struct ms_ctx *ctx,
         return ms_fail(reterr, MS_BUSY, "\"%s\" is a folder of every tenant: it cannot be deleted",
                        r->name);
     if (S_ISDIR(node.inode.mode))
-        MS_TRY(delete_folder(vt, ctx, r->parent, r->name, node.inode.ino, moved, reterr));
+        MS_TRY(ms_vfolder_delete(vt, ctx, r->parent, &node, r->name, moved, reterr));
     else
-        MS_TRY(delete_file(vt, ctx, r->parent, r->name, moved, reterr));
+        MS_TRY(ms_vname_delete(vt, ctx, r->parent, r->name, moved, reterr));
     moved->binned = true;
     return MS_OK;
 }
@@ -531,9 +295,9 @@ enum ms_code ms_vtree_unlink(struct ms_vtree *vt, const struct ms_ctx *ctx, uint
     MS_TRY(find_target(vt, ctx, dir, name, "removing", &target, reterr));
     if (target.is_folder)
         return ms_fail(reterr, MS_IS_DIR, "\"%s\" is a folder: use rmdir", name);
-    const struct change_args args = {.target = &target};
+    const struct change_args args = {.file = &target.file};
     MS_TRY(ms_tree_write_freeing(vt->svc, ctx, purge_op, &args, NULL, 0, reterr));
-    ms_file_revalidate(vt->svc, vt->tenant, target.ino);
+    ms_file_revalidate(vt->svc, vt->tenant, target.file.ino);
     return MS_OK;
 }
 

@@ -191,6 +191,35 @@ MS_NODISCARD enum ms_code ms_vtrash_list(const struct ms_tree *t, const struct m
                                          uint64_t after, bool counted, struct ms_node *ret_nodes,
                                          size_t max, size_t *ret_n, struct ms_error *reterr);
 
+/* ---- changes (vtree_change.c, vtree_folder.c) -------------------------------------------------
+ */
+
+/* A file of the bin as the lock showed it, to be found again in a commit. */
+struct ms_ventry {
+    uint64_t ino;
+    struct ms_bin_id bin;
+    const char *name; /* for messages */
+};
+/* Errors: MS_NOT_FOUND it was restored or has gone meanwhile. */
+MS_NODISCARD enum ms_code ms_ventry_load(const struct ms_tree *t, const struct ms_ventry *entry,
+                                         struct ms_inode_record *ret_inode,
+                                         struct ms_tree_asset *ret_asset,
+                                         struct ms_bin_record *ret_bin, struct ms_error *reterr);
+bool ms_vname_is_open(struct ms_vtree *vt, const struct ms_ctx *ctx, uint64_t dir,
+                      const char *name);
+void ms_vname_gone(struct ms_vtree *vt, const struct ms_ctx *ctx, const struct ms_gone *gone);
+/* moved->done counts. folder: a number of .trash/; node: of a folder of the tree. */
+MS_NODISCARD enum ms_code ms_vfolder_restore(struct ms_vtree *vt, const struct ms_ctx *ctx,
+                                             const struct ms_rename *rename, uint64_t folder,
+                                             struct ms_vmoved *moved, struct ms_error *reterr);
+MS_NODISCARD enum ms_code ms_vname_delete(struct ms_vtree *vt, const struct ms_ctx *ctx,
+                                          uint64_t parent, const char *name,
+                                          struct ms_vmoved *moved, struct ms_error *reterr);
+MS_NODISCARD enum ms_code ms_vfolder_delete(struct ms_vtree *vt, const struct ms_ctx *ctx,
+                                            uint64_t parent, const struct ms_node *node,
+                                            const char *name, struct ms_vmoved *moved,
+                                            struct ms_error *reterr);
+
 /* ---- .msasset (vtree_node.c, vtree_text.c) --------------------------------------------------- */
 
 /* Attributes of what is not in .trash/. Errors: MS_NOT_FOUND, also for what never was. Opens reads

@@ -6,10 +6,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-static void set(json_t *object, const char *member, json_t *value) {
-    (void)json_object_set_new(object, member, value);
-}
-
 /* ---- usage.json, asset.json ------------------------------------------------------------------ */
 
 static enum ms_code usage_text(struct ms_vtree *vt, const struct ms_ctx *ctx, struct ms_buf *buf,
@@ -20,14 +16,14 @@ static enum ms_code usage_text(struct ms_vtree *vt, const struct ms_ctx *ctx, st
 }
 
 static json_t *show_file(const struct ms_file_record *row) {
-    json_t *o = json_object();
-    set(o, "file_id", json_string(ms_id_text(row->id).s));
-    set(o, "asset_file_category", json_string(ms_category_name(row->category)));
-    set(o, "file_name", json_string(row->name));
-    set(o, "state", json_string(ms_file_state_name(row->state)));
-    set(o, "size_bytes", ms_show_u64(row->size));
-    set(o, "create_time", ms_show_time(row->declared));
-    return o;
+    struct ms_show s = ms_show_begin();
+    ms_show_set(&s, "file_id", json_string(ms_id_text(row->id).s));
+    ms_show_set(&s, "asset_file_category", json_string(ms_category_name(row->category)));
+    ms_show_set(&s, "file_name", json_string(row->name));
+    ms_show_set(&s, "state", json_string(ms_file_state_name(row->state)));
+    ms_show_set(&s, "size_bytes", ms_show_u64(row->size));
+    ms_show_set(&s, "create_time", ms_show_time(row->declared));
+    return ms_show_end(&s);
 }
 
 static enum ms_code show_files(struct ms_vtree *vt, const struct ms_ctx *ctx,
@@ -41,7 +37,10 @@ static enum ms_code show_files(struct ms_vtree *vt, const struct ms_ctx *ctx,
     struct ms_key prefix = ms_key_files_of(t.id, asset);
     ms_scan_prefix(&scan, t.txn, ms_key_view(&prefix));
     while ((code = ms_row_next_file(&scan, &key, &row, reterr)) == MS_OK)
-        (void)json_array_append_new(array, show_file(&row));
+        if (json_array_append_new(array, show_file(&row)) != 0) {
+            code = ms_fail(reterr, MS_NO_MEMORY, "no memory for the files of an asset");
+            break;
+        }
     ms_scan_end(&scan);
     ms_tree_read_end(&t);
     return ms_absent_is_fine(code, reterr);
@@ -52,12 +51,13 @@ static enum ms_code asset_text(struct ms_vtree *vt, const struct ms_ctx *ctx,
                                struct ms_error *reterr) {
     struct ms_asset_info info;
     MS_TRY(ms_asset_get(vt->svc, ctx, asset, &info, reterr));
-    json_t *o = ms_show_asset(&info), *files = json_array();
+    struct ms_show s = {.o = ms_show_asset(&info)};
+    json_t *files = json_array();
     enum ms_code code = show_files(vt, ctx, asset, files, reterr);
-    set(o, "files", files);
+    ms_show_set(&s, "files", files);
     if (code == MS_OK)
-        return ms_show_text(o, buf, reterr);
-    json_decref(o);
+        return ms_show_text(ms_show_end(&s), buf, reterr);
+    json_decref(s.o);
     return code;
 }
 
@@ -180,21 +180,21 @@ static json_t *show_pending(struct ms_vtree *vt, const struct ms_ctx *ctx,
     MS_AUTO(ms_buf_fini) struct ms_buf path = {0};
     bool named = ms_tree_path(vt->svc, ctx, i->ino, &path, NULL) == MS_OK;
     bool alive = ms_store_instance_alive(vt->svc->store, (struct ms_instance_id){i->instance});
-    json_t *o = json_object();
-    set(o, "path", named ? json_string((const char *)path.data) : json_null());
-    set(o, "inode", ms_show_u64(i->ino));
-    set(o, "asset_id", has_intent ? json_string(ms_id_text(i->asset).s) : json_null());
-    set(o, "kind",
-        json_string(!has_intent                      ? "LEASE"
-                    : i->kind == MS_INTENT_OVERWRITE ? "OVERWRITE"
-                                                     : "NEW_FILE"));
-    set(o, "since", has_intent ? ms_show_time(i->at) : json_null());
-    set(o, "fsynced", json_boolean(i->fsynced));
-    set(o, "durable_bytes", ms_show_u64(i->fsynced ? i->size : 0));
-    set(o, "leased_bytes", ms_show_u64(p->leased));
-    set(o, "process", json_string(ms_id_text(i->instance).s));
-    set(o, "process_is_alive", json_boolean(alive));
-    return o;
+    struct ms_show s = ms_show_begin();
+    ms_show_set(&s, "path", named ? json_string((const char *)path.data) : json_null());
+    ms_show_set(&s, "inode", ms_show_u64(i->ino));
+    ms_show_set(&s, "asset_id", has_intent ? json_string(ms_id_text(i->asset).s) : json_null());
+    ms_show_set(&s, "kind",
+                json_string(!has_intent                      ? "LEASE"
+                            : i->kind == MS_INTENT_OVERWRITE ? "OVERWRITE"
+                                                             : "NEW_FILE"));
+    ms_show_set(&s, "since", has_intent ? ms_show_time(i->at) : json_null());
+    ms_show_set(&s, "fsynced", json_boolean(i->fsynced));
+    ms_show_set(&s, "durable_bytes", ms_show_u64(i->fsynced ? i->size : 0));
+    ms_show_set(&s, "leased_bytes", ms_show_u64(p->leased));
+    ms_show_set(&s, "process", json_string(ms_id_text(i->instance).s));
+    ms_show_set(&s, "process_is_alive", json_boolean(alive));
+    return ms_show_end(&s);
 }
 
 static enum ms_code collect(struct ms_vtree *vt, struct collected *c, struct ms_error *reterr) {
@@ -213,12 +213,13 @@ static enum ms_code pending_text(struct ms_vtree *vt, const struct ms_ctx *ctx, 
     MS_TRY(collect(vt, &c, reterr));
     if (c.n > 0)
         qsort(c.all, c.n, sizeof *c.all, by_time);
-    json_t *o = json_object(), *files = json_array();
+    struct ms_show s = ms_show_begin();
+    json_t *files = json_array();
     for (size_t i = 0; i < c.n; i++)
-        (void)json_array_append_new(files, show_pending(vt, ctx, &c.all[i]));
-    set(o, "tenant_id", json_string(ms_id_text(vt->tenant.id).s));
-    set(o, "files", files);
-    return ms_show_text(o, buf, reterr);
+        s.failed |= json_array_append_new(files, show_pending(vt, ctx, &c.all[i])) != 0;
+    ms_show_set(&s, "tenant_id", json_string(ms_id_text(vt->tenant.id).s));
+    ms_show_set(&s, "files", files);
+    return ms_show_text(ms_show_end(&s), buf, reterr);
 }
 
 enum ms_code ms_vtext(struct ms_vtree *vt, const struct ms_ctx *ctx, const struct ms_vnode *what,

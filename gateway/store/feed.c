@@ -109,7 +109,11 @@ enum ms_code ms_txn_feed_read(struct ms_txn *txn, uint64_t *at,
     if (code != MS_OK)
         return code;
     *ret_lost = *at == 0 || *at < state.feed_first;
-    from = ms_store_key_seq(MS_ROW_FEED, *ret_lost ? state.feed_next : *at);
+    if (*ret_lost || *at >= state.feed_next) { /* the usual case: nothing new, and no cursor for it */
+        *at = state.feed_next;
+        return MS_OK;
+    }
+    from = ms_store_key_seq(MS_ROW_FEED, *at);
     to = ms_store_key_seq(MS_ROW_FEED, state.feed_next);
     ms_scan_begin_any(&scan, txn, ms_store_key_view(&from), ms_store_key_view(&to));
     while ((code = ms_scan_next(&scan, NULL, &row, reterr)) == MS_OK &&

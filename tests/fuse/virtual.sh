@@ -88,14 +88,14 @@ rm -r "$trash/files"
 # ---- folders ---------------------------------------------------------------------------------------------------------
 
 mkdir -p "$mnt/project/deep"
-for i in $(seq 60); do echo "$i" >"$mnt/project/deep/f$i"; done
+for i in $(seq 150); do echo "$i" >"$mnt/project/deep/f$i"; done
 echo top >"$mnt/project/top"
 ln -s top "$mnt/project/soft"
 check "mv of a folder into it" mv "$mnt/project" "$trash/"
 check "is a deletion" test ! -e "$mnt/project"
-equals "of every file" 61 "$(find "$trash/project" -type f | wc -l)"
+equals "of every file" 151 "$(find "$trash/project" -type f | wc -l)"
 check "mv of a folder out" mv "$trash/project" "$mnt/project"
-equals "is a restore of every file" "61 $(seq 60 | sort)" "$(find "$mnt/project" -type f | wc -l) $(cat "$mnt"/project/deep/f* | sort)"
+equals "is a restore of every file" "151 $(seq 150 | sort)" "$(find "$mnt/project" -type f | wc -l) $(cat "$mnt"/project/deep/f* | sort)"
 equals "the bin is empty" "" "$(tree "$trash")"
 mkdir "$mnt/project/more" && echo x >"$mnt/project/more/x"
 check "the folder is as good as new" cat "$mnt/project/more/x"
@@ -177,7 +177,7 @@ rm "$other/.trash/files/one.bin"
 equals "a removal too" "" "$(tree "$trash")"
 mv "$mnt/project/deep" "$trash/"
 mv "$mnt/project" "$mnt/renamed"
-equals "a folder's new name" 60 "$(ls "$other/.trash/renamed/deep" | wc -l)"
+equals "a folder's new name" 150 "$(ls "$other/.trash/renamed/deep" | wc -l)"
 umount_from "$other"
 
 # ---- a tenant that is frozen, a mount that is read-only --------------------------------------------------------------

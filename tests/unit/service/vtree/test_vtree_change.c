@@ -11,6 +11,24 @@ static struct ms_id asset_of(struct bin *b, uint64_t ino) {
     return node.inode.asset;
 }
 
+static enum ms_code bind_op(struct ms_txn *txn, const void *in, void *out,
+                            struct ms_error *reterr) {
+    const struct ms_asset_record *asset = ((const struct ms_tree_call *)in)->args;
+    struct ms_tree t;
+    struct ms_asset_record copy = *asset;
+    (void)out;
+    MS_TRY(ms_tree_begin(&t, txn, in, reterr));
+    copy.auto_renew = 1;
+    return ms_row_put_asset(txn, ms_key_asset(t.id, (struct ms_asset_id){asset->id}), &copy,
+                            reterr);
+}
+
+static void bind_to_auto_renewal(struct bin *b, const char *path) {
+    struct ms_asset_info info;
+    assert_ok(ms_asset_find(b->w->svc, &b->w->ctx, path, &info, &test_err));
+    assert_ok(ms_tree_write(b->w->svc, &b->w->admin, bind_op, &info.asset, NULL, 0, &test_err));
+}
+
 /* ---- out ------------------------------------------------------------------------------------- */
 
 static void out_is_a_restore_to_any_name(void **state) {
@@ -124,6 +142,42 @@ static void to_its_own_place_a_removed_folder_comes_back_as_it_was(void **state)
     assert_int_equal(node.inode.ino, ino);
     assert_int_equal(node.inode.mode, S_IFDIR | 0750);
     bin_check(b, "a/b/x", "1");
+}
+
+static void what_cannot_be_restored_of_a_folder_stays(void **state) {
+    struct bin *b = *state;
+    char path[64];
+    bin_mkdir(b, "a");
+    for (unsigned i = 0; i < 70; i++) { /* more than one commit */
+        (void)snprintf(path, sizeof path, "a/%02u", i);
+        bin_file(b, path, "x");
+    }
+    assert_ok(bin_move(b, "a", ".trash/a", false, &test_err));
+    struct ms_asset_event e = {.id = {asset_of(b, bin_ino(b, ".trash/a/66"))},
+                               .event = MS_EVENT_FREEZE,
+                               .why = "a complaint"};
+    assert_ok(ms_asset_apply(b->w->svc, &b->w->admin, &e, NULL, &test_err));
+    assert_code(bin_move(b, ".trash/a", "a", false, &test_err), MS_WRONG_STATE);
+    bin_check(b, "a/00", "x");
+    bin_check(b, "a/65", "x");
+    assert_tree(b, ".trash", "a/ a/66 a/67 a/68 a/69 ");
+    e.event = MS_EVENT_UNFREEZE; /* that restores it, too */
+    assert_ok(ms_asset_apply(b->w->svc, &b->w->admin, &e, NULL, &test_err));
+    bin_check(b, "a/66", "x");
+    assert_tree(b, ".trash", "a/ a/67 a/68 a/69 ");
+}
+
+static void what_cannot_be_deleted_of_a_folder_stays(void **state) {
+    struct bin *b = *state;
+    bin_mkdir(b, "a");
+    bin_file(b, "a/1", "x");
+    bin_file(b, "a/2", "x");
+    bin_file(b, "a/3", "x");
+    bind_to_auto_renewal(b, "a/2");
+    assert_code(bin_move(b, "a", ".trash/a", false, &test_err), MS_WRONG_STATE);
+    assert_tree(b, ".trash", "a/ a/1 ");
+    bin_check(b, "a/2", "x");
+    bin_check(b, "a/3", "x");
 }
 
 static void a_folder_goes_over_nothing(void **state) {
@@ -284,6 +338,8 @@ int main(void) {
         T(a_frozen_asset_is_not_restored_by_a_move),
         T(a_folder_goes_out_with_all_below_it),
         T(to_its_own_place_a_removed_folder_comes_back_as_it_was),
+        T(what_cannot_be_restored_of_a_folder_stays),
+        T(what_cannot_be_deleted_of_a_folder_stays),
         T(a_folder_goes_over_nothing),
         T(removing_there_is_for_good),
         T(what_a_command_restored_is_not_there_any_more),
