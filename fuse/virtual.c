@@ -113,7 +113,16 @@ bool ms_virtual_read(fuse_req_t req, size_t size, off_t offset, const struct fus
         return false;
     size_t at = (uint64_t)offset < text->bytes.len ? (size_t)offset : text->bytes.len;
     size_t n = text->bytes.len - at < size ? text->bytes.len - at : size;
-    (void)fuse_reply_buf(req, n ? (const char *)text->bytes.data + at : NULL, n);
+    /* A copy: who has got the answer may close the file before the call that gave it returns. */
+    char *copy = malloc(n ? n : 1);
+    if (!copy) {
+        (void)fuse_reply_err(req, ENOMEM);
+        return true;
+    }
+    if (n > 0)
+        memcpy(copy, text->bytes.data + at, n);
+    (void)fuse_reply_buf(req, copy, n);
+    free(copy);
     return true;
 }
 
