@@ -117,7 +117,7 @@ void ms_op_removexattr(fuse_req_t, fuse_ino_t, const char *);
 
 /* One open(): the service's handle, and its place in the list that unmounting empties. */
 struct ms_open_file {
-    struct ms_handle *handle;
+    struct ms_handle *handle; /* NULL: an open text of .msasset/ (fuse/virtual.h) */
     struct ms_mount *mount;
     uint64_t ino, nodeid;
     struct ms_open_file *prev, *next;
@@ -125,6 +125,9 @@ struct ms_open_file {
 /* Size of what handles of a nodeid see, when one is open: an old version's nodeid must not be told
  * the new size, or the kernel would show its readers zeros behind their bytes. */
 bool ms_open_files_size(struct ms_mount *mount, uint64_t nodeid, uint64_t *ret_size);
+/* The list of what is open, for unmounting. */
+void ms_open_files_add(struct ms_open_file *file);
+void ms_open_files_remove(struct ms_open_file *file);
 /* Release every handle that the kernel left behind; waits for each. */
 void ms_open_files_release_all(struct ms_mount *mount);
 

@@ -19,7 +19,7 @@ static struct ms_open_file *open_file_new(struct ms_mount *mount) {
     return file;
 }
 
-static void list_add(struct ms_open_file *file) {
+void ms_open_files_add(struct ms_open_file *file) {
     struct ms_mount *mount = file->mount;
     pthread_mutex_lock(&mount->locked.mutex);
     file->next = mount->locked.first;
@@ -29,7 +29,7 @@ static void list_add(struct ms_open_file *file) {
     pthread_mutex_unlock(&mount->locked.mutex);
 }
 
-static void list_remove(struct ms_open_file *file) {
+void ms_open_files_remove(struct ms_open_file *file) {
     struct ms_mount *mount = file->mount;
     pthread_mutex_lock(&mount->locked.mutex);
     if (file->prev)
@@ -59,7 +59,7 @@ static void give(struct ms_open_file *file, uint64_t ino, uint64_t nodeid,
     file->nodeid = nodeid;
     fi->fh = (uintptr_t)file;
     fi->keep_cache = 1;
-    list_add(file);
+    ms_open_files_add(file);
 }
 
 bool ms_open_files_size(struct ms_mount *mount, uint64_t nodeid, uint64_t *ret_size) {
@@ -317,7 +317,7 @@ void ms_op_release(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi)
     struct call *call = call_new(req, fi, "release", release_done, 0);
     if (!call)
         return; /* the handle stays in the list: unmounting releases it */
-    list_remove(call->file);
+    ms_open_files_remove(call->file);
     ms_file_release(call->file->handle, &call->io);
 }
 
@@ -326,12 +326,14 @@ void ms_open_files_release_all(struct ms_mount *mount) {
     while ((file = mount->locked.first) != NULL) {
         struct fuse_file_info fi = {.fh = (uintptr_t)file};
         struct ms_latch latch;
+        if (ms_virtual_drop(file))
+            continue;
         struct call *call = call_new(NULL, &fi, "release", release_done, 0);
         if (!call)
             return;
         ms_latch_init(&latch);
         call->latch = &latch;
-        list_remove(file);
+        ms_open_files_remove(file);
         ms_file_release(file->handle, &call->io);
         ms_latch_wait(&latch);
     }

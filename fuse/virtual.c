@@ -72,6 +72,7 @@ static struct text *text_of(const struct fuse_file_info *fi) {
 }
 
 static void free_text(struct text *text) {
+    ms_open_files_remove(&text->file);
     ms_buf_fini(&text->bytes);
     free(text);
 }
@@ -82,10 +83,12 @@ static void reply_text(fuse_req_t req, struct ms_buf *bytes, struct fuse_file_in
         (void)fuse_reply_err(req, ENOMEM);
         return;
     }
+    text->file.mount = ms_mount_of(req);
     text->bytes = *bytes;
     *bytes = (struct ms_buf){0};
     fi->fh = (uintptr_t)&text->file;
     fi->direct_io = 1;
+    ms_open_files_add(&text->file);
     if (fuse_reply_open(req, fi) == -ENOENT)
         free_text(text);
 }
@@ -139,6 +142,13 @@ bool ms_virtual_release(fuse_req_t req, const struct fuse_file_info *fi) {
         return false;
     free_text(text);
     (void)fuse_reply_err(req, 0);
+    return true;
+}
+
+bool ms_virtual_drop(struct ms_open_file *file) {
+    if (file->handle)
+        return false;
+    free_text(MS_CONTAINER_OF(file, struct text, file));
     return true;
 }
 

@@ -40,6 +40,9 @@ bool ms_virtual_read(fuse_req_t req, size_t size, off_t offset, const struct fus
 bool ms_virtual_sync(fuse_req_t req, const struct fuse_file_info *fi);
 bool ms_virtual_release(fuse_req_t req, const struct fuse_file_info *fi);
 
+/* When the kernel left it behind. */
+bool ms_virtual_drop(struct ms_open_file *file);
+
 /* Add an entry to a listing; 0 when it does not fit. plus: one lookup of a real file is counted; of
  * a virtual number the service has counted it. */
 size_t ms_virtual_add(fuse_req_t req, fuse_ino_t parent, const struct ms_node *node, bool plus,

@@ -113,13 +113,15 @@ void ms_vtree_forget(struct ms_vtree *vt, uint64_t ino, uint64_t lookups) {
 
 /* ---- .trash/ --------------------------------------------------------------------------------- */
 
-/* One look with the lock held: name NULL asks for the folder itself. */
+/* One look with the lock held: name NULL asks for the folder itself, for which the bin need not be
+ * read: "ls -l" of the root must not. */
 static enum ms_code look_in_trash(struct ms_vtree *vt, const struct ms_ctx *ctx, uint64_t dir,
                                   const char *name, struct ms_node *ret_node,
                                   struct ms_error *reterr) {
     struct ms_tree t;
     pthread_mutex_lock(&vt->mutex);
-    enum ms_code code = ms_vbin_read(vt, ctx, &t, reterr);
+    enum ms_code code =
+        name ? ms_vbin_read(vt, ctx, &t, reterr) : ms_tree_read(&t, vt->svc, ctx, reterr);
     if (code == MS_OK) {
         struct ms_vnode *node = ms_vtree_find(vt, dir);
         if (!node)

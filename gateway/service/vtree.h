@@ -93,12 +93,12 @@ MS_NODISCARD enum ms_code ms_vtree_rmdir(struct ms_vtree *vtree, const struct ms
 
 /* A rename with a virtual folder on either side (keep_open is found out here).
  *   out of .trash/    restores: a file in one commit, also over another file, which goes the way of
- *                     a replaced one; a folder, to a name that is free, file by
- *                     file, and what cannot be restored stays.
+ *                     a replaced one; a folder, to a name that is free, 64 files
+ *                     a commit, and what cannot be restored stays.
  *   into .trash/      deletes: a file goes to the bin however young it is, and shows there at the
  *                     path where it was, whatever new_name says; what the bin does not take (links,
- *                     a name beside others, a file nobody has closed yet) goes as by unlink. A
- *                     folder file by file, then itself.
+ *                     a name beside others, a file nobody has closed yet) goes as by unlink. Of
+ *                     a folder all files, 64 a commit, then the folder.
  * *ret_moved: what the mount must know. Errors: as above; MS_NOT_PERMITTED inside .trash/;
  * MS_WRONG_STATE; MS_EXISTS no_replace; MS_IS_DIR, MS_NOT_DIR, MS_NOT_EMPTY, MS_WRONG_KIND. */
 struct ms_vmoved {

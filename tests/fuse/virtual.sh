@@ -182,7 +182,13 @@ umount_from "$other"
 
 # ---- a tenant that is frozen, a mount that is read-only --------------------------------------------------------------
 
-umount_from "$mnt"
+# What is still open when a mount ends is let go of.
+exec 7<"$ours/usage.json" 8<"$(ls "$ours"/assets/*/MAIN/f1)" 9<"$trash/renamed/deep/f2"
+pid=$(pid_of "$mnt")
+kill -TERM "$pid"
+comes "the mount ends" is_gone "$pid"
+exec 7<&- 8<&- 9<&-
+fusermount3 -uz "$mnt" 2>/dev/null || true
 mount_on "$mnt" --read-only
 refuses "no restore from a read-only mount" "Read-only" mv "$trash/renamed/deep/f1" "$mnt/files/"
 check "but a look" cat "$trash/renamed/deep/f1"
