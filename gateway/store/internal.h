@@ -146,6 +146,7 @@ struct ms_store {
     struct {
         _Atomic(struct ms_write_request *) pushed; /* newest first */
         _Atomic uint32_t asleep, tick, closing;
+        _Atomic uint32_t submitting; /* threads inside ms_store_submit, whose request may be done and gone */
         pthread_t thread;
         bool started;
     } queue;

@@ -145,7 +145,8 @@ MS_NODISCARD enum ms_code ms_store_write(struct ms_store *store, const struct ms
                                          struct ms_error *reterr);
 
 /* The same without waiting: done is called once, on the writer thread, after the commit; it must be short and must
- * not call ms_store_write. request is the caller's memory until then. */
+ * not call ms_store_write. request is the caller's memory until then. done may be through before this returns, and
+ * whoever learns of it so may close the store: ms_store_close waits for such a call to leave. */
 struct ms_write_request {
     struct ms_write write;
     void (*done)(struct ms_write_request *request);

@@ -9,6 +9,7 @@
 #include "base/assert.h"
 
 #include <inttypes.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/statvfs.h>
@@ -39,10 +40,12 @@ void ms_store_submit(struct ms_store *store, struct ms_write_request *request) {
     MS_ASSERT(request->write.fn);
     request->error.code = MS_OK;
     request->seeded = false;
+    atomic_fetch_add(&store->queue.submitting, 1);
     do
         request->next = head;
     while (!atomic_compare_exchange_weak(&store->queue.pushed, &head, request));
     wake_writer(store);
+    atomic_fetch_sub(&store->queue.submitting, 1); /* the last touch of the store: see ms_writer_stop */
 }
 
 /* The oldest waiting request, or NULL. */
@@ -624,6 +627,8 @@ void ms_writer_stop(struct ms_store *store) {
     atomic_store(&store->queue.closing, 1);
     wake_writer(store);
     pthread_join(store->queue.thread, NULL);
+    while (atomic_load(&store->queue.submitting) > 0)
+        sched_yield(); /* its request is done, and whoever saw that closes; it only has to leave */
     store->queue.started = false;
 }
 

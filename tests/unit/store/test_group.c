@@ -2,6 +2,7 @@
 #include "store_test.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -137,6 +138,41 @@ static void closing_waits_for_what_is_queued(void **state) {
     free(text);
 }
 
+struct leaver {
+    struct store_test *t;
+    struct queued queued;
+};
+
+static void *submit_and_leave(void *arg) {
+    struct leaver *l = arg;
+
+    ms_store_submit(l->t->store, &l->queued.request);
+    return NULL;
+}
+
+/* Who learns that the operation is done may close while the thread that asked for it is still on its way out. */
+static void the_store_may_close_when_the_last_operation_is_done(void **state) {
+    struct store_test *t = *state;
+
+    for (unsigned i = 0; i < 100; i++) {
+        _Atomic unsigned done = 0;
+        struct leaver l = {.t = t, .queued = {.done = &done}};
+        pthread_t id;
+
+        l.queued.request = (struct ms_write_request){
+            .write = {.fn = add_op, .in = "sum", .out = &l.queued.sum, .out_size = 8},
+            .done = count_done,
+            .priv = &l.queued};
+        assert_int_equal(pthread_create(&id, NULL, submit_and_leave, &l), 0);
+        while (atomic_load(&done) < 1)
+            sched_yield();
+        store_test_close(t);
+        assert_int_equal(pthread_join(id, NULL), 0);
+        assert_int_equal(l.queued.sum, i + 1);
+        store_test_open(t);
+    }
+}
+
 static enum ms_code only_look_op(struct ms_txn *txn, const void *in, void *out, struct ms_error *reterr) {
     (void)in, (void)out, (void)reterr;
     (void)ms_txn_has(txn, ms_view_str("sum"));
@@ -254,6 +290,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         T(operations_of_many_threads_share_commits_and_fail_alone),
         T(submitted_operations_run_in_order_and_answer_once),
+        T(the_store_may_close_when_the_last_operation_is_done),
         T(closing_waits_for_what_is_queued),
         T(the_commit_budget_is_one_per_change_and_none_without),
         T(debug_builds_run_each_operation_twice_with_the_same_results),

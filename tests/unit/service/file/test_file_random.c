@@ -18,6 +18,7 @@ struct model {
     bool refusing;               /* the store is down */
     struct ms_handle *handle[HANDLES];
     bool writes[HANDLES], appends[HANDLES];
+    bool idle[HANDLES]; /* flushed, and nothing written through it since: no writer that a flush waits for */
     unsigned seals, failures;
 };
 
@@ -31,11 +32,11 @@ static unsigned open_handles(const struct model *m) {
     return n;
 }
 
-static unsigned open_writers(const struct model *m) {
+static unsigned busy_writers(const struct model *m) {
     unsigned n = 0;
 
     for (unsigned i = 0; i < HANDLES; i++)
-        n += m->handle[i] && m->writes[i];
+        n += m->handle[i] && m->writes[i] && !m->idle[i];
     return n;
 }
 
@@ -81,6 +82,7 @@ static void op_open(struct model *m, unsigned i) {
 
     if (m->handle[i])
         return;
+    m->idle[i] = false;
     if (ms_tree_walk(m->w->svc, &m->w->ctx, "/files/x", &node, NULL) != MS_OK) {
         m->handle[i] = make_file(m->w, "/files/x");
         m->writes[i] = m->fresh = true;
@@ -123,6 +125,7 @@ static void op_write(struct model *m, unsigned i) {
     if (at + n > m->live_size)
         grow_model(m, at + n);
     memcpy(m->live + at, bytes, n);
+    m->idle[i] = false;
     put_bytes(m->handle[i], m->appends[i] ? 0 : at, bytes, n);
     free(bytes);
     m->dirty = true;
@@ -135,6 +138,7 @@ static void op_truncate(struct model *m, unsigned i) {
         return;
     assert_ok(ms_file_truncate(m->w->svc, &m->w->ctx, ms_file_ino(m->handle[i]), m->handle[i], size,
                                &test_err));
+    m->idle[i] = false;
     m->dirty |= size != m->live_size;
     if (size < m->live_size)
         m->live_size = size;
@@ -146,6 +150,7 @@ static void op_punch(struct model *m, unsigned i) {
 
     if (!m->handle[i] || !m->writes[i])
         return;
+    m->idle[i] = false;
     assert_ok(ms_file_allocate(m->handle[i], FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at, n,
                                &test_err));
     if (at >= m->live_size)
@@ -180,11 +185,12 @@ static void op_flush(struct model *m, unsigned i) {
 
     if (!m->handle[i])
         return;
+    m->idle[i] = true;
     code = flush_file(m->handle[i], &err);
     check_code(m, code, &err);
     if (code != MS_OK || (!m->writes[i] && !m->fresh))
         return;
-    if (open_writers(m) == m->writes[i])
+    if (busy_writers(m) == 0)
         now_sealed(m);
     else
         m->promised |= m->dirty || m->fresh;
