@@ -113,6 +113,7 @@ struct ms_obj_request {
     uint64_t offset, length;
     struct ms_obj_body body;
     void *into;            /* GET: length bytes */
+    bool fresh;            /* GET: not from a cache: what was cached of it was wrong, and is dropped */
     const struct ms_obj_meta *meta;
     const struct ms_obj_part *parts; /* MP_COMPLETE: ascending part_no */
     const char *const *keys;         /* DELETE_MANY */

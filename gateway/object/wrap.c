@@ -46,6 +46,7 @@ static void copy_input(struct ms_obj_request *to, const struct ms_obj_request *f
                                   .length = from->length,
                                   .body = from->body,
                                   .into = from->into,
+                                  .fresh = from->fresh,
                                   .meta = from->meta,
                                   .parts = from->parts,
                                   .keys = from->keys,
