@@ -106,6 +106,7 @@ struct ms_store_batch {
     MDB_txn *top;
     struct ms_store_state state, begun;
     bool dirty, registering;
+    bool nested;    /* each operation in a transaction of its own, see writer.c */
     uint64_t fence; /* with registering */
     size_t bytes;
     int64_t begun_ns;
@@ -131,7 +132,7 @@ struct ms_store {
     const uint32_t *same_process;    /* 0 in a child after fork */
     _Atomic uint32_t panic, fenced, resizing, stays, followers;
     _Atomic uint64_t fence;
-    _Atomic uint64_t commits, operations, taken_apart, map_grown, map_bytes, free_bytes;
+    _Atomic uint64_t commits, operations, taken_apart, run_again, map_grown, map_bytes, free_bytes;
     _Atomic uint32_t room; /* percent of map_bytes_max that is used, known to the last measure */
 
     pthread_mutex_t map_mutex;
@@ -146,6 +147,7 @@ struct ms_store {
     struct {
         _Atomic(struct ms_write_request *) pushed; /* newest first */
         _Atomic uint32_t asleep, tick, closing;
+        _Atomic uint32_t finished;   /* futex: grows when operations are done; ms_store_write waits on it */
         _Atomic uint32_t submitting; /* threads inside ms_store_submit, whose request may be done and gone */
         pthread_t thread;
         bool started;

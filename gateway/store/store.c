@@ -223,6 +223,7 @@ void ms_store_stats(struct ms_store *store, struct ms_store_stats *ret_stats) {
     s.commits = atomic_load(&store->commits);
     s.operations = atomic_load(&store->operations);
     s.batches_taken_apart = atomic_load(&store->taken_apart);
+    s.batches_run_again = atomic_load(&store->run_again);
     s.map_grown = atomic_load(&store->map_grown);
     if (ms_read_begin(store, &txn, NULL) ==
         MS_OK) { /* while a read is open, the map stays where it is */

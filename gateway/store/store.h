@@ -215,7 +215,7 @@ MS_NODISCARD enum ms_code ms_txn_feed_read(struct ms_txn *txn, uint64_t *at,
 
 /* Not inside a read of the same thread. used_bytes: how far the file reaches, free pages in it included. */
 struct ms_store_stats {
-    uint64_t commits, operations, batches_taken_apart, map_grown;
+    uint64_t commits, operations, batches_taken_apart, batches_run_again, map_grown;
     uint64_t map_bytes, used_bytes, entries;
     unsigned readers, readers_max;
 };

@@ -1,9 +1,11 @@
 /* writer.c — group commit: one thread per process writes what all its threads ask for.
  *
- * A durable commit costs a disk flush; two hundred operations share one. Each runs in a nested transaction, so that
- * it rolls back alone. A batch takes what is queued and what comes meanwhile, and never waits for more. When LMDB
- * runs out of room inside one, nobody can say which operation it was: the batch is dropped and its operations run
- * one by one, growing the map where that helps. */
+ * A durable commit costs a disk flush; two hundred operations share one. A batch takes what is queued and what comes
+ * meanwhile, and never waits for more. An operation fails alone: one that has written nothing leaves nothing to roll
+ * back, and nearly all that fail are of that kind, so operations run in the batch's own transaction. When one fails
+ * behind its first write the batch is dropped and runs again with each operation in a nested transaction, which costs
+ * a copy of every page that it touches. When LMDB runs out of room inside a batch, nobody can say which operation it
+ * was: the batch is dropped and its operations run one by one, growing the map where that helps. */
 #include "store/internal.h"
 
 #include "base/assert.h"
@@ -22,6 +24,7 @@
 enum run {
     RUN_DONE,  /* request->code says how */
     RUN_APART, /* no room in this batch */
+    RUN_SPOILT, /* the batch has rows of an operation that failed: again, nested */
 };
 
 /* ---- the queue ------------------------------------------------------------------------------- */
@@ -81,11 +84,16 @@ struct waiting_write {
     _Atomic uint32_t done;
 };
 
-static void wake_caller(struct ms_write_request *request) {
+static void note_done(struct ms_write_request *request) {
     struct waiting_write *w = (struct waiting_write *)(void *)request;
 
-    atomic_store(&w->done, 1);
-    ms_futex_wake(&w->done, false); /* the caller may be gone; then this wakes nobody */
+    atomic_store(&w->done, 1); /* the caller may be gone from here on */
+}
+
+/* All who wait, with one call to the kernel: most of them belong to the batch that is through. */
+static void wake_callers(struct ms_store *store) {
+    atomic_fetch_add(&store->queue.finished, 1);
+    ms_futex_wake(&store->queue.finished, false);
 }
 
 enum ms_code ms_store_write(struct ms_store *store, const struct ms_write *write,
@@ -97,11 +105,16 @@ enum ms_code ms_store_write(struct ms_store *store, const struct ms_write *write
     MS_ASSERT(!ms_store_in_read(store)); /* map growth would wait for that read for ever */
     MS_ASSERT(!pthread_equal(pthread_self(), store->queue.thread));
     w.request.write = *write;
-    w.request.done = wake_caller;
+    w.request.done = note_done;
     atomic_init(&w.done, 0);
     ms_store_submit(store, &w.request);
-    while (!atomic_load(&w.done))
-        ms_futex_wait(&w.done, 0, -1, false);
+    for (;;) {
+        uint32_t finished = atomic_load(&store->queue.finished);
+
+        if (atomic_load(&w.done))
+            break;
+        ms_futex_wait(&store->queue.finished, finished, -1, false);
+    }
     if (w.request.code != MS_OK && reterr)
         *reterr = w.request.error;
     return w.request.code;
@@ -150,7 +163,7 @@ static void batch_abort(struct ms_store *store, struct ms_store_batch *b) {
     }
 }
 
-static enum ms_code batch_begin(struct ms_store *store, struct ms_store_batch *b,
+static enum ms_code batch_begin(struct ms_store *store, struct ms_store_batch *b, bool nested,
                                 struct ms_error *reterr) {
     enum ms_code code;
     int rc;
@@ -164,6 +177,7 @@ static enum ms_code batch_begin(struct ms_store *store, struct ms_store_batch *b
         return ms_fail(reterr, MS_FENCED, "another process took over from this one; restart it");
     b->n = 0;
     b->bytes = 0;
+    b->nested = nested;
     store->w.no_room = 0;
     for (unsigned tries = 0;; tries++) {
         pthread_mutex_lock(&store->map_mutex);
@@ -261,13 +275,16 @@ static void op_prepare(struct ms_store *store, struct ms_write_request *request,
         memset(request->write.out, 0, request->write.out_size);
 }
 
-/* Run the function in a nested transaction, which stays open when this returns true. */
-static bool op_call(struct ms_store *store, enum ms_code *ret_code) {
+/* Run the function in the batch's transaction, or in a nested one, which stays open when this returns true. */
+static bool op_call(struct ms_store *store, bool nested, enum ms_code *ret_code) {
     struct ms_txn *txn = &store->w.txn;
     struct ms_write_request *request = store->w.op.request;
     const struct ms_write *w = &request->write;
-    int rc = mdb_txn_begin(store->env, store->w.batch.top, 0, &txn->mdb);
+    int rc = 0;
 
+    txn->mdb = store->w.batch.top;
+    if (nested)
+        rc = mdb_txn_begin(store->env, store->w.batch.top, 0, &txn->mdb);
     if (rc != 0) {
         *ret_code = ms_store_fail(store, &request->error, rc, "beginning an operation");
         return false;
@@ -322,7 +339,7 @@ static void op_rehearse(struct ms_store *store, struct ms_write_request *request
 
     memcpy(numbers, store->w.numbers, sizeof numbers);
     op_prepare(store, request, instant);
-    if (op_call(store, &code))
+    if (op_call(store, true, &code))
         mdb_txn_abort(store->w.txn.mdb);
     store->w.no_room = 0;
     for (unsigned i = 0; i < MS_STORE_NUMBERS; i++) {
@@ -361,6 +378,11 @@ static bool refused_for_room(struct ms_store *store, struct ms_write_request *re
     return true;
 }
 
+/* An error of LMDB's own may have spoilt its transaction too. */
+static bool has_spoilt(const struct ms_store *store) {
+    return store->w.op.writes > 0 || (store->w.txn.failure.code != MS_OK && !store->w.op.lease);
+}
+
 static enum run op_run(struct ms_store *store, struct ms_write_request *request) {
     struct ms_store_batch *b = &store->w.batch;
     struct ms_instant instant = ms_instant_max(ms_clock_now(store->options.clock), b->state.last);
@@ -376,9 +398,9 @@ static enum run op_run(struct ms_store *store, struct ms_write_request *request)
         int rc;
 
         op_prepare(store, request, instant);
-        open = op_call(store, &request->code);
+        open = op_call(store, b->nested, &request->code);
         if (open && request->code == MS_OK && !op->lease && !store->w.no_room) {
-            rc = mdb_txn_commit(store->w.txn.mdb);
+            rc = b->nested ? mdb_txn_commit(store->w.txn.mdb) : 0;
             if (rc == 0) {
                 op_accept(store);
                 return RUN_DONE;
@@ -386,10 +408,12 @@ static enum run op_run(struct ms_store *store, struct ms_write_request *request)
             request->code = ms_store_fail(store, &request->error, rc, "ending an operation");
             return RUN_APART; /* LMDB may have spoilt the whole batch */
         }
-        if (open)
+        if (open && b->nested)
             mdb_txn_abort(store->w.txn.mdb);
         if (store->w.no_room)
             return RUN_APART;
+        if (!b->nested && has_spoilt(store))
+            return RUN_SPOILT;
         if (!op->lease)
             return RUN_DONE;
         give_back(store);
@@ -412,7 +436,7 @@ static enum ms_code make_room(struct ms_store *store, struct ms_error *reterr) {
 
 static enum ms_code try_alone(struct ms_store *store, struct ms_write_request *request) {
     struct ms_store_batch *b = &store->w.batch;
-    enum ms_code code = batch_begin(store, b, &request->error);
+    enum ms_code code = batch_begin(store, b, true, &request->error);
 
     if (code != MS_OK)
         return code;
@@ -441,6 +465,7 @@ static void run_alone(struct ms_store *store, struct ms_write_request *request) 
     }
     atomic_fetch_add_explicit(&store->operations, 1, memory_order_relaxed);
     complete(request, code);
+    wake_callers(store);
 }
 
 static void run_apart(struct ms_store *store) {
@@ -470,6 +495,7 @@ static void fail_all(struct ms_store *store, struct ms_write_request *first,
         r->error = *err;
         complete(r, err->code);
     }
+    wake_callers(store);
 }
 
 /* Each operation that failed alone keeps its own result. */
@@ -486,41 +512,79 @@ static void publish(struct ms_store *store, enum ms_code code, const struct ms_e
         }
         complete(r, r->code);
     }
+    wake_callers(store);
 }
 
-static enum ms_code begin_with_room(struct ms_store *store, struct ms_error *reterr) {
-    enum ms_code code = batch_begin(store, &store->w.batch, reterr);
+static enum ms_code begin_with_room(struct ms_store *store, bool nested, struct ms_error *reterr) {
+    enum ms_code code = batch_begin(store, &store->w.batch, nested, reterr);
 
     if (code == MS_NO_SPACE && store->w.no_room == MDB_MAP_FULL) {
         code = make_room(store, reterr);
         if (code == MS_OK)
-            code = batch_begin(store, &store->w.batch, reterr);
+            code = batch_begin(store, &store->w.batch, nested, reterr);
     }
     return code;
+}
+
+static void end_batch(struct ms_store *store) {
+    struct ms_store_batch *b = &store->w.batch;
+    struct ms_error err = {0};
+    enum ms_code code = batch_commit(store, b, &err);
+
+    if (store->w.no_room || (b->n > 1 && (code == MS_NO_SPACE || code == MS_NO_MEMORY)))
+        run_apart(store);
+    else
+        publish(store, code, &err);
+}
+
+/* What a spoilt batch had taken, each in a transaction of its own. */
+static void run_again(struct ms_store *store) {
+    struct ms_store_batch *b = &store->w.batch;
+    unsigned n = b->n;
+    struct ms_error err = {0};
+    enum ms_code code = begin_with_room(store, true, &err);
+
+    b->n = n; /* the requests are still there */
+    atomic_fetch_add_explicit(&store->run_again, 1, memory_order_relaxed);
+    for (unsigned i = 0; i < n; i++)
+        b->requests[i]->code = MS_OK;
+    if (code != MS_OK) {
+        publish(store, code, &err);
+        return;
+    }
+    for (unsigned i = 0; i < n; i++)
+        if (op_run(store, b->requests[i]) == RUN_APART) {
+            batch_abort(store, b);
+            run_apart(store);
+            return;
+        }
+    end_batch(store);
 }
 
 static void run_batch(struct ms_store *store, struct ms_write_request *request) {
     struct ms_store_batch *b = &store->w.batch;
     struct ms_error err = {0};
-    enum ms_code code = begin_with_room(store, &err);
+    enum ms_code code = begin_with_room(store, false, &err);
 
     if (code != MS_OK) {
         fail_all(store, request, &err);
         return;
     }
     for (; request; request = is_full(store) ? NULL : take(store)) {
+        enum run run;
+
         b->requests[b->n++] = request;
-        if (op_run(store, request) == RUN_APART) {
-            batch_abort(store, b);
+        run = op_run(store, request);
+        if (run == RUN_DONE)
+            continue;
+        batch_abort(store, b);
+        if (run == RUN_SPOILT)
+            run_again(store);
+        else
             run_apart(store);
-            return;
-        }
+        return;
     }
-    code = batch_commit(store, b, &err);
-    if (store->w.no_room || (b->n > 1 && (code == MS_NO_SPACE || code == MS_NO_MEMORY)))
-        run_apart(store);
-    else
-        publish(store, code, &err);
+    end_batch(store);
 }
 
 static void alarm_room(struct ms_store *store, unsigned percent) {

@@ -138,6 +138,43 @@ static void closing_waits_for_what_is_queued(void **state) {
     free(text);
 }
 
+static enum ms_code refuse_op(struct ms_txn *txn, const void *in, void *out, struct ms_error *reterr) {
+    (void)txn, (void)in, (void)out;
+    return ms_fail(reterr, MS_WRONG_STATE, "no");
+}
+
+/* Submit good operations with one of another kind in their midst; how often a batch had to run again. */
+static uint64_t mixed_in(struct store_test *t, ms_write_fn *odd) {
+    struct queued q[41];
+    struct ms_store_stats before, after;
+    _Atomic unsigned done = 0;
+
+    ms_store_stats(t->store, &before);
+    for (unsigned i = 0; i < 41; i++) {
+        q[i] = (struct queued){.done = &done};
+        q[i].request = (struct ms_write_request){
+            .write = {.fn = add_op, .in = "sum", .out = &q[i].sum, .out_size = 8}, .done = count_done, .priv = &q[i]};
+        if (i == 20)
+            q[i].request.write = (struct ms_write){.fn = odd, .in = "half"};
+        ms_store_submit(t->store, &q[i].request);
+    }
+    while (atomic_load(&done) < 41)
+        ms_clock_sleep_ns(100000);
+    for (unsigned i = 0; i < 41; i++)
+        assert_int_equal(q[i].request.code, i == 20 ? MS_WRONG_STATE : MS_OK);
+    assert_int_equal(q[40].sum - q[0].sum, 39);
+    assert_null(store_test_get(t->store, "half"));
+    ms_store_stats(t->store, &after);
+    return after.batches_run_again - before.batches_run_again;
+}
+
+static void a_batch_runs_again_only_for_who_failed_behind_a_write(void **state) {
+    struct store_test *t = *state;
+
+    assert_int_equal(mixed_in(t, refuse_op), 0);
+    assert_int_equal(mixed_in(t, put_and_fail_op), 1);
+}
+
 struct leaver {
     struct store_test *t;
     struct queued queued;
@@ -290,6 +327,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         T(operations_of_many_threads_share_commits_and_fail_alone),
         T(submitted_operations_run_in_order_and_answer_once),
+        T(a_batch_runs_again_only_for_who_failed_behind_a_write),
         T(the_store_may_close_when_the_last_operation_is_done),
         T(closing_waits_for_what_is_queued),
         T(the_commit_budget_is_one_per_change_and_none_without),
