@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Install what is missing of debian-packages.txt.
 #
-#   packaging/install-deps.sh [build|test]...     default: build
+#   packaging/install-deps.sh [build|test|bench]...     default: build
 #
 # Nothing is touched when nothing is missing, and the package lists are fetched only when apt does not know a
 # package that is. Works as root or through sudo. Exit: 0 all there, 1 installing failed, 2 cannot install here.
@@ -25,8 +25,8 @@ refuse() {
 wanted=()
 for name in "${@:-build}"; do
     case $name in
-    build | test) mapfile -t -O "${#wanted[@]}" wanted < <(section "$name") ;;
-    *) refuse "unknown section '$name': build or test" ;;
+    build | test | bench) mapfile -t -O "${#wanted[@]}" wanted < <(section "$name") ;;
+    *) refuse "unknown section '$name': build, test or bench" ;;
     esac
 done
 [ "${#wanted[@]}" -gt 0 ] || refuse "no packages found in $list"

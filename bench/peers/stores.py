@@ -1,0 +1,120 @@
+"""The stores that contestants are measured on: a fresh Ceph RGW in memory, and the far store with its latency."""
+
+import base64
+import email.utils
+import hashlib
+import hmac
+import http.client
+import html
+import os
+import re
+import subprocess
+import time
+import urllib.parse
+
+from system import Failed, cpu_of, end, spawn
+
+KEY, SECRET, BUCKET = "testkey", "testsecret", "ms-tests"
+
+
+class Store:
+    """An S3 store of this run: endpoint, CPU, and what its bucket holds."""
+    name = ""
+    pid = 0
+    endpoint = ""
+    link_mib = None  # of the link each way, MiB/s; None: the loopback's
+
+    def cpu(self):
+        return cpu_of(self.pid)
+
+    def _sign(self, method, resource, when):
+        text = f"{method}\n\n\n{when}\n{resource}".encode()
+        return base64.b64encode(hmac.new(SECRET.encode(), text, hashlib.sha1).digest()).decode()
+
+    def presigned(self, method, key):
+        """A URL that any client may use as it is."""
+        resource, expires = f"/{BUCKET}/{key}", int(time.time()) + 3600
+        query = urllib.parse.urlencode({"AWSAccessKeyId": KEY, "Expires": expires,
+                                        "Signature": self._sign(method, resource, expires)})
+        return f"{self.endpoint}{resource}?{query}"
+
+    def stored_bytes(self):
+        """Sum of the sizes of all objects in the bucket, by LIST."""
+        total, marker = 0, ""
+        address = urllib.parse.urlsplit(self.endpoint)
+        connection = http.client.HTTPConnection(address.hostname, address.port, timeout=30)
+        try:
+            while True:
+                date = email.utils.formatdate(usegmt=True)
+                connection.request("GET", f"/{BUCKET}?max-keys=1000&marker={urllib.parse.quote(marker, safe='')}",
+                                   headers={"Date": date,
+                                            "Authorization": f"AWS {KEY}:{self._sign('GET', '/' + BUCKET, date)}"})
+                reply = connection.getresponse()
+                text = reply.read().decode()
+                if reply.status != 200:
+                    raise Failed(f"{self.name}: LIST is answered {reply.status}")
+                total += sum(map(int, re.findall(r"<Size>(\d+)</Size>", text)))
+                keys = re.findall(r"<Contents>.*?<Key>(.*?)</Key>", text)
+                if "<IsTruncated>true</IsTruncated>" not in text or not keys:
+                    return total
+                marker = html.unescape(keys[-1])
+        except (OSError, http.client.HTTPException) as e:
+            raise Failed(f"{self.name}: LIST: {e}") from e
+        finally:
+            connection.close()
+
+
+class Rgw(Store):
+    """Ceph's RGW of one node from Debian's packages, on memstore: what it stored before does not slow it down."""
+    name = "rgw"
+
+    def __init__(self, options, folder):
+        self.script = os.path.join(options.source, "tests", "support", "ceph.sh")
+        self.file = os.path.join(folder, "ceph")
+
+    def __enter__(self):
+        done = subprocess.run(["bash", self.script, "start", self.file], capture_output=True, text=True, check=False,
+                              stdin=subprocess.DEVNULL, env={**os.environ, "TMPDIR": os.path.dirname(self.file)})
+        found = {}
+        if os.path.exists(self.file):
+            with open(self.file, encoding="utf-8") as file:
+                found = dict(line.strip().split("=", 1) for line in file if "=" in line)
+        if "endpoint" not in found:
+            self.__exit__()
+            raise Failed("Ceph RGW did not start: " + (done.stdout.strip().splitlines() or ["no word"])[-1])
+        self.pid, self.endpoint = int(found["pid"]), found["endpoint"]
+        return self
+
+    def __exit__(self, *_):
+        subprocess.run(["bash", self.script, "stop", self.file], capture_output=True, check=False)
+
+
+class Far(Store):
+    """far_store: 20 ms to the first byte, 90 MB/s on a connection, 1 GB/s in all, or what the options say."""
+    name = "far"
+
+    def __init__(self, options, folder):
+        self.link_mib = options.far_link * 1e6 / (1 << 20)
+        self.argv = [os.path.join(options.build, "bench", "far_store", "far_store"), "-b", BUCKET,
+                     "-l", options.far_latency, "-c", options.far_connection, "-t", options.far_link]
+        self.log = os.path.join(folder, "far.log")
+
+    def __enter__(self):
+        self.process = spawn(self.argv, self.log)
+        for _ in range(500):
+            with open(self.log, encoding="utf-8") as file:
+                self.endpoint = file.read().strip()
+            if self.endpoint.startswith("http://") or self.process.poll() is not None:
+                break
+            time.sleep(0.01)
+        if not self.endpoint.startswith("http://"):
+            raise Failed(f"far_store did not start: {self.endpoint}")
+        self.pid = self.process.pid
+        return self
+
+    def __exit__(self, *_):
+        end(self.process)
+        os.unlink(self.log)
+
+
+STORES = {"rgw": Rgw, "far": Far}
