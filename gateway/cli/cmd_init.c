@@ -31,8 +31,10 @@ const struct ms_cmd ms_cmd_init = {
             "inside it. A store that is there already is left alone and reported.\n\n"
             "On S3 (libs3: Signature V2): "
             "s3://BUCKET[/PREFIX][?endpoint=URL&region=NAME&style=path|virtual\n"
-            "&payload=sha256|unsigned&ca=FILE&keys=FILE]. The keys come from AWS_ACCESS_KEY_ID,\n"
-            "AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or are the lines of FILE (mode 0600).\n\n"
+            "&payload=sha256|unsigned&connections=N&multipart=yes|no&ca=FILE&keys=FILE]. The keys come\n"
+            "from AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or are the lines of FILE\n"
+            "(mode 0600). N (64) bounds how many transfers run at once; multipart=no is for a store that has\n"
+            "no uploads in parts.\n\n"
             "Examples:\n  msasset init --store /srv/msasset\n"
             "  msasset init --objects 's3://media/assets?endpoint=https://rgw.example.org'\n",
     .opts = {{"objects", 0, "URL",

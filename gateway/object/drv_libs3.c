@@ -300,15 +300,14 @@ static enum ms_code libs3_put(struct ms_obj *obj, struct ms_obj_request *r,
                               struct ms_error *reterr) {
     MS_AUTO(reply_fini)
     struct reply p = {.request = r, .reterr = reterr, .body = {.body = &r->body}};
-    MS_AUTO(ms_buf_fini) struct ms_buf text = {0};
     struct libs3 *l = libs3_of(obj);
-    struct ms_s3_call headers = {0};
+    MS_AUTO(ms_s3_call_fini) struct ms_s3_call headers = {0};
     S3NameValue pairs[MS_S3_PARAMS_MAX];
     S3PutObjectHandler handler = {response_handler(), on_put};
     S3PutProperties properties = {.expires = -1, .metaData = pairs};
     S3RequestContext *context = NULL;
     char key[MS_S3_KEY_MAX];
-    enum ms_code code = ms_s3_meta_to_headers(&headers, r->meta, &text, reterr);
+    enum ms_code code = ms_s3_meta_to_headers(&headers, r->meta, reterr);
 
     if (code == MS_OK)
         code = new_context(&context, reterr);

@@ -15,19 +15,19 @@
 
 /* ---- PUT, GET, DELETE ------------------------------------------------------------------------ */
 
-static enum ms_code s3_put(struct ms_obj *obj, struct ms_obj_request *r, struct ms_error *reterr) {
-    MS_AUTO(ms_s3_call_fini) struct ms_s3_call c = {0};
-    MS_AUTO(ms_buf_fini) struct ms_buf meta = {0};
-    enum ms_code code;
-
-    ms_s3_call_init(&c, obj, r, "PUT", r->key);
-    c.body = &r->body;
-    code = ms_s3_meta_to_headers(&c, r->meta, &meta, reterr);
+static enum ms_code take_put(struct ms_s3_op *op, enum ms_code code, struct ms_error *reterr) {
+    (void)reterr;
     if (code == MS_OK)
-        code = ms_s3_call_run(&c, reterr);
-    if (code == MS_OK)
-        ms_s3_call_etag(&c, r->ret_etag);
+        ms_s3_call_etag(&op->call, op->request->ret_etag);
     return code;
+}
+
+static enum ms_code ask_put(struct ms_s3_op *op, struct ms_error *reterr) {
+    struct ms_obj_request *r = op->request;
+    struct ms_s3_call *c = ms_s3_op_call(op, "PUT", r->key, take_put);
+
+    c->body = &r->body;
+    return ms_s3_meta_to_headers(c, r->meta, reterr);
 }
 
 static enum ms_code fail_range(const struct ms_obj_request *r, uint64_t size,
@@ -84,78 +84,78 @@ static enum ms_code judge_get(struct ms_s3_call *c, struct ms_error *reterr) {
     return MS_OK;
 }
 
-/* No range of HTTP is empty. */
-static enum ms_code get_nothing(struct ms_obj *obj, struct ms_obj_request *r,
-                                struct ms_error *reterr) {
-    enum ms_code code = ms_s3_head(obj, r, reterr);
-
-    ms_buf_fini(&r->ret_meta); /* no result of a GET */
-    if (code == MS_OK && r->offset > r->ret_size)
-        code = fail_range(r, r->ret_size, reterr);
-    return code;
+static enum ms_code take_get(struct ms_s3_op *op, enum ms_code code, struct ms_error *reterr) {
+    return code == MS_OK ? judge_get(&op->call, reterr) : code;
 }
 
-static enum ms_code s3_get(struct ms_obj *obj, struct ms_obj_request *r, struct ms_error *reterr) {
-    MS_AUTO(ms_s3_call_fini) struct ms_s3_call c = {0};
-    char range[64];
-    enum ms_code code;
+static enum ms_code take_nothing(struct ms_s3_op *op, enum ms_code code, struct ms_error *reterr) {
+    struct ms_obj_request *r = op->request;
 
-    if (r->length == 0)
-        return get_nothing(obj, r, reterr);
-    ms_s3_call_init(&c, obj, r, "GET", r->key);
-    c.into = r->into;
-    c.into_n = r->length;
-    (void)snprintf(range, sizeof range, "bytes=%" PRIu64 "-%" PRIu64, r->offset,
-                   r->offset + r->length - 1);
-    ms_s3_call_header(&c, "range", range);
-    code = ms_s3_call_run(&c, reterr);
-    return code == MS_OK ? judge_get(&c, reterr) : code;
-}
-
-/* HEAD has no body, so a refusal comes without its reason: a list asks for it. */
-static enum ms_code ask_why(struct ms_obj *obj, struct ms_obj_request *r, enum ms_code code,
-                            struct ms_error *reterr) {
-    MS_AUTO(ms_s3_call_fini) struct ms_s3_call c = {0};
-    struct ms_error why = {0};
-    enum ms_code found;
-
-    ms_s3_call_init(&c, obj, r, "GET", NULL);
-    ms_s3_call_query(&c, "list-type", "2");
-    ms_s3_call_query(&c, "max-keys", "1");
-    found = ms_s3_call_run(&c, &why);
-    if (found != MS_OK && c.transfer.status != 0)
-        return ms_fail(reterr, found, "%s", why.message);
-    return code;
-}
-
-enum ms_code ms_s3_head(struct ms_obj *obj, struct ms_obj_request *r, struct ms_error *reterr) {
-    MS_AUTO(ms_s3_call_fini) struct ms_s3_call c = {0};
-    char length[32] = "";
-    const char *p = length;
-    enum ms_code code;
-
-    ms_s3_call_init(&c, obj, r, "HEAD", r->key);
-    code = ms_s3_call_run(&c, reterr);
-    if (code == MS_DENIED || code == MS_CONFIG || code == MS_INVALID)
-        return ask_why(obj, r, code, reterr);
     if (code != MS_OK)
         return code;
-    if (!ms_s3_header(&c.transfer, "content-length", length, sizeof length) ||
-        !read_digits(&p, &r->ret_size) || *p)
-        return ms_fail(reterr, MS_PROTOCOL, "the store says that %s has '%s' bytes", r->key,
-                       length);
-    ms_s3_call_etag(&c, r->ret_etag);
-    return ms_s3_meta_of_headers(&c.transfer, &r->ret_meta, reterr);
+    if (r->offset > op->look.size)
+        return fail_range(r, op->look.size, reterr);
+    r->ret_size = op->look.size;
+    memcpy(r->ret_etag, op->look.etag, sizeof r->ret_etag);
+    return MS_OK;
 }
 
-static enum ms_code s3_delete(struct ms_obj *obj, struct ms_obj_request *r,
-                              struct ms_error *reterr) {
-    MS_AUTO(ms_s3_call_fini) struct ms_s3_call c = {0};
-    enum ms_code code;
+static enum ms_code ask_range(struct ms_s3_op *op, struct ms_error *reterr) {
+    struct ms_obj_request *r = op->request;
+    struct ms_s3_call *c = ms_s3_op_call(op, "GET", r->key, take_get);
+    char range[64];
 
-    ms_s3_call_init(&c, obj, r, "DELETE", r->key);
-    code = ms_s3_call_run(&c, reterr);
+    (void)reterr;
+    c->into = r->into;
+    c->into_n = r->length;
+    (void)snprintf(range, sizeof range, "bytes=%" PRIu64 "-%" PRIu64, r->offset,
+                   r->offset + r->length - 1);
+    ms_s3_call_header(c, "range", range);
+    return MS_OK;
+}
+
+/* The first step of a kind may be a look at an object; the call to that is its own step. */
+static enum ms_code look_first(struct ms_s3_op *op, const char *key, ms_s3_take_fn *then,
+                               struct ms_error *reterr) {
+    ms_s3_op_look(op, key, then);
+    return MS_TAKE(op->ask)(op, reterr);
+}
+
+/* No range of HTTP is empty. */
+static enum ms_code ask_get(struct ms_s3_op *op, struct ms_error *reterr) {
+    if (op->request->length > 0)
+        return ask_range(op, reterr);
+    return look_first(op, op->request->key, take_nothing, reterr);
+}
+
+static enum ms_code take_head(struct ms_s3_op *op, enum ms_code code, struct ms_error *reterr) {
+    struct ms_obj_request *r = op->request;
+
+    (void)reterr;
+    if (code != MS_OK)
+        return code;
+    r->ret_size = op->look.size;
+    memcpy(r->ret_etag, op->look.etag, sizeof r->ret_etag);
+    ms_buf_fini(&r->ret_meta);
+    r->ret_meta = op->look.meta;
+    op->look.meta = (struct ms_buf){0};
+    return MS_OK;
+}
+
+static enum ms_code ask_head(struct ms_s3_op *op, struct ms_error *reterr) {
+    return look_first(op, op->request->key, take_head, reterr);
+}
+
+static enum ms_code take_gone(struct ms_s3_op *op, enum ms_code code, struct ms_error *reterr) {
+    (void)op;
+    (void)reterr;
     return code == MS_NOT_FOUND ? MS_OK : code;
+}
+
+static enum ms_code ask_delete(struct ms_s3_op *op, struct ms_error *reterr) {
+    (void)reterr;
+    ms_s3_op_call(op, "DELETE", op->request->key, take_gone);
+    return MS_OK;
 }
 
 /* ---- DELETE_MANY ----------------------------------------------------------------------------- */
@@ -183,131 +183,204 @@ static void md5_text(struct ms_view bytes, char ret_text[32]) {
     EVP_EncodeBlock((unsigned char *)ret_text, digest, 16);
 }
 
-static enum ms_code s3_delete_many(struct ms_obj *obj, struct ms_obj_request *r,
-                                   struct ms_error *reterr) {
-    MS_AUTO(ms_s3_call_fini) struct ms_s3_call c = {0};
-    MS_AUTO(ms_buf_fini) struct ms_buf xml = MS_BUF_MAX(MS_S3_REPLY_MAX);
-    struct ms_obj_body body;
-    char md5[32];
-    enum ms_code code;
+static enum ms_code take_delete_many(struct ms_s3_op *op, enum ms_code code,
+                                     struct ms_error *reterr) {
+    const struct ms_s3_reply *reply = &op->call.reply;
 
-    ms_s3_call_init(&c, obj, r, "POST", NULL);
-    code = add_keys(c.s3, r, &xml, reterr);
-    if (code != MS_OK)
-        return code;
-    body = (struct ms_obj_body){.memory = ms_buf_view(&xml), .length = xml.len};
-    md5_text(body.memory, md5);
-    c.body = &body;
-    c.replies = true;
-    ms_s3_call_query(&c, "delete", "");
-    ms_s3_call_header(&c, "content-md5", md5);
-    ms_s3_call_header(&c, "content-type", "application/xml");
-    code = ms_s3_call_run(&c, reterr);
-    for (size_t i = 0; i < c.reply.items_n && code == MS_OK; i++) {
-        const struct ms_s3_item *item = &c.reply.items[i];
+    for (size_t i = 0; i < reply->items_n && code == MS_OK; i++) {
+        const struct ms_s3_item *item = &reply->items[i];
 
         if (item->code && ms_s3_code_of(200, item->code) != MS_NOT_FOUND)
             code = ms_fail(reterr, ms_s3_code_of(200, item->code),
-                           "the object store did not delete %s: "
-                           "%s: %.200s",
+                           "the object store did not delete %.100s: %s: %.200s",
                            item->key ? item->key : "(a key)", item->code,
                            item->message ? item->message : "");
     }
     return code;
 }
 
-/* ---- COPY ------------------------------------------------------------------------------------ */
+static enum ms_code ask_delete_many(struct ms_s3_op *op, struct ms_error *reterr) {
+    struct ms_s3_call *c = ms_s3_op_call(op, "POST", NULL, take_delete_many);
+    char md5[32];
+    enum ms_code code = add_keys(op->s3, op->request, &c->xml, reterr);
 
-static enum ms_code s3_copy(struct ms_obj *obj, struct ms_obj_request *r, struct ms_error *reterr) {
-    MS_AUTO(ms_s3_call_fini) struct ms_s3_call c = {0};
-    MS_AUTO(ms_buf_fini) struct ms_buf source = {0};
-    enum ms_code code;
-
-    ms_s3_call_init(&c, obj, r, "PUT", r->key);
-    c.replies = true;
-    c.first_byte_ms = COPY_FIRST_BYTE_MS;
-    code = ms_s3_copy_source(c.s3, r->source_key, &source, reterr);
     if (code != MS_OK)
         return code;
-    ms_s3_call_header(&c, "x-amz-copy-source", (const char *)source.data);
-    code = ms_s3_call_run(&c, reterr);
-    if (code != MS_OK)
-        return code;
-    (void)snprintf(r->ret_etag, sizeof r->ret_etag, "%s", c.reply.etag ? c.reply.etag : "");
-    ms_s3_unquote(r->ret_etag);
+    ms_s3_call_xml_body(c);
+    md5_text(c->own_body.memory, md5);
+    c->replies = true;
+    ms_s3_call_query(c, "delete", "");
+    ms_s3_call_header(c, "content-md5", md5);
+    ms_s3_call_header(c, "content-type", "application/xml");
     return MS_OK;
 }
 
-/* ---- life ------------------------------------------------------------------------------------ */
+/* ---- COPY ------------------------------------------------------------------------------------ */
 
-static void s3_cancel(struct ms_obj *obj, struct ms_obj_request *request) {
-    ms_job_cancel(obj, request);
-    ms_s3_http_poke(ms_s3_of(obj)->http);
+void ms_s3_etag_of_reply(struct ms_s3_op *op) {
+    struct ms_obj_request *r = op->request;
+    const char *etag = op->call.reply.etag;
+
+    (void)snprintf(r->ret_etag, sizeof r->ret_etag, "%.*s", MS_ETAG_MAX, etag ? etag : "");
+    ms_s3_unquote(r->ret_etag);
 }
+
+static enum ms_code take_copy(struct ms_s3_op *op, enum ms_code code, struct ms_error *reterr) {
+    (void)reterr;
+    if (code == MS_OK)
+        ms_s3_etag_of_reply(op);
+    return code;
+}
+
+static enum ms_code ask_copy(struct ms_s3_op *op, struct ms_error *reterr) {
+    struct ms_s3_call *c = ms_s3_op_call(op, "PUT", op->request->key, take_copy);
+
+    c->replies = true;
+    c->first_byte_ms = COPY_FIRST_BYTE_MS;
+    return ms_s3_copy_source(c, op->request->source_key, reterr);
+}
+
+/* ---- presigned URLs -------------------------------------------------------------------------- */
+
+#define PRESIGN_HEADERS_MAX 4
+
+static size_t part_headers(const struct ms_obj_presign *p, char length[24],
+                           struct ms_s3_param ret_headers[PRESIGN_HEADERS_MAX]) {
+    size_t n = 0;
+
+    (void)snprintf(length, 24, "%" PRIu64, p->content_length);
+    ret_headers[n++] = (struct ms_s3_param){"content-length", length};
+    if (p->content_md5)
+        ret_headers[n++] = (struct ms_s3_param){"content-md5", p->content_md5};
+    if (p->content_type)
+        ret_headers[n++] = (struct ms_s3_param){"content-type", p->content_type};
+    return n;
+}
+
+static enum ms_code presigned_url(const struct ms_s3 *s3, const struct ms_s3_sign *s,
+                                  const char *host, unsigned expires_s, struct ms_buf *ret_url,
+                                  struct ms_error *reterr) {
+    enum ms_code code =
+        ms_buf_addf(ret_url, reterr, "%s://%s", s3->place.https ? "https" : "http", host);
+
+    if (code == MS_OK)
+        code = ms_s3_encode(ret_url, s->path, true, reterr);
+    if (code == MS_OK)
+        code = ms_buf_add(ret_url, "?", 1, reterr);
+    return code == MS_OK ? ms_s3_presign(s, expires_s, ret_url, reterr) : code;
+}
+
+static enum ms_code s3_presign(struct ms_obj *obj, const struct ms_obj_presign *what,
+                               struct ms_buf *ret_url, struct ms_buf *ret_headers,
+                               struct ms_error *reterr) {
+    const struct ms_s3 *s3 = ms_s3_of(obj);
+    char host[MS_S3_HOST_MAX], path[MS_S3_PATH_MAX], part_no[16], length[24];
+    struct ms_s3_param headers[PRESIGN_HEADERS_MAX];
+    const struct ms_s3_param query[] = {{"partNumber", part_no}, {"uploadId", what->upload_id}};
+    bool is_part = what->op == MS_OBJ_MP_PUT;
+    size_t n = is_part ? part_headers(what, length, headers) : 0;
+    struct ms_s3_sign s = {.method = is_part ? "PUT" : "GET",
+                           .path = path,
+                           .query = query,
+                           .query_n = is_part ? MS_ARRAY_LEN(query) : 0,
+                           .headers = headers,
+                           .headers_n = n + 1,
+                           .payload = MS_S3_UNSIGNED,
+                           .region = s3->place.region,
+                           .service = "s3",
+                           .now = ms_s3_now(s3),
+                           .keys = &s3->keys};
+    enum ms_code code = MS_OK;
+
+    ms_s3_host_and_path(s3, what->key, host, path);
+    (void)snprintf(part_no, sizeof part_no, "%" PRIu32, what->part_no);
+    for (size_t i = 0; i < n && code == MS_OK; i++)
+        code = ms_buf_addf(ret_headers, reterr, "%s: %s\n", headers[i].name, headers[i].value);
+    headers[n] = (struct ms_s3_param){"host", host};
+    if (code == MS_OK)
+        code = presigned_url(s3, &s, host, (unsigned)what->expires_s, ret_url, reterr);
+    return code;
+}
+
+/* ---- life ------------------------------------------------------------------------------------ */
 
 static void s3_close(struct ms_obj *obj) {
     struct ms_s3 *s3 = ms_s3_of(obj);
 
     ms_s3_http_free(s3->http);
+    ms_s3_breaker_fini(&s3->breaker);
     ms_s3_keys_fini(&s3->keys);
     free(s3);
 }
 
 static const struct ms_obj_ops *s3_ops(void) {
-    static const struct ms_obj_ops ops = {
-        .name = "s3", .submit = ms_job_submit, .cancel = s3_cancel, .close = s3_close};
+    static const struct ms_obj_ops ops = {.name = "s3",
+                                          .submit = ms_s3_submit,
+                                          .cancel = ms_s3_cancel,
+                                          .close = s3_close,
+                                          .presign = s3_presign};
 
     return &ops;
 }
 
-static const struct ms_job_obj *s3_job(void) {
-    static const struct ms_job_obj job = {
-        .obj = {.caps = {.multipart = true,
-                         .part_copy = true,
-                         .copy = true,
-                         .batch_delete = true,
-                         .put_bytes_max = PUT_BYTES_MAX,
-                         .part_bytes_min = PART_BYTES_MIN}},
-        .run = {[MS_OBJ_PUT] = s3_put,
-                [MS_OBJ_GET] = s3_get,
-                [MS_OBJ_HEAD] = ms_s3_head,
-                [MS_OBJ_DELETE] = s3_delete,
-                [MS_OBJ_LIST] = ms_s3_list,
-                [MS_OBJ_MP_CREATE] = ms_s3_mp_create,
-                [MS_OBJ_MP_PUT] = ms_s3_mp_put,
-                [MS_OBJ_MP_COMPLETE] = ms_s3_mp_complete,
-                [MS_OBJ_MP_ABORT] = ms_s3_mp_abort,
-                [MS_OBJ_MP_LIST] = ms_s3_mp_list,
-                [MS_OBJ_MP_PARTS] = ms_s3_mp_parts,
-                [MS_OBJ_COPY] = s3_copy,
-                [MS_OBJ_MP_COPY] = ms_s3_mp_copy,
-                [MS_OBJ_DELETE_MANY] = s3_delete_many},
+static struct ms_obj_caps caps_of(const struct ms_s3_place *place) {
+    return (struct ms_obj_caps){.multipart = place->multipart,
+                                .part_copy = place->multipart,
+                                .copy = true,
+                                .batch_delete = true,
+                                .presign_get = true,
+                                .presign_put = place->multipart,
+                                .put_bytes_max = PUT_BYTES_MAX,
+                                .part_bytes_min = PART_BYTES_MIN};
+}
+
+ms_s3_ask_fn *ms_s3_first_step(enum ms_obj_op op) {
+    static ms_s3_ask_fn *const steps[MS_OBJ_OP_COUNT] = {
+        [MS_OBJ_PUT] = ask_put,
+        [MS_OBJ_GET] = ask_get,
+        [MS_OBJ_HEAD] = ask_head,
+        [MS_OBJ_DELETE] = ask_delete,
+        [MS_OBJ_LIST] = ms_s3_list,
+        [MS_OBJ_MP_CREATE] = ms_s3_mp_create,
+        [MS_OBJ_MP_PUT] = ms_s3_mp_put,
+        [MS_OBJ_MP_COMPLETE] = ms_s3_mp_complete,
+        [MS_OBJ_MP_ABORT] = ms_s3_mp_abort,
+        [MS_OBJ_MP_LIST] = ms_s3_mp_list,
+        [MS_OBJ_MP_PARTS] = ms_s3_mp_parts,
+        [MS_OBJ_COPY] = ask_copy,
+        [MS_OBJ_MP_COPY] = ms_s3_mp_copy,
+        [MS_OBJ_DELETE_MANY] = ask_delete_many,
     };
 
-    return &job;
+    MS_ASSERT(op < MS_OBJ_OP_COUNT);
+    MS_ASSERT(steps[op]);
+    return steps[op];
 }
 
 enum ms_code ms_drv_s3_open(const struct ms_obj_options *options, const char *address,
                             struct ms_obj **ret_obj, struct ms_error *reterr) {
-    const struct ms_s3_limits limits = ms_s3_limits_default();
+    struct ms_s3_limits limits = ms_s3_limits_default();
     struct ms_s3 *s3 = calloc(1, sizeof *s3);
     enum ms_code code;
 
     if (!s3)
         return ms_fail(reterr, MS_NO_MEMORY, "no memory for an object store");
     xmlInitParser(); /* before there are threads that parse; may be repeated */
-    s3->job = *s3_job();
-    s3->job.obj.ops = s3_ops();
-    s3->job.obj.engine = options->engine;
+    s3->obj = (struct ms_obj){.ops = s3_ops(), .engine = options->engine};
+    ms_s3_breaker_init(&s3->breaker);
     code = ms_s3_place_parse("s3", address, &s3->place, reterr);
     if (code == MS_OK)
         code = ms_s3_keys_load(&s3->place, &s3->keys, reterr);
-    if (code == MS_OK)
+    if (code == MS_OK) {
+        s3->obj.caps = caps_of(&s3->place);
+        if (s3->place.connections_max > 0)
+            limits.connections_max = s3->place.connections_max;
         code = ms_s3_http_new(&limits, s3->place.ca_file, &s3->http, reterr);
+    }
     if (code != MS_OK) {
-        s3_close(&s3->job.obj);
+        s3_close(&s3->obj);
         return code;
     }
-    *ret_obj = &s3->job.obj;
+    *ret_obj = &s3->obj;
     return MS_OK;
 }

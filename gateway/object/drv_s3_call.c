@@ -11,6 +11,8 @@
 /* Longer than a key may be (32), so no pair can have this name. */
 #define META_NAMES META_PREFIX "msasset-names-of-all-pairs-in-order"
 #define URL_MAX ((size_t)8 << 10)
+#define HASH_AT_ONCE_MAX ((uint64_t)16 << 10)
+#define RETRY_AFTER_S_MAX 20
 
 #define TRY(call)                                                                                  \
     do {                                                                                           \
@@ -19,24 +21,54 @@
             return code_;                                                                          \
     } while (0)
 
-void ms_s3_call_init(struct ms_s3_call *call, struct ms_obj *obj, struct ms_obj_request *request,
+void ms_s3_call_init(struct ms_s3_call *call, const struct ms_s3 *s3, struct ms_obj_request *request,
                      const char *method, const char *key) {
-    *call =
-        (struct ms_s3_call){.s3 = ms_s3_of(obj), .request = request, .method = method, .key = key};
+    *call = (struct ms_s3_call){.s3 = s3, .request = request, .method = method, .key = key};
     call->changes = strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0;
+    call->xml.max = MS_S3_REPLY_MAX;
+    call->url.max = URL_MAX;
+}
+
+static void add_param(struct ms_s3_call *call, struct ms_s3_param *list, size_t *n, const char *name,
+                      const char *value) {
+    char *own_name = strdup(name), *own_value = strdup(value);
+
+    MS_ASSERT(*n < MS_S3_PARAMS_MAX);
+    if (!own_name || !own_value) {
+        free(own_name);
+        free(own_value);
+        call->no_memory = true;
+        return;
+    }
+    list[(*n)++] = (struct ms_s3_param){own_name, own_value};
 }
 
 void ms_s3_call_query(struct ms_s3_call *call, const char *name, const char *value) {
-    MS_ASSERT(call->query_n < MS_S3_PARAMS_MAX);
-    call->query[call->query_n++] = (struct ms_s3_param){name, value};
+    add_param(call, call->query, &call->query_n, name, value);
 }
 
 void ms_s3_call_header(struct ms_s3_call *call, const char *name, const char *value) {
-    MS_ASSERT(call->header_n < MS_S3_PARAMS_MAX);
-    call->header[call->header_n++] = (struct ms_s3_param){name, value};
+    add_param(call, call->header, &call->header_n, name, value);
+}
+
+void ms_s3_call_xml_body(struct ms_s3_call *call) {
+    call->own_body = (struct ms_obj_body){.memory = ms_buf_view(&call->xml), .length = call->xml.len};
+    call->body = &call->own_body;
+}
+
+static void free_params(struct ms_s3_param *list, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        free((char *)(uintptr_t)list[i].name);
+        free((char *)(uintptr_t)list[i].value);
+    }
 }
 
 void ms_s3_call_fini(struct ms_s3_call *call) {
+    free_params(call->query, call->query_n);
+    free_params(call->header, call->header_n);
+    call->query_n = call->header_n = 0;
+    ms_buf_fini(&call->xml);
+    ms_buf_fini(&call->url);
     ms_s3_transfer_fini(&call->transfer);
     ms_s3_reply_fini(&call->reply);
 }
@@ -54,77 +86,108 @@ void ms_s3_full_key(const struct ms_s3 *s3, const char *key, char *ret_key, size
     (void)snprintf(ret_key, size, "%s%s", s3->place.prefix, key ? key : "");
 }
 
-enum ms_code ms_s3_copy_source(const struct ms_s3 *s3, const char *key, struct ms_buf *buf,
-                               struct ms_error *reterr) {
+enum ms_code ms_s3_copy_source(struct ms_s3_call *call, const char *key, struct ms_error *reterr) {
+    MS_AUTO(ms_buf_fini) struct ms_buf text = {0};
     char full[MS_S3_KEY_MAX];
 
-    ms_s3_full_key(s3, key, full, sizeof full);
-    TRY(ms_buf_addf(buf, reterr, "/%s/", s3->place.bucket));
-    return ms_s3_encode(buf, full, true, reterr);
+    ms_s3_full_key(call->s3, key, full, sizeof full);
+    TRY(ms_buf_addf(&text, reterr, "/%s/", call->s3->place.bucket));
+    TRY(ms_s3_encode(&text, full, true, reterr));
+    ms_s3_call_header(call, "x-amz-copy-source", (const char *)text.data);
+    return MS_OK;
 }
 
-/* ---- sending --------------------------------------------------------------------------------- */
+struct ms_instant ms_s3_now(const struct ms_s3 *s3) {
+    return ms_instant_add_ms(ms_clock_kernel_now(), __atomic_load_n(&s3->skew_ms, __ATOMIC_SEQ_CST));
+}
 
-static enum ms_code hash_body(const struct ms_obj_body *body, char ret_text[MS_S3_SHA256_TEXT + 1],
-                              struct ms_error *reterr) {
-    MS_AUTO(ms_body_fini) struct ms_body_reader reader = {.body = body};
+/* ---- the payload's hash ---------------------------------------------------------------------- */
+
+static enum ms_code go_on(const struct ms_s3_call *c, int64_t deadline_ns, struct ms_error *reterr) {
+    const char *name = ms_obj_op_name(c->request->op);
+
+    if (ms_obj_is_cancelled(c->request))
+        return ms_fail(reterr, MS_CANCELLED, "%s was cancelled", name);
+    if (ms_clock_mono_ns(ms_clock_system()) >= deadline_ns)
+        return ms_fail(reterr, MS_TIMEOUT, "%s was not done in its time", name);
+    return MS_OK;
+}
+
+static enum ms_code update(EVP_MD_CTX *md, const struct ms_s3_call *c, int64_t deadline_ns,
+                           struct ms_error *reterr) {
+    MS_AUTO(ms_body_fini) struct ms_body_reader reader = {.body = c->body};
+    struct ms_view bytes = {0};
+
+    for (;;) {
+        TRY(go_on(c, deadline_ns, reterr));
+        TRY(ms_body_next(&reader, &bytes, reterr));
+        if (bytes.n == 0)
+            return MS_OK;
+        MS_ASSERT(EVP_DigestUpdate(md, bytes.p, bytes.n) == 1);
+    }
+}
+
+static enum ms_code hash_body(struct ms_s3_call *c, int64_t deadline_ns, struct ms_error *reterr) {
     unsigned char digest[EVP_MAX_MD_SIZE];
     EVP_MD_CTX *md = EVP_MD_CTX_new();
-    struct ms_view bytes = {0};
     enum ms_code code = MS_OK;
 
     if (!md || EVP_DigestInit_ex(md, EVP_sha256(), NULL) != 1)
         code = ms_fail(reterr, MS_NO_MEMORY, "no memory to hash a body");
-    while (code == MS_OK) {
-        code = ms_body_next(&reader, &bytes, reterr);
-        if (code != MS_OK || bytes.n == 0)
-            break;
-        MS_ASSERT(EVP_DigestUpdate(md, bytes.p, bytes.n) == 1);
-    }
+    if (code == MS_OK)
+        code = update(md, c, deadline_ns, reterr);
     if (code == MS_OK)
         MS_ASSERT(EVP_DigestFinal_ex(md, digest, NULL) == 1);
     EVP_MD_CTX_free(md);
     for (size_t i = 0; code == MS_OK && i < MS_S3_SHA256_TEXT / 2; i++)
-        (void)snprintf(ret_text + 2 * i, 3, "%02x", digest[i]);
+        (void)snprintf(c->payload + 2 * i, 3, "%02x", digest[i]);
     return code;
 }
 
-static enum ms_code payload_of(const struct ms_s3_call *c, char ret_text[MS_S3_SHA256_TEXT + 1],
-                               struct ms_error *reterr) {
+enum ms_code ms_s3_call_hash(struct ms_s3_call *call, bool may_be_slow, int64_t deadline_ns,
+                             bool *ret_slow, struct ms_error *reterr) {
+    struct ms_s3_call *c = call;
+
+    *ret_slow = false;
     if (!c->body || c->body->length == 0) {
-        ms_s3_sha256_text(ms_view_of(NULL, 0), ret_text);
-        return MS_OK;
+        ms_s3_sha256_text(ms_view_of(NULL, 0), c->payload);
+    } else if (!c->s3->place.sign_payload) {
+        (void)snprintf(c->payload, sizeof c->payload, "%s", MS_S3_UNSIGNED);
+    } else if (!may_be_slow && (!c->body->memory.p || c->body->length > HASH_AT_ONCE_MAX)) {
+        *ret_slow = true;
+    } else {
+        return hash_body(c, deadline_ns, reterr);
     }
-    if (c->s3->place.sign_payload)
-        return hash_body(c->body, ret_text, reterr);
-    (void)snprintf(ret_text, MS_S3_SHA256_TEXT + 1, "%s", MS_S3_UNSIGNED);
     return MS_OK;
 }
 
-static void host_and_path(const struct ms_s3_call *c, char *ret_host, size_t host_size,
-                          char *ret_path, size_t path_size) {
-    const struct ms_s3_place *place = &c->s3->place;
-    char key[MS_S3_KEY_MAX] = "";
+/* ---- signing --------------------------------------------------------------------------------- */
 
-    if (c->key)
-        ms_s3_full_key(c->s3, c->key, key, sizeof key);
+void ms_s3_host_and_path(const struct ms_s3 *s3, const char *key, char ret_host[MS_S3_HOST_MAX],
+                         char ret_path[MS_S3_PATH_MAX]) {
+    const struct ms_s3_place *place = &s3->place;
+    char full[MS_S3_KEY_MAX] = "";
+
+    if (key)
+        ms_s3_full_key(s3, key, full, sizeof full);
     if (place->path_style) {
-        (void)snprintf(ret_host, host_size, "%s", place->host);
-        (void)snprintf(ret_path, path_size, "/%s%s%s", place->bucket, c->key ? "/" : "", key);
+        (void)snprintf(ret_host, MS_S3_HOST_MAX, "%s", place->host);
+        (void)snprintf(ret_path, MS_S3_PATH_MAX, "/%s%s%s", place->bucket, key ? "/" : "", full);
     } else {
-        (void)snprintf(ret_host, host_size, "%s.%s", place->bucket, place->host);
-        (void)snprintf(ret_path, path_size, "/%s", key);
+        (void)snprintf(ret_host, MS_S3_HOST_MAX, "%s.%s", place->bucket, place->host);
+        (void)snprintf(ret_path, MS_S3_PATH_MAX, "/%s", full);
     }
 }
 
-static enum ms_code make_url(const struct ms_s3_call *c, const char *host, const char *path,
-                             struct ms_buf *url, struct ms_error *reterr) {
-    TRY(ms_buf_addf(url, reterr, "%s://%s", c->s3->place.https ? "https" : "http", host));
-    TRY(ms_s3_encode(url, path, true, reterr));
+static enum ms_code make_url(struct ms_s3_call *c, const char *host, const char *path,
+                             struct ms_error *reterr) {
+    ms_buf_clear(&c->url);
+    TRY(ms_buf_addf(&c->url, reterr, "%s://%s", c->s3->place.https ? "https" : "http", host));
+    TRY(ms_s3_encode(&c->url, path, true, reterr));
     if (c->query_n == 0)
         return MS_OK;
-    TRY(ms_buf_add(url, "?", 1, reterr));
-    return ms_s3_query(url, c->query, c->query_n, reterr);
+    TRY(ms_buf_add(&c->url, "?", 1, reterr));
+    return ms_s3_query(&c->url, c->query, c->query_n, reterr);
 }
 
 static enum ms_code add_line(struct curl_slist **list, const char *name, const char *value,
@@ -144,59 +207,179 @@ static enum ms_code add_line(struct curl_slist **list, const char *name, const c
     return MS_OK;
 }
 
-static enum ms_code sign(struct ms_s3_call *c, const char *host, const char *path,
-                         struct ms_error *reterr) {
+static enum ms_code add_headers(struct ms_s3_call *c, const struct ms_s3_sign *s,
+                                struct ms_error *reterr) {
     MS_AUTO(ms_buf_fini) struct ms_buf authorization = MS_BUF_MAX((size_t)16 << 10);
-    char date[17], payload[MS_S3_SHA256_TEXT + 1];
+    struct curl_slist **list = &c->transfer.headers, *longer;
+
+    curl_slist_free_all(MS_TAKE(*list));
+    TRY(ms_s3_authorization(s, &authorization, reterr));
+    for (size_t i = 0; i < s->headers_n; i++)
+        if (strcmp(s->headers[i].name, "host") != 0) /* curl sends it by itself */
+            TRY(add_line(list, s->headers[i].name, s->headers[i].value, reterr));
+    TRY(add_line(list, "Authorization", (const char *)authorization.data, reterr));
+    longer = curl_slist_append(*list, "Expect:"); /* no round trip before a body */
+    if (!longer)
+        return ms_fail(reterr, MS_NO_MEMORY, "no memory for the headers of a request");
+    *list = longer;
+    return MS_OK;
+}
+
+static void fill_transfer(struct ms_s3_call *c) {
+    /* Says "Content-Length: 0", which RGW wants. */
+    static const struct ms_obj_body empty = {.fd = -1};
+    struct ms_s3_transfer *t = &c->transfer;
+    bool is_bare = !c->changes || strcmp(c->method, "DELETE") == 0;
+
+    t->method = c->method;
+    t->url = (const char *)c->url.data;
+    t->body = c->body ? c->body : is_bare ? NULL : &empty;
+    t->into = c->into;
+    t->into_n = c->into_n;
+    t->first_byte_ms = c->first_byte_ms;
+    t->changes = c->changes;
+}
+
+enum ms_code ms_s3_call_sign(struct ms_s3_call *call, struct ms_error *reterr) {
+    struct ms_s3_call *c = call;
+    char host[MS_S3_HOST_MAX], path[MS_S3_PATH_MAX], date[17];
+    struct ms_s3_param headers[MS_S3_PARAMS_MAX];
     struct ms_s3_sign s = {.method = c->method,
                            .path = path,
                            .query = c->query,
                            .query_n = c->query_n,
-                           .payload = payload,
+                           .headers = headers,
+                           .headers_n = c->header_n,
+                           .payload = c->payload,
                            .region = c->s3->place.region,
                            .service = "s3",
-                           .now = ms_clock_kernel_now(), /* the store compares it with its own */
+                           .now = ms_s3_now(c->s3),
                            .keys = &c->s3->keys};
 
-    TRY(payload_of(c, payload, reterr));
+    MS_ASSERT(c->payload[0]);
+    MS_ASSERT(c->header_n + 4 <= MS_S3_PARAMS_MAX);
+    if (c->no_memory)
+        return ms_fail(reterr, MS_NO_MEMORY, "no memory for the headers of a request");
+    c->signed_at = ms_clock_kernel_now();
+    ms_s3_host_and_path(c->s3, c->key, host, path);
+    TRY(make_url(c, host, path, reterr));
     ms_s3_date(s.now, date);
-    ms_s3_call_header(c, "x-amz-date", date);
-    ms_s3_call_header(c, "x-amz-content-sha256", payload);
+    memcpy(headers, c->header, c->header_n * sizeof *headers);
+    headers[s.headers_n++] = (struct ms_s3_param){"x-amz-date", date};
+    headers[s.headers_n++] = (struct ms_s3_param){"x-amz-content-sha256", c->payload};
     if (s.keys->token[0])
-        ms_s3_call_header(c, "x-amz-security-token", s.keys->token);
-    for (size_t i = 0; i < c->header_n; i++)
-        TRY(add_line(&c->transfer.headers, c->header[i].name, c->header[i].value, reterr));
-    ms_s3_call_header(c, "host", host); /* curl sends it by itself */
-    s.headers = c->header;
-    s.headers_n = c->header_n;
-    TRY(ms_s3_authorization(&s, &authorization, reterr));
-    TRY(add_line(&c->transfer.headers, "Authorization", (const char *)authorization.data, reterr));
-    c->header_n = 0; /* date and payload are ours */
-    /* No round trip before a body. */
-    c->transfer.headers = curl_slist_append(c->transfer.headers, "Expect:");
+        headers[s.headers_n++] = (struct ms_s3_param){"x-amz-security-token", s.keys->token};
+    headers[s.headers_n++] = (struct ms_s3_param){"host", host};
+    TRY(add_headers(c, &s, reterr));
+    fill_transfer(c);
     return MS_OK;
 }
 
 /* ---- judging --------------------------------------------------------------------------------- */
 
-static enum ms_code fail_as_told(const struct ms_s3_call *c, const struct ms_s3_reply *reply,
-                                 struct ms_error *reterr) {
-    long status = c->transfer.status;
-    enum ms_code code = ms_s3_code_of(status, reply->code);
+/* Of an answer without a reason (HEAD): that the clocks are apart is seen from its date. */
+#define SKEW_SEEN_MS (5 * MS_MINUTE_MS)
 
-    return ms_fail(reterr, code, "the object store refused %s of %s: %s%s%.200s (HTTP %ld)%s%.40s",
-                   ms_obj_op_name(c->request->op), c->key ? c->key : c->s3->place.bucket,
-                   reply->code ? reply->code : "without a reason",
-                   reply->message && *reply->message ? ": " : "",
-                   reply->message ? reply->message : "", status,
-                   reply->region ? "; its region is " : "", reply->region ? reply->region : "");
+bool ms_s3_call_skew_ms(const struct ms_s3_call *call, int64_t *ret_ms) {
+    char text[64];
+    time_t date;
+
+    if (!ms_s3_header(&call->transfer, "date", text, sizeof text))
+        return false;
+    date = curl_getdate(text, NULL);
+    if (date <= 0)
+        return false;
+    *ret_ms = (int64_t)date * 1000 - call->signed_at.ms;
+    return true;
 }
 
-static enum ms_code judge(struct ms_s3_call *c, struct ms_error *reterr) {
+static bool is_skewed(const struct ms_s3_call *c, const char *code) {
+    int64_t ahead_ms, known_ms = __atomic_load_n(&c->s3->skew_ms, __ATOMIC_SEQ_CST);
+
+    if (c->transfer.status != 403 && c->transfer.status != 400)
+        return false;
+    if (code)
+        return strcmp(code, "RequestTimeTooSkewed") == 0;
+    return ms_s3_call_skew_ms(c, &ahead_ms) && llabs(ahead_ms - known_ms) > SKEW_SEEN_MS;
+}
+
+int64_t ms_s3_call_retry_after_ms(const struct ms_s3_call *call) {
+    char text[64], *end;
+    unsigned long long s;
+    int64_t ahead_ms, ms;
+    time_t date;
+
+    if (call->transfer.status < 400 ||
+        !ms_s3_header(&call->transfer, "retry-after", text, sizeof text))
+        return 0;
+    if (text[0] >= '0' && text[0] <= '9') {
+        s = strtoull(text, &end, 10);
+        return *end ? 0 : s > RETRY_AFTER_S_MAX ? RETRY_AFTER_S_MAX * 1000 : (int64_t)s * 1000;
+    }
+    date = curl_getdate(text, NULL);
+    if (date <= 0 || !ms_s3_call_skew_ms(call, &ahead_ms))
+        return 0;
+    ms = (int64_t)date * 1000 - call->signed_at.ms - ahead_ms;
+    return ms < 0 ? 0 : ms > RETRY_AFTER_S_MAX * 1000 ? RETRY_AFTER_S_MAX * 1000 : ms;
+}
+
+/* What helps, for the refusals that an operator can mend. */
+static void add_hint(const struct ms_s3_call *c, const struct ms_s3_reply *reply, char *ret_text,
+                     size_t size) {
+    char ours[MS_RFC3339_S_LEN + 1], theirs[64] = "", region[64] = "";
+    const char *code = reply->code ? reply->code : "";
+
+    ret_text[0] = '\0';
+    if (c->is_skewed) {
+        ms_instant_format_s(c->signed_at, ours);
+        (void)ms_s3_header(&c->transfer, "date", theirs, sizeof theirs);
+        (void)snprintf(ret_text, size, "; the store's clock says %s, this machine's %s: set it", theirs,
+                       ours);
+        return;
+    }
+    (void)ms_s3_header(&c->transfer, "x-amz-bucket-region", region, sizeof region);
+    if (reply->region)
+        (void)snprintf(region, sizeof region, "%.63s", reply->region);
+    if (region[0] && strcmp(region, c->s3->place.region) != 0)
+        (void)snprintf(ret_text, size, "; the bucket is in the region %s, and region= says %s", region,
+                       c->s3->place.region);
+    else if (strcmp(code, "NoSuchBucket") == 0)
+        (void)snprintf(ret_text, size, "; the bucket %s must be made first", c->s3->place.bucket);
+    else if (ms_s3_code_of(c->transfer.status, reply->code) == MS_UNSUPPORTED &&
+             c->request->upload_id == NULL && c->request->op == MS_OBJ_MP_CREATE)
+        (void)snprintf(ret_text, size, "; give multipart=no in the URL of a store without uploads in parts");
+}
+
+static enum ms_code fail_as_told(struct ms_s3_call *c, const struct ms_s3_reply *reply,
+                                 struct ms_error *reterr) {
+    long status = c->transfer.status;
+    char hint[160];
+
+    c->is_skewed = is_skewed(c, reply->code);
+    add_hint(c, reply, hint, sizeof hint);
+    return ms_fail(reterr, c->is_skewed ? MS_DENIED : ms_s3_code_of(status, reply->code),
+                   "the object store refused %s of %.100s: %.60s%s%.140s (HTTP %ld)%s",
+                   ms_obj_op_name(c->request->op), c->key ? c->key : c->s3->place.bucket,
+                   reply->code      ? reply->code
+                   : c->is_skewed   ? "the clocks differ"
+                                    : "without a reason",
+                   reply->message && *reply->message ? ": " : "",
+                   reply->message ? reply->message : "", status, hint);
+}
+
+enum ms_code ms_s3_call_judge(struct ms_s3_call *call, struct ms_error *reterr) {
+    struct ms_s3_call *c = call;
     struct ms_s3_transfer *t = &c->transfer;
     bool is_good = t->status >= 200 && t->status < 300;
     struct ms_s3_reply none = {0};
 
+    c->is_skewed = false;
+    ms_s3_reply_fini(&c->reply);
+    if (t->code != MS_OK) {
+        if (reterr)
+            *reterr = t->error;
+        return t->code;
+    }
     if (is_good && !c->replies)
         return MS_OK;
     if (is_good)
@@ -209,34 +392,6 @@ static enum ms_code judge(struct ms_s3_call *c, struct ms_error *reterr) {
     return MS_OK;
 }
 
-enum ms_code ms_s3_call_run(struct ms_s3_call *call, struct ms_error *reterr) {
-    MS_AUTO(ms_buf_fini) struct ms_buf url = MS_BUF_MAX(URL_MAX);
-    struct ms_s3_transfer *t = &call->transfer;
-    char host[sizeof call->s3->place.host + sizeof call->s3->place.bucket + 1];
-    char path[MS_S3_KEY_MAX + sizeof call->s3->place.bucket + 2];
-
-    static const struct ms_obj_body empty = {
-        .fd = -1}; /* says "Content-Length: 0", which RGW wants */
-
-    MS_ASSERT(!t->headers);
-    host_and_path(call, host, sizeof host, path, sizeof path);
-    TRY(make_url(call, host, path, &url, reterr));
-    TRY(sign(call, host, path, reterr));
-    t->method = call->method;
-    t->url = (const char *)url.data;
-    t->body = call->body                                             ? call->body
-              : call->changes && strcmp(call->method, "DELETE") != 0 ? &empty
-                                                                     : NULL;
-    t->into = call->into;
-    t->into_n = call->into_n;
-    t->request = call->request;
-    t->deadline_mono_ns = call->request->timer.due_mono_ns;
-    t->first_byte_ms = call->first_byte_ms;
-    t->changes = call->changes;
-    TRY(ms_s3_http_run(call->s3->http, t, reterr));
-    return judge(call, reterr);
-}
-
 /* ---- metadata -------------------------------------------------------------------------------- */
 
 static bool is_plain(const char *value) {
@@ -246,34 +401,29 @@ static bool is_plain(const char *value) {
 }
 
 enum ms_code ms_s3_meta_to_headers(struct ms_s3_call *call, const struct ms_obj_meta *meta,
-                                   struct ms_buf *buf, struct ms_error *reterr) {
-    size_t at[2 * MS_OBJ_META_MAX + 1];
+                                   struct ms_error *reterr) {
+    MS_AUTO(ms_buf_fini) struct ms_buf names = {0};
 
     ms_s3_call_header(call, "content-type",
                       meta && meta->content_type ? meta->content_type : "application/octet-stream");
     if (!meta || meta->pairs == 0)
         return MS_OK;
-    /* The buffer may move while it grows: first the text, then the pointers. */
     for (size_t i = 0; i < meta->pairs; i++) {
-        at[2 * i] = buf->len;
-        TRY(ms_buf_addf(buf, reterr, META_PREFIX "%s", meta->pair[i].key));
-        TRY(ms_buf_add(buf, "", 1, reterr));
-        at[2 * i + 1] = buf->len;
-        if (is_plain(meta->pair[i].value))
-            TRY(ms_buf_addf(buf, reterr, "%s", meta->pair[i].value));
+        MS_AUTO(ms_buf_fini) struct ms_buf value = {0};
+        char name[sizeof META_PREFIX + 64];
+        bool plain = is_plain(meta->pair[i].value);
+
+        TRY(ms_buf_addf(&names, reterr, "%s%s%s", i ? " " : "", meta->pair[i].key, plain ? "" : "*"));
+        if (!meta->pair[i].value[0])
+            continue;
+        (void)snprintf(name, sizeof name, META_PREFIX "%s", meta->pair[i].key);
+        if (plain)
+            TRY(ms_buf_addf(&value, reterr, "%s", meta->pair[i].value));
         else
-            TRY(ms_s3_encode(buf, meta->pair[i].value, false, reterr));
-        TRY(ms_buf_add(buf, "", 1, reterr));
+            TRY(ms_s3_encode(&value, meta->pair[i].value, false, reterr));
+        ms_s3_call_header(call, name, (const char *)value.data);
     }
-    at[2 * meta->pairs] = buf->len;
-    for (size_t i = 0; i < meta->pairs; i++)
-        TRY(ms_buf_addf(buf, reterr, "%s%s%s", i ? " " : "", meta->pair[i].key,
-                        is_plain(meta->pair[i].value) ? "" : "*"));
-    for (size_t i = 0; i < meta->pairs; i++)
-        if (meta->pair[i].value[0])
-            ms_s3_call_header(call, (const char *)buf->data + at[2 * i],
-                              (const char *)buf->data + at[2 * i + 1]);
-    ms_s3_call_header(call, META_NAMES, (const char *)buf->data + at[2 * meta->pairs]);
+    ms_s3_call_header(call, META_NAMES, (const char *)names.data);
     return MS_OK;
 }
 

@@ -37,8 +37,6 @@ static enum ms_code take_token(char **token, char *next, struct ms_error *reterr
     return *token ? MS_OK : ms_fail(reterr, MS_NO_MEMORY, "no memory for a list");
 }
 
-static void free_text(char **text) { free(*text); }
-
 /* ---- LIST ------------------------------------------------------------------------------------ */
 
 static void add_object(struct ms_obj_request *r, const char *key, const struct ms_s3_item *item) {
@@ -68,46 +66,47 @@ static void take_objects(const struct ms_s3_call *c, struct ms_obj_request *r) {
     }
 }
 
-static enum ms_code list_page(struct ms_obj *obj, struct ms_obj_request *r, char **token,
-                              bool *ret_end, struct ms_error *reterr) {
-    MS_AUTO(ms_s3_call_fini) struct ms_s3_call c = {0};
-    char prefix[MS_S3_KEY_MAX], after[MS_S3_KEY_MAX], max[16];
-    size_t want = r->list_max - r->ret_n + 1;
-    enum ms_code code;
+static enum ms_code ask_page(struct ms_s3_op *op, struct ms_error *reterr);
 
-    ms_s3_call_init(&c, obj, r, "GET", NULL);
-    c.replies = true;
-    ms_s3_full_key(c.s3, r->key, prefix, sizeof prefix);
-    ms_s3_whole_characters(prefix);
-    ms_s3_full_key(c.s3, r->after, after, sizeof after);
-    (void)snprintf(max, sizeof max, "%zu", want < 1000 ? want : 1000);
-    ms_s3_call_query(&c, "list-type", "2");
-    ms_s3_call_query(&c, "encoding-type", "url");
-    ms_s3_call_query(&c, "max-keys", max);
-    ms_s3_call_query(&c, "prefix", prefix);
-    if (*token)
-        ms_s3_call_query(&c, "continuation-token", *token);
-    else if (r->after && *r->after)
-        ms_s3_call_query(&c, "start-after", after);
-    code = ms_s3_call_run(&c, reterr);
+static enum ms_code take_page(struct ms_s3_op *op, enum ms_code code, struct ms_error *reterr) {
+    struct ms_obj_request *r = op->request;
+
     if (code != MS_OK)
         return code;
-    take_objects(&c, r);
-    *ret_end = r->ret_more || !c.reply.truncated;
-    return *ret_end ? MS_OK : take_token(token, c.reply.token, reterr);
+    take_objects(&op->call, r);
+    if (r->ret_more || !op->call.reply.truncated)
+        return MS_OK;
+    op->ask = ask_page;
+    return take_token(&op->marker[0], op->call.reply.token, reterr);
 }
 
-enum ms_code ms_s3_list(struct ms_obj *obj, struct ms_obj_request *r, struct ms_error *reterr) {
-    MS_AUTO(free_text) char *token = NULL;
-    enum ms_code code = alloc_entries(r, r->list_max, reterr);
-    bool is_end = false;
+static enum ms_code ask_page(struct ms_s3_op *op, struct ms_error *reterr) {
+    const struct ms_obj_request *r = op->request;
+    struct ms_s3_call *c = ms_s3_op_call(op, "GET", NULL, take_page);
+    char prefix[MS_S3_KEY_MAX], after[MS_S3_KEY_MAX], max[24];
+    size_t want = r->list_max - r->ret_n + 1;
 
-    while (code == MS_OK && !is_end) {
-        code = ms_job_go_on(r, reterr);
-        if (code == MS_OK)
-            code = list_page(obj, r, &token, &is_end, reterr);
-    }
-    return code;
+    (void)reterr;
+    c->replies = true;
+    ms_s3_full_key(c->s3, r->key, prefix, sizeof prefix);
+    ms_s3_whole_characters(prefix);
+    ms_s3_full_key(c->s3, r->after, after, sizeof after);
+    (void)snprintf(max, sizeof max, "%zu", want < 1000 ? want : 1000);
+    ms_s3_call_query(c, "list-type", "2");
+    ms_s3_call_query(c, "encoding-type", "url");
+    ms_s3_call_query(c, "max-keys", max);
+    ms_s3_call_query(c, "prefix", prefix);
+    if (op->marker[0])
+        ms_s3_call_query(c, "continuation-token", op->marker[0]);
+    else if (r->after && *r->after)
+        ms_s3_call_query(c, "start-after", after);
+    return MS_OK;
+}
+
+enum ms_code ms_s3_list(struct ms_s3_op *op, struct ms_error *reterr) {
+    enum ms_code code = alloc_entries(op->request, op->request->list_max, reterr);
+
+    return code == MS_OK ? ask_page(op, reterr) : code;
 }
 
 /* ---- MP_LIST ----
@@ -155,72 +154,71 @@ static void take_uploads(const struct ms_s3_call *c, struct ms_obj_request *r) {
     }
 }
 
-static enum ms_code uploads_page(struct ms_obj *obj, struct ms_obj_request *r, char **key,
-                                 char **id, bool *ret_end, struct ms_error *reterr) {
-    MS_AUTO(ms_s3_call_fini) struct ms_s3_call c = {0};
-    char prefix[MS_S3_KEY_MAX];
-    enum ms_code code;
+static enum ms_code ask_uploads(struct ms_s3_op *op, struct ms_error *reterr);
 
-    ms_s3_call_init(&c, obj, r, "GET", NULL);
-    c.replies = true;
-    ms_s3_full_key(c.s3, r->key, prefix, sizeof prefix);
-    ms_s3_whole_characters(prefix);
-    ms_s3_call_query(&c, "uploads", "");
-    ms_s3_call_query(&c, "encoding-type", "url");
-    ms_s3_call_query(&c, "prefix", prefix);
-    if (*key)
-        ms_s3_call_query(&c, "key-marker", *key);
-    if (*id)
-        ms_s3_call_query(&c, "upload-id-marker", *id);
-    code = ms_s3_call_run(&c, reterr);
+static enum ms_code take_uploads_page(struct ms_s3_op *op, enum ms_code code,
+                                      struct ms_error *reterr) {
+    struct ms_s3_reply *reply = &op->call.reply;
+    char **key = &op->marker[0], **id = &op->marker[1];
+
     if (code != MS_OK)
         return code;
-    take_uploads(&c, r);
-    *ret_end = !c.reply.truncated;
-    if (*ret_end)
+    take_uploads(&op->call, op->request);
+    if (!reply->truncated)
         return MS_OK;
-    if (c.reply.url_encoded && c.reply.key_marker)
-        ms_s3_url_decode(c.reply.key_marker);
+    op->ask = ask_uploads;
+    if (reply->url_encoded && reply->key_marker)
+        ms_s3_url_decode(reply->key_marker);
     /* One of the two must have moved. */
-    if (*key && c.reply.key_marker && strcmp(*key, c.reply.key_marker) == 0)
-        return take_token(id, c.reply.upload_marker, reterr);
-    code = take_token(key, c.reply.key_marker, reterr);
+    if (*key && reply->key_marker && strcmp(*key, reply->key_marker) == 0)
+        return take_token(id, reply->upload_marker, reterr);
+    code = take_token(key, reply->key_marker, reterr);
     free(*id);
-    *id = c.reply.upload_marker ? MS_TAKE(c.reply.upload_marker) : NULL;
+    *id = reply->upload_marker ? MS_TAKE(reply->upload_marker) : NULL;
     return code;
 }
 
-enum ms_code ms_s3_mp_list(struct ms_obj *obj, struct ms_obj_request *r, struct ms_error *reterr) {
-    MS_AUTO(free_text) char *key = NULL;
-    MS_AUTO(free_text) char *id = NULL;
-    enum ms_code code = alloc_entries(r, r->list_max + 1, reterr);
-    bool is_end = false;
+static enum ms_code ask_uploads(struct ms_s3_op *op, struct ms_error *reterr) {
+    struct ms_s3_call *c = ms_s3_op_call(op, "GET", NULL, take_uploads_page);
+    char prefix[MS_S3_KEY_MAX];
 
-    while (code == MS_OK && !is_end) {
-        code = ms_job_go_on(r, reterr);
-        if (code == MS_OK)
-            code = uploads_page(obj, r, &key, &id, &is_end, reterr);
-    }
-    return code;
+    (void)reterr;
+    c->replies = true;
+    ms_s3_full_key(c->s3, op->request->key, prefix, sizeof prefix);
+    ms_s3_whole_characters(prefix);
+    ms_s3_call_query(c, "uploads", "");
+    ms_s3_call_query(c, "encoding-type", "url");
+    ms_s3_call_query(c, "prefix", prefix);
+    if (op->marker[0])
+        ms_s3_call_query(c, "key-marker", op->marker[0]);
+    if (op->marker[1])
+        ms_s3_call_query(c, "upload-id-marker", op->marker[1]);
+    return MS_OK;
+}
+
+enum ms_code ms_s3_mp_list(struct ms_s3_op *op, struct ms_error *reterr) {
+    enum ms_code code = alloc_entries(op->request, op->request->list_max + 1, reterr);
+
+    return code == MS_OK ? ask_uploads(op, reterr) : code;
 }
 
 /* ---- MP_PARTS -------------------------------------------------------------------------------- */
 
-static enum ms_code take_parts(const struct ms_s3_call *c, struct ms_obj_request *r,
-                               struct ms_error *reterr) {
-    size_t n = r->ret_n + c->reply.items_n;
+static enum ms_code take_parts(struct ms_s3_op *op, struct ms_error *reterr) {
+    const struct ms_s3_reply *reply = &op->call.reply;
+    size_t n = op->parts_n + reply->items_n;
     struct ms_obj_part *parts;
 
     if (n > MS_PARTS_MAX)
         return ms_fail(reterr, MS_PROTOCOL, "the store lists more than %d parts of %s",
-                       MS_PARTS_MAX, r->key);
-    parts = realloc(r->ret_parts, (n + 1) * sizeof *parts);
+                       MS_PARTS_MAX, op->request->key);
+    parts = realloc(op->parts, (n + 1) * sizeof *parts);
     if (!parts)
         return ms_fail(reterr, MS_NO_MEMORY, "no memory for a list of %zu parts", n);
-    r->ret_parts = parts;
-    for (size_t i = 0; i < c->reply.items_n; i++) {
-        const struct ms_s3_item *item = &c->reply.items[i];
-        struct ms_obj_part *part = &parts[r->ret_n++];
+    op->parts = parts;
+    for (size_t i = 0; i < reply->items_n; i++) {
+        const struct ms_s3_item *item = &reply->items[i];
+        struct ms_obj_part *part = &parts[op->parts_n++];
 
         *part = (struct ms_obj_part){.part_no = item->part_no, .size = item->size};
         (void)snprintf(part->etag, sizeof part->etag, "%.*s", MS_ETAG_MAX,
@@ -230,34 +228,40 @@ static enum ms_code take_parts(const struct ms_s3_call *c, struct ms_obj_request
     return MS_OK;
 }
 
-static enum ms_code parts_page(struct ms_obj *obj, struct ms_obj_request *r, char **marker,
-                               bool *ret_end, struct ms_error *reterr) {
-    MS_AUTO(ms_s3_call_fini) struct ms_s3_call c = {0};
-    enum ms_code code;
-
-    ms_s3_call_init(&c, obj, r, "GET", r->key);
-    c.replies = true;
-    ms_s3_call_query(&c, "uploadId", r->upload_id);
-    if (*marker)
-        ms_s3_call_query(&c, "part-number-marker", *marker);
-    code = ms_s3_call_run(&c, reterr);
+static enum ms_code take_parts_page(struct ms_s3_op *op, enum ms_code code,
+                                    struct ms_error *reterr) {
     if (code == MS_OK)
-        code = take_parts(&c, r, reterr);
-    if (code != MS_OK)
-        return code;
-    *ret_end = !c.reply.truncated;
-    return *ret_end ? MS_OK : take_token(marker, c.reply.part_marker, reterr);
+        code = take_parts(op, reterr);
+    if (code == MS_OK && op->call.reply.truncated) {
+        op->ask = ms_s3_ask_parts;
+        return take_token(&op->marker[0], op->call.reply.part_marker, reterr);
+    }
+    return op->parts_then(op, code, reterr);
 }
 
-enum ms_code ms_s3_mp_parts(struct ms_obj *obj, struct ms_obj_request *r, struct ms_error *reterr) {
-    MS_AUTO(free_text) char *marker = NULL;
-    enum ms_code code = MS_OK;
-    bool is_end = false;
+enum ms_code ms_s3_ask_parts(struct ms_s3_op *op, struct ms_error *reterr) {
+    struct ms_s3_call *c = ms_s3_op_call(op, "GET", op->request->key, take_parts_page);
 
-    while (code == MS_OK && !is_end) {
-        code = ms_job_go_on(r, reterr);
-        if (code == MS_OK)
-            code = parts_page(obj, r, &marker, &is_end, reterr);
-    }
-    return code;
+    (void)reterr;
+    c->replies = true;
+    ms_s3_call_query(c, "uploadId", op->request->upload_id);
+    if (op->marker[0])
+        ms_s3_call_query(c, "part-number-marker", op->marker[0]);
+    return MS_OK;
+}
+
+static enum ms_code give_parts(struct ms_s3_op *op, enum ms_code code, struct ms_error *reterr) {
+    struct ms_obj_request *r = op->request;
+
+    (void)reterr;
+    if (code != MS_OK)
+        return code;
+    r->ret_parts = MS_TAKE(op->parts);
+    r->ret_n = op->parts_n;
+    return MS_OK;
+}
+
+enum ms_code ms_s3_mp_parts(struct ms_s3_op *op, struct ms_error *reterr) {
+    op->parts_then = give_parts;
+    return ms_s3_ask_parts(op, reterr);
 }

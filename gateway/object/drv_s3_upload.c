@@ -17,106 +17,102 @@
 #define COMPLETE_FIRST_BYTE_MS (120 * MS_SECOND_MS)
 #define MD5_BYTES 16
 
-enum ms_code ms_s3_mp_create(struct ms_obj *obj, struct ms_obj_request *r,
-                             struct ms_error *reterr) {
-    MS_AUTO(ms_s3_call_fini) struct ms_s3_call c = {0};
-    MS_AUTO(ms_buf_fini) struct ms_buf meta = {0};
-    enum ms_code code;
+static enum ms_code take_create(struct ms_s3_op *op, enum ms_code code, struct ms_error *reterr) {
+    const char *id = op->call.reply.upload_id;
+    struct ms_obj_request *r = op->request;
 
-    ms_s3_call_init(&c, obj, r, "POST", r->key);
-    c.replies = true;
-    ms_s3_call_query(&c, "uploads", "");
-    code = ms_s3_meta_to_headers(&c, r->meta, &meta, reterr);
-    if (code == MS_OK)
-        code = ms_s3_call_run(&c, reterr);
     if (code != MS_OK)
         return code;
-    if (!c.reply.upload_id || strlen(c.reply.upload_id) > MS_UPLOAD_ID_MAX)
+    if (!id || strlen(id) > MS_UPLOAD_ID_MAX)
         return ms_fail(reterr, MS_PROTOCOL, "the store gave no usable upload id for %s", r->key);
-    (void)snprintf(r->ret_upload_id, sizeof r->ret_upload_id, "%s", c.reply.upload_id);
+    (void)snprintf(r->ret_upload_id, sizeof r->ret_upload_id, "%s", id);
     return MS_OK;
 }
 
-static void address_part(struct ms_s3_call *c, const struct ms_obj_request *r, char no[16]) {
-    (void)snprintf(no, 16, "%" PRIu32, r->part_no);
+enum ms_code ms_s3_mp_create(struct ms_s3_op *op, struct ms_error *reterr) {
+    struct ms_s3_call *c = ms_s3_op_call(op, "POST", op->request->key, take_create);
+
+    c->replies = true;
+    ms_s3_call_query(c, "uploads", "");
+    return ms_s3_meta_to_headers(c, op->request->meta, reterr);
+}
+
+static void address_part(struct ms_s3_call *c, const struct ms_obj_request *r) {
+    char no[16];
+
+    (void)snprintf(no, sizeof no, "%" PRIu32, r->part_no);
     ms_s3_call_query(c, "partNumber", no);
     ms_s3_call_query(c, "uploadId", r->upload_id);
 }
 
-enum ms_code ms_s3_mp_put(struct ms_obj *obj, struct ms_obj_request *r, struct ms_error *reterr) {
-    MS_AUTO(ms_s3_call_fini) struct ms_s3_call c = {0};
-    char no[16];
-    enum ms_code code;
-
-    ms_s3_call_init(&c, obj, r, "PUT", r->key);
-    c.body = &r->body;
-    address_part(&c, r, no);
-    code = ms_s3_call_run(&c, reterr);
+static enum ms_code take_part(struct ms_s3_op *op, enum ms_code code, struct ms_error *reterr) {
+    (void)reterr;
     if (code == MS_OK)
-        ms_s3_call_etag(&c, r->ret_etag);
+        ms_s3_call_etag(&op->call, op->request->ret_etag);
     return code;
 }
 
-/* Stores differ in what they do with a range beyond the end (refuse, or cut it), so we look first. */
-static enum ms_code check_source(struct ms_obj *obj, const struct ms_obj_request *r,
-                                 struct ms_error *reterr) {
-    struct ms_obj_request head = {.op = MS_OBJ_HEAD,
-                                  .key = r->source_key,
-                                  .timer = r->timer,
-                                  .cancelled = ms_obj_is_cancelled(r)};
-    enum ms_code code = ms_s3_head(obj, &head, reterr);
+enum ms_code ms_s3_mp_put(struct ms_s3_op *op, struct ms_error *reterr) {
+    struct ms_s3_call *c = ms_s3_op_call(op, "PUT", op->request->key, take_part);
 
-    ms_buf_fini(&head.ret_meta);
-    if (code == MS_OK && (r->offset > head.ret_size || r->length > head.ret_size - r->offset))
-        return ms_fail(reterr, MS_RANGE, "bytes %" PRIu64 "+%" PRIu64 " of %s, which has %" PRIu64,
-                       r->offset, r->length, r->source_key, head.ret_size);
-    return code;
-}
-
-static enum ms_code copy_part(struct ms_obj *obj, struct ms_obj_request *r,
-                              struct ms_error *reterr) {
-    MS_AUTO(ms_s3_call_fini) struct ms_s3_call c = {0};
-    MS_AUTO(ms_buf_fini) struct ms_buf source = {0};
-    char no[16], range[64];
-    enum ms_code code;
-
-    ms_s3_call_init(&c, obj, r, "PUT", r->key);
-    c.replies = true;
-    c.first_byte_ms = COMPLETE_FIRST_BYTE_MS;
-    code = ms_s3_copy_source(c.s3, r->source_key, &source, reterr);
-    if (code != MS_OK)
-        return code;
-    (void)snprintf(range, sizeof range, "bytes=%" PRIu64 "-%" PRIu64, r->offset,
-                   r->offset + r->length - 1);
-    address_part(&c, r, no);
-    ms_s3_call_header(&c, "x-amz-copy-source", (const char *)source.data);
-    ms_s3_call_header(&c, "x-amz-copy-source-range", range);
-    code = ms_s3_call_run(&c, reterr);
-    if (code != MS_OK)
-        return code;
-    (void)snprintf(r->ret_etag, sizeof r->ret_etag, "%.*s", MS_ETAG_MAX,
-                   c.reply.etag ? c.reply.etag : "");
-    ms_s3_unquote(r->ret_etag);
+    (void)reterr;
+    c->body = &op->request->body;
+    address_part(c, op->request);
     return MS_OK;
 }
 
-enum ms_code ms_s3_mp_copy(struct ms_obj *obj, struct ms_obj_request *r, struct ms_error *reterr) {
-    enum ms_code code = check_source(obj, r, reterr);
+static enum ms_code take_copied(struct ms_s3_op *op, enum ms_code code, struct ms_error *reterr) {
+    (void)reterr;
+    if (code == MS_OK)
+        ms_s3_etag_of_reply(op);
+    return code;
+}
+
+static enum ms_code ask_part_copy(struct ms_s3_op *op, struct ms_error *reterr) {
+    const struct ms_obj_request *r = op->request;
+    struct ms_s3_call *c = ms_s3_op_call(op, "PUT", r->key, take_copied);
+    char range[64];
+
+    c->replies = true;
+    c->first_byte_ms = COMPLETE_FIRST_BYTE_MS;
+    (void)snprintf(range, sizeof range, "bytes=%" PRIu64 "-%" PRIu64, r->offset,
+                   r->offset + r->length - 1);
+    address_part(c, r);
+    ms_s3_call_header(c, "x-amz-copy-source-range", range);
+    return ms_s3_copy_source(c, r->source_key, reterr);
+}
+
+static enum ms_code take_source(struct ms_s3_op *op, enum ms_code code, struct ms_error *reterr) {
+    const struct ms_obj_request *r = op->request;
 
     if (code != MS_OK)
         return code;
+    if (r->offset > op->look.size || r->length > op->look.size - r->offset)
+        return ms_fail(reterr, MS_RANGE, "bytes %" PRIu64 "+%" PRIu64 " of %s, which has %" PRIu64,
+                       r->offset, r->length, r->source_key, op->look.size);
     /* No range of HTTP is empty. */
-    return r->length > 0 ? copy_part(obj, r, reterr) : ms_s3_mp_put(obj, r, reterr);
+    op->ask = r->length > 0 ? ask_part_copy : ms_s3_mp_put;
+    return MS_OK;
 }
 
-enum ms_code ms_s3_mp_abort(struct ms_obj *obj, struct ms_obj_request *r, struct ms_error *reterr) {
-    MS_AUTO(ms_s3_call_fini) struct ms_s3_call c = {0};
-    enum ms_code code;
+/* Stores differ in what they do with a range beyond the end (refuse, or cut it), so we look first. */
+enum ms_code ms_s3_mp_copy(struct ms_s3_op *op, struct ms_error *reterr) {
+    ms_s3_op_look(op, op->request->source_key, take_source);
+    return MS_TAKE(op->ask)(op, reterr);
+}
 
-    ms_s3_call_init(&c, obj, r, "DELETE", r->key);
-    ms_s3_call_query(&c, "uploadId", r->upload_id);
-    code = ms_s3_call_run(&c, reterr);
+static enum ms_code take_aborted(struct ms_s3_op *op, enum ms_code code, struct ms_error *reterr) {
+    (void)op;
+    (void)reterr;
     return code == MS_NOT_FOUND ? MS_OK : code;
+}
+
+enum ms_code ms_s3_mp_abort(struct ms_s3_op *op, struct ms_error *reterr) {
+    struct ms_s3_call *c = ms_s3_op_call(op, "DELETE", op->request->key, take_aborted);
+
+    (void)reterr;
+    ms_s3_call_query(c, "uploadId", op->request->upload_id);
+    return MS_OK;
 }
 
 /* ---- MP_COMPLETE ----------------------------------------------------------------------------- */
@@ -142,21 +138,6 @@ static enum ms_code compare_parts(const struct ms_obj_request *r, const struct m
                            want->size);
     }
     return MS_OK;
-}
-
-static enum ms_code check_parts(struct ms_obj *obj, const struct ms_obj_request *r,
-                                struct ms_error *reterr) {
-    struct ms_obj_request list = {.op = MS_OBJ_MP_PARTS,
-                                  .key = r->key,
-                                  .upload_id = r->upload_id,
-                                  .timer = r->timer,
-                                  .cancelled = ms_obj_is_cancelled(r)};
-    enum ms_code code = ms_s3_mp_parts(obj, &list, reterr);
-
-    if (code == MS_OK)
-        code = compare_parts(r, list.ret_parts, list.ret_n, reterr);
-    ms_obj_drop_results(&list);
-    return code;
 }
 
 static bool read_md5(const char *text, unsigned char ret_bytes[MD5_BYTES]) {
@@ -189,27 +170,29 @@ static bool expected_etag(const struct ms_obj_request *r, char ret_etag[MS_ETAG_
 }
 
 /* The upload is gone: was it completed? */
-static enum ms_code judge_gone(struct ms_obj *obj, struct ms_obj_request *r,
-                               struct ms_error *reterr) {
-    struct ms_obj_request head = {
-        .op = MS_OBJ_HEAD, .key = r->key, .timer = r->timer, .cancelled = ms_obj_is_cancelled(r)};
-    struct ms_error err = {0};
+static enum ms_code judge_gone(struct ms_s3_op *op, enum ms_code code, struct ms_error *reterr) {
+    struct ms_obj_request *r = op->request;
     char etag[MS_ETAG_MAX + 1];
     uint64_t size = 0;
-    enum ms_code code = ms_s3_head(obj, &head, &err);
 
-    ms_buf_fini(&head.ret_meta);
     for (size_t i = 0; i < r->parts_n; i++)
         size += r->parts[i].size;
     if (code != MS_OK && code != MS_NOT_FOUND)
-        return ms_fail(reterr, code, "%s", err.message);
-    if (code == MS_NOT_FOUND || head.ret_size != size ||
-        (expected_etag(r, etag) && strcmp(etag, head.ret_etag) != 0))
+        return code;
+    if (code == MS_NOT_FOUND || op->look.size != size ||
+        (expected_etag(r, etag) && strcmp(etag, op->look.etag) != 0))
         return ms_fail(reterr, MS_NOT_FOUND,
                        "the store has no upload %s of %s, and no object that it "
                        "became",
                        r->upload_id, r->key);
-    (void)snprintf(r->ret_etag, sizeof r->ret_etag, "%s", head.ret_etag);
+    memcpy(r->ret_etag, op->look.etag, sizeof r->ret_etag);
+    return MS_OK;
+}
+
+static enum ms_code end_or_look(struct ms_s3_op *op, enum ms_code code) {
+    if (code != MS_NOT_FOUND)
+        return code;
+    ms_s3_op_look(op, op->request->key, judge_gone);
     return MS_OK;
 }
 
@@ -228,36 +211,38 @@ static enum ms_code add_parts(const struct ms_obj_request *r, struct ms_buf *xml
     return code == MS_OK ? ms_buf_addf(xml, reterr, "</CompleteMultipartUpload>") : code;
 }
 
-static enum ms_code complete(struct ms_obj *obj, struct ms_obj_request *r,
-                             struct ms_error *reterr) {
-    MS_AUTO(ms_s3_call_fini) struct ms_s3_call c = {0};
-    MS_AUTO(ms_buf_fini) struct ms_buf xml = MS_BUF_MAX((size_t)4 << 20);
-    struct ms_obj_body body;
-    enum ms_code code = add_parts(r, &xml, reterr);
+static enum ms_code take_complete(struct ms_s3_op *op, enum ms_code code,
+                                  struct ms_error *reterr) {
+    (void)reterr;
+    if (code == MS_OK)
+        ms_s3_etag_of_reply(op);
+    return end_or_look(op, code);
+}
+
+static enum ms_code ask_complete(struct ms_s3_op *op, struct ms_error *reterr) {
+    struct ms_s3_call *c = ms_s3_op_call(op, "POST", op->request->key, take_complete);
+    enum ms_code code = add_parts(op->request, &c->xml, reterr);
 
     if (code != MS_OK)
         return code;
-    ms_s3_call_init(&c, obj, r, "POST", r->key);
-    body = (struct ms_obj_body){.memory = ms_buf_view(&xml), .length = xml.len};
-    c.body = &body;
-    c.replies = true;
-    c.first_byte_ms = COMPLETE_FIRST_BYTE_MS;
-    ms_s3_call_query(&c, "uploadId", r->upload_id);
-    ms_s3_call_header(&c, "content-type", "application/xml");
-    code = ms_s3_call_run(&c, reterr);
-    if (code != MS_OK)
-        return code;
-    (void)snprintf(r->ret_etag, sizeof r->ret_etag, "%.*s", MS_ETAG_MAX,
-                   c.reply.etag ? c.reply.etag : "");
-    ms_s3_unquote(r->ret_etag);
+    ms_s3_call_xml_body(c);
+    c->replies = true;
+    c->first_byte_ms = COMPLETE_FIRST_BYTE_MS;
+    ms_s3_call_query(c, "uploadId", op->request->upload_id);
+    ms_s3_call_header(c, "content-type", "application/xml");
     return MS_OK;
 }
 
-enum ms_code ms_s3_mp_complete(struct ms_obj *obj, struct ms_obj_request *r,
-                               struct ms_error *reterr) {
-    enum ms_code code = check_parts(obj, r, reterr);
-
+/* All pages of the parts are there. */
+static enum ms_code take_stored(struct ms_s3_op *op, enum ms_code code, struct ms_error *reterr) {
     if (code == MS_OK)
-        code = complete(obj, r, reterr);
-    return code == MS_NOT_FOUND ? judge_gone(obj, r, reterr) : code;
+        code = compare_parts(op->request, op->parts, op->parts_n, reterr);
+    if (code == MS_OK)
+        op->ask = ask_complete;
+    return end_or_look(op, code);
+}
+
+enum ms_code ms_s3_mp_complete(struct ms_s3_op *op, struct ms_error *reterr) {
+    op->parts_then = take_stored;
+    return ms_s3_ask_parts(op, reterr);
 }

@@ -50,6 +50,7 @@ enum ms_code ms_obj_run(struct ms_obj *obj, struct ms_obj_request *request,
 void ms_obj_clear_results(struct ms_obj_request *request) {
     request->code = MS_OK;
     request->error = (struct ms_error){0};
+    request->ret_retry_after_ms = 0;
     ms_obj_drop_results(request);
 }
 
@@ -375,6 +376,58 @@ enum ms_code ms_obj_check(const struct ms_obj *obj, const struct ms_obj_request 
         return check_keys(request, reterr);
     code = ms_obj_key_check(request->key, reterr);
     return code != MS_OK ? code : check_rest(obj, request, reterr);
+}
+
+/* ---- presigned URLs -------------------------------------------------------------------------- */
+
+/* 16 bytes in base64. */
+static bool is_md5(const char *s) {
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+    return strlen(s) == 24 && strspn(s, digits) == 22 && strcmp(s + 22, "==") == 0;
+}
+
+static enum ms_code check_presigned_part(const struct ms_obj *obj, const struct ms_obj_presign *p,
+                                         struct ms_error *reterr) {
+    const struct ms_obj_request r = {.op = MS_OBJ_MP_PUT,
+                                     .key = p->key,
+                                     .upload_id = p->upload_id,
+                                     .part_no = p->part_no,
+                                     .body = {.length = p->content_length}};
+
+    if (p->content_md5 && !is_md5(p->content_md5))
+        return ms_fail(reterr, MS_INVALID, "content-md5 '%.40s' is not 16 bytes in base64",
+                       p->content_md5);
+    if (p->content_type && (!*p->content_type || !is_printable(p->content_type, META_VALUE_MAX)))
+        return ms_fail(reterr, MS_INVALID, "the content type is not printable ASCII of 1 to %d bytes",
+                       META_VALUE_MAX);
+    return check_rest(obj, &r, reterr);
+}
+
+enum ms_code ms_obj_presign(struct ms_obj *obj, const struct ms_obj_presign *what,
+                            struct ms_buf *ret_url, struct ms_buf *ret_headers,
+                            struct ms_error *reterr) {
+    bool is_get = what->op == MS_OBJ_GET;
+    enum ms_code code;
+
+    while (obj->inner)
+        obj = obj->inner;
+    if (is_get ? !obj->caps.presign_get : what->op != MS_OBJ_MP_PUT || !obj->caps.presign_put)
+        return ms_fail(reterr, MS_UNSUPPORTED, "the object store '%s' has no presigned %s",
+                       obj->ops->name,
+                       what->op < MS_OBJ_OP_COUNT ? ms_obj_op_name(what->op) : "such operation");
+    if (what->expires_s < 1 || what->expires_s > MS_OBJ_PRESIGN_S_MAX)
+        return ms_fail(reterr, MS_INVALID, "a presigned URL for %" PRId64 " s; 1 to %d are allowed",
+                       what->expires_s, MS_OBJ_PRESIGN_S_MAX);
+    code = ms_obj_key_check(what->key, reterr);
+    if (code == MS_OK && !is_get)
+        code = check_presigned_part(obj, what, reterr);
+    if (code != MS_OK)
+        return code;
+    MS_ASSERT(obj->ops->presign);
+    ms_buf_clear(ret_url);
+    ms_buf_clear(ret_headers);
+    return obj->ops->presign(obj, what, ret_url, ret_headers, reterr);
 }
 
 /* ---- metadata and ETags ---------------------------------------------------------------------- */

@@ -136,6 +136,7 @@ struct ms_obj_request {
     struct ms_obj_part *ret_parts;    /* MP_PARTS: free() by the caller */
     size_t ret_n;             /* of the above; GET: bytes in into */
     bool ret_more;
+    int64_t ret_retry_after_ms; /* with a failure: the store asks to be left alone for so long; 0: it does not say */
 
     /* of the driver or wrapper that holds it now */
     struct ms_task task;
@@ -145,6 +146,22 @@ struct ms_obj_request {
     int cancelled; /* atomic; zero before the first submit, and never cleared by anyone but the caller */
 };
 
+/* A URL for somebody who has no keys. */
+struct ms_obj_presign {
+    enum ms_obj_op op; /* MS_OBJ_GET, or MS_OBJ_MP_PUT */
+    const char *key;
+    int64_t expires_s; /* 1..MS_OBJ_PRESIGN_S_MAX from now */
+    /* MP_PUT: that part, and nothing else than what is signed here: the store refuses another length, other bytes
+     * under the MD5, another type. A PUT to the key itself is never signed: it would stay good after the object is
+     * sealed, while a part can be sent until its upload is completed or aborted (O8). */
+    const char *upload_id;
+    uint32_t part_no;
+    uint64_t content_length;
+    const char *content_md5;  /* 24 characters of base64; NULL: any bytes of that length */
+    const char *content_type; /* NULL: any */
+};
+#define MS_OBJ_PRESIGN_S_MAX (7 * 24 * 3600)
+
 struct ms_obj;
 struct ms_obj_ops {
     const char *name;
@@ -152,6 +169,9 @@ struct ms_obj_ops {
     /* Ask a running request to end early with MS_CANCELLED; done still comes, with whichever result won. */
     void (*cancel)(struct ms_obj *obj, struct ms_obj_request *request);
     void (*close)(struct ms_obj *obj); /* needs: no request in flight. A wrapper closes what it wraps. */
+    /* Of a driver that declares it, else NULL; the input is checked. */
+    enum ms_code (*presign)(struct ms_obj *obj, const struct ms_obj_presign *what, struct ms_buf *ret_url,
+                            struct ms_buf *ret_headers, struct ms_error *reterr);
 };
 struct ms_obj {
     const struct ms_obj_ops *ops;
@@ -168,6 +188,14 @@ void ms_obj_close(struct ms_obj *obj); /* NULL is fine */
  * workers, never on a thread of the engine. */
 MS_NODISCARD enum ms_code ms_obj_run(struct ms_obj *obj, struct ms_obj_request *request,
                                      struct ms_error *reterr);
+
+/* Make a URL, and the headers that a client must send with it: lines "name: value\n", none for GET. Never blocks,
+ * asks nobody: whether the object or the upload is there is seen by whoever uses it. Both buffers are written anew,
+ * and owned by the caller; the URL is a secret until it expires.
+ * Errors: MS_UNSUPPORTED not declared (caps.presign_get, presign_put); MS_INVALID with the rule. */
+MS_NODISCARD enum ms_code ms_obj_presign(struct ms_obj *obj, const struct ms_obj_presign *what,
+                                         struct ms_buf *ret_url, struct ms_buf *ret_headers,
+                                         struct ms_error *reterr);
 
 /* ---- opening --------------------------------------------------------------------------------- */
 

@@ -108,6 +108,14 @@ static enum ms_code make_marker(struct ms_obj *obj, const struct ms_obj_options 
     return code != MS_OK ? code : check_marker(obj, o, reterr);
 }
 
+static enum ms_code check_reachable(struct ms_obj *obj, struct ms_error *reterr) {
+    struct ms_obj_request list = {.op = MS_OBJ_LIST, .list_max = 1};
+    enum ms_code code = ms_obj_run(obj, &list, reterr);
+
+    ms_obj_drop_results(&list);
+    return code;
+}
+
 static enum ms_code claim(struct ms_obj *obj, const struct ms_obj_options *o,
                           struct ms_error *reterr) {
     static const struct ms_id none;
@@ -123,6 +131,10 @@ static enum ms_code claim(struct ms_obj *obj, const struct ms_obj_options *o,
         return MS_OK;
     if (o->create)
         return make_marker(obj, o, reterr);
+    /* A store may say of an object in a bucket that is not there only that it is not found; of a list, why. */
+    code = check_reachable(obj, reterr);
+    if (code != MS_OK)
+        return code;
     return ms_fail(reterr, MS_FOREIGN,
                    "%s holds no %s: it is not the object store of %s (is its "
                    "disk mounted?)",

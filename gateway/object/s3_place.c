@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #define VALUE_MAX 512
+#define CONNECTIONS_MAX 1024
 #define KEYS_FILE_MAX (MS_S3_TOKEN_MAX + 1024)
 
 /* ---- the URL --------------------------------------------------------------------------------- */
@@ -58,6 +59,17 @@ static enum ms_code set_file(const char *name, const char *value, char to[VALUE_
     return MS_OK;
 }
 
+static enum ms_code set_connections(const char *value, unsigned *ret_n, struct ms_error *reterr) {
+    size_t digits = strspn(value, "0123456789");
+    unsigned long n = digits > 0 && digits < 6 && !value[digits] ? strtoul(value, NULL, 10) : 0;
+
+    if (n < 1 || n > CONNECTIONS_MAX)
+        return ms_fail(reterr, MS_CONFIG, "object store: connections=%.20s: 1 to %d", value,
+                       CONNECTIONS_MAX);
+    *ret_n = (unsigned)n;
+    return MS_OK;
+}
+
 struct given {
     bool style, payload;
 };
@@ -77,13 +89,17 @@ static enum ms_code set_option(struct ms_s3_place *place, const char *name, cons
         given->payload = true;
         return set_choice(name, value, "sha256", "unsigned", &place->sign_payload, reterr);
     }
+    if (strcmp(name, "multipart") == 0)
+        return set_choice(name, value, "yes", "no", &place->multipart, reterr);
+    if (strcmp(name, "connections") == 0)
+        return set_connections(value, &place->connections_max, reterr);
     if (strcmp(name, "ca") == 0)
         return set_file(name, value, place->ca_file, reterr);
     if (strcmp(name, "keys") == 0)
         return set_file(name, value, place->keys_file, reterr);
     return ms_fail(reterr, MS_CONFIG,
                    "object store: '%.40s' is no option of its URL; there are "
-                   "endpoint, region, style, payload, ca and keys",
+                   "endpoint, region, style, payload, connections, multipart, ca and keys",
                    name);
 }
 
@@ -112,6 +128,13 @@ static enum ms_code set_options(struct ms_s3_place *place, const char *p, struct
     return code;
 }
 
+static bool is_bucket_name(const char *s) {
+    size_t n = strlen(s);
+
+    return s[0] != '-' && s[0] != '.' && s[n - 1] != '-' && s[n - 1] != '.' && !strstr(s, "..") &&
+           !strstr(s, ".-") && !strstr(s, "-.") && (strspn(s, "0123456789.") < n || !strchr(s, '.'));
+}
+
 /* What stands before the '?': bucket and prefix. */
 static enum ms_code set_bucket(struct ms_s3_place *place, const char *scheme, const char *p,
                                size_t n, struct ms_error *reterr) {
@@ -125,9 +148,11 @@ static enum ms_code set_bucket(struct ms_s3_place *place, const char *scheme, co
                        scheme);
     memcpy(bucket, p, bucket_n);
     bucket[bucket_n] = '\0';
-    if (bucket[0] == '-' || bucket[0] == '.')
-        return ms_fail(reterr, MS_CONFIG, "object store: bucket '%s' begins with '%c'", bucket,
-                       bucket[0]);
+    if (!is_bucket_name(bucket))
+        return ms_fail(reterr, MS_CONFIG,
+                       "object store: bucket '%s': a name begins and ends with a letter or digit, has "
+                       "no '..', '.-' or '-.', and is no IP address",
+                       bucket);
     p += bucket_n + (bucket_n < n);
     prefix_n = bucket_n < n ? n - bucket_n - 1 : 0;
     while (prefix_n > 0 && p[prefix_n - 1] == '/')
@@ -143,7 +168,7 @@ static enum ms_code set_bucket(struct ms_s3_place *place, const char *scheme, co
 
 enum ms_code ms_s3_place_parse(const char *scheme, const char *address,
                                struct ms_s3_place *ret_place, struct ms_error *reterr) {
-    struct ms_s3_place place = {.https = true, .region = "us-east-1"};
+    struct ms_s3_place place = {.https = true, .multipart = true, .region = "us-east-1"};
     struct given given = {0};
     enum ms_code code;
     const char *query;

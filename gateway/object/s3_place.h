@@ -6,6 +6,8 @@
  *     style=path|virtual              bucket in the path or in the host's name; default: path with an endpoint
  *     payload=sha256|unsigned         what guards a body on its way: its SHA-256 in the signature (0.75 CPU-s per
  *                                     GiB), or only TLS; default: sha256 over http, unsigned over https
+ *     connections=1..1024             transfers at once; default: 64
+ *     multipart=yes|no                no: of a store without uploads in parts; objects of at most 5 GB then
  *     ca=/ABS/FILE                    certificates to trust instead of the system's
  *     keys=/ABS/FILE                  two or three lines: key id, secret, session token; the file must be the
  *                                     user's own and closed to others (mode 0600 or less)
@@ -19,7 +21,8 @@
 #include "object/s3_sign.h"
 
 struct ms_s3_place {
-    bool https, path_style, sign_payload;
+    bool https, path_style, sign_payload, multipart;
+    unsigned connections_max; /* 0: the default */
     char host[256]; /* "127.0.0.1:7480"; without the bucket */
     char bucket[64];
     char prefix[257]; /* "" or ends with '/' */

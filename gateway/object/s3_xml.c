@@ -341,9 +341,11 @@ enum ms_code ms_s3_code_of(long status, const char *code) {
         {"IncompleteBody", MS_IO},
         {"InternalError", MS_UNAVAILABLE},
         {"InvalidAccessKeyId", MS_DENIED},
+        {"InvalidBucketName", MS_CONFIG},
         {"InvalidPart", MS_CONFLICT},
         {"InvalidPartOrder", MS_CONFLICT},
         {"InvalidRange", MS_RANGE},
+        {"InvalidToken", MS_DENIED},
         {"MetadataTooLarge", MS_TOO_LARGE},
         {"NoSuchBucket", MS_CONFIG},
         {"NoSuchKey", MS_NOT_FOUND},
@@ -358,7 +360,9 @@ enum ms_code ms_s3_code_of(long status, const char *code) {
         {"ServiceUnavailable", MS_UNAVAILABLE},
         {"SignatureDoesNotMatch", MS_DENIED},
         {"SlowDown", MS_THROTTLED},
+        {"TooManyRequests", MS_THROTTLED},
         {"XAmzContentSHA256Mismatch", MS_IO},
+        {"XMinioStorageFull", MS_NO_SPACE},
     };
 
     for (size_t i = 0; code && i < MS_ARRAY_LEN(rows); i++)

@@ -119,6 +119,7 @@ void ms_wrap_end(struct ms_wrap_call *call) {
         move_results(outer, &call->inner);
     else
         outer->error = call->inner.error;
+    outer->ret_retry_after_ms = call->inner.ret_retry_after_ms;
     pthread_mutex_lock(&call->wrap->mutex);
     outer->drv = NULL;
     pthread_mutex_unlock(&call->wrap->mutex);

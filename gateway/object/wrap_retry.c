@@ -2,8 +2,9 @@
  *
  * Every operation of object.h may be repeated, so only the code decides: the store could not be reached, was too
  * slow, asked for patience, or the transport broke. The pause is random between 0 and a bound that doubles ("full
- * jitter": clients of a store that comes back do not arrive together). A budget shared by all calls ends retrying
- * when most calls fail: then a store that is down costs one try, not five.
+ * jitter": clients of a store that comes back do not arrive together). A store that says how long it wants to be left
+ * alone is left alone for that long, within PAUSE_MAX_MS, and a random bit more. A budget shared by all calls ends
+ * retrying when most calls fail: then a store that is down costs one try, not five.
  */
 #include "base/assert.h"
 #include "object/wrap.h"
@@ -78,6 +79,15 @@ static uint64_t pause_max_ms(unsigned tries) {
     return tries > 8 ? PAUSE_MAX_MS : PAUSE_FIRST_MS << (tries - 1);
 }
 
+static int64_t pause_ns_of(struct retry *r, const struct retry_call *c) {
+    uint64_t most = pause_max_ms(c->tries);
+    uint64_t asked = c->call.inner.ret_retry_after_ms > 0 ? (uint64_t)c->call.inner.ret_retry_after_ms : 0;
+
+    if (asked > PAUSE_MAX_MS)
+        asked = PAUSE_MAX_MS;
+    return (int64_t)(asked + ms_random_below(r->random, most + 1)) * NS_PER_MS;
+}
+
 static void again(struct ms_wrap_call *call) {
     struct retry_call *c = MS_CONTAINER_OF(call, struct retry_call, call);
     int64_t left_ms = (c->deadline_ns - mono_ns()) / NS_PER_MS;
@@ -111,7 +121,7 @@ static void on_reply(struct ms_wrap_call *call) {
         ms_wrap_end_with(call, MS_CANCELLED, "%s was cancelled", ms_obj_op_name(call->inner.op));
         return;
     }
-    pause_ns = (int64_t)ms_random_below(r->random, pause_max_ms(c->tries) + 1) * NS_PER_MS;
+    pause_ns = pause_ns_of(r, c);
     if (c->tries >= r->tries_max) {
         note_tries(c, "no more are allowed");
         ms_wrap_end(call);

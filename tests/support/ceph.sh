@@ -3,7 +3,8 @@
 #
 #   ceph.sh start FILE        start one; FILE then says where it is (or why there is none)
 #   ceph.sh stop FILE         stop it and remove everything
-#   ceph.sh run FILE COMMAND  run a command against it, with MS_CEPH_ENDPOINT, MS_CEPH_BUCKET and AWS's names set
+#   ceph.sh run FILE COMMAND  run a command against it, with MS_CEPH_ENDPOINT, MS_CEPH_BUCKET, AWS's names,
+#                           and for TLS MS_CEPH_TLS_ENDPOINT and MS_CEPH_CA set
 #   ceph.sh with COMMAND      start, run, stop
 #
 # ctest has it as the fixture "ceph": one for all tests of a run. A guard process holds the daemons: it ends them and
@@ -12,7 +13,7 @@
 # which CI counts as a failure.
 set -euo pipefail
 self=$(readlink -f "${BASH_SOURCE[0]}")
-programs="ceph ceph-mon ceph-osd radosgw radosgw-admin monmaptool curl setpriv python3"
+programs="ceph ceph-mon ceph-osd radosgw radosgw-admin monmaptool curl setpriv python3 openssl"
 lifetime_s=7200
 export PATH=$PATH:/usr/sbin:/sbin
 
@@ -31,7 +32,15 @@ print(*(s.getsockname()[1] for s in sockets))
 PY
 }
 
-write_config() { # DIR MON_PORT RGW_PORT
+# What the store's TLS port shows: a certificate of its own making, for loopback and for a bucket in the host's name.
+make_certificate() { # DIR
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost \
+        -addext "subjectAltName=DNS:localhost,DNS:ms-tests.localhost,IP:127.0.0.1" \
+        -keyout "$1/key.pem" -out "$1/cert.pem"
+    cat "$1/key.pem" "$1/cert.pem" >"$1/both.pem"
+}
+
+write_config() { # DIR MON_PORT RGW_PORT TLS_PORT
     cat >"$1/ceph.conf" <<CONF
 [global]
 fsid = $(cat /proc/sys/kernel/random/uuid)
@@ -64,7 +73,9 @@ rgw gc obj min wait = 2
 rgw gc processor period = 2
 rgw gc processor max time = 2
 [client.rgw]
-rgw frontends = beast endpoint=127.0.0.1:$3
+rgw frontends = beast endpoint=127.0.0.1:$3 ssl_endpoint=127.0.0.1:$4 ssl_certificate=$1/both.pem
+# "BUCKET.localhost" names a bucket; other hosts have it in the path.
+rgw dns name = localhost
 rgw data = $1/rgw
 rgw thread pool size = 64
 keyring = /dev/null
@@ -106,11 +117,12 @@ wait_for() { # SECONDS COMMAND...: until it succeeds
 }
 
 boot() { # DIR: one try
-    local dir=$1 mon rgw c=(-c "$1/ceph.conf") uuid
-    read -r mon rgw < <(free_ports 2)
+    local dir=$1 mon rgw tls c=(-c "$1/ceph.conf") uuid
+    read -r mon rgw tls < <(free_ports 3)
     rm -rf "${dir:?}"/{mon,osd,rgw,run,log}
     mkdir -p "$dir"/{mon,osd,rgw,run,log}
-    write_config "$dir" "$mon" "$rgw"
+    make_certificate "$dir" || return 1
+    write_config "$dir" "$mon" "$rgw" "$tls"
     rm -f "$dir/monmap"
     monmaptool --create --addv a "[v1:127.0.0.1:$mon]" \
         --fsid "$(sed -n 's/^fsid = //p' "$dir/ceph.conf")" "$dir/monmap" || return 1
@@ -127,6 +139,7 @@ boot() { # DIR: one try
         --secret testsecret || return 1
     wait_for 30 make_bucket "$rgw" || return 1
     endpoint=http://127.0.0.1:$rgw
+    tls_endpoint=https://127.0.0.1:$tls
 }
 
 end_daemons() {
@@ -141,7 +154,7 @@ end_daemons() {
 guard() { # FILE WATCHED
     local file=$1 watched=$2
     daemons=()
-    endpoint=
+    endpoint= tls_endpoint=
     unset CEPH_ARGS CEPH_CONF
     guard_dir=$(mktemp -d "${TMPDIR:-/tmp}/ms-ceph.XXXXXX")
     trap 'end_daemons; rm -rf "$guard_dir"' EXIT
@@ -156,7 +169,8 @@ guard() { # FILE WATCHED
         mv "$file.new" "$file"
         exit 1
     fi
-    printf 'pid=%s\nendpoint=%s\n' $$ "$endpoint" >"$file.new"
+    printf 'pid=%s\nendpoint=%s\ntls_endpoint=%s\nca=%s\n' $$ "$endpoint" "$tls_endpoint" \
+        "$guard_dir/cert.pem" >"$file.new"
     mv "$file.new" "$file"
     SECONDS=0
     while kill -0 "$watched" 2>/dev/null && alive && [ $SECONDS -lt $lifetime_s ]; do
@@ -210,7 +224,7 @@ stop() { # FILE
 }
 
 run() { # FILE COMMAND...
-    local file=$1 pid= failed= endpoint= lacking=
+    local file=$1 pid= failed= endpoint= tls_endpoint= ca= lacking=
     shift
     if [ ! -e "$file" ]; then
         echo "there is no $file: Ceph was not started"
@@ -221,7 +235,7 @@ run() { # FILE COMMAND...
         echo "skipped: no Ceph here: $lacking"
         exit 77
     fi
-    export MS_CEPH_ENDPOINT=$endpoint MS_CEPH_BUCKET=ms-tests
+    export MS_CEPH_ENDPOINT=$endpoint MS_CEPH_BUCKET=ms-tests MS_CEPH_TLS_ENDPOINT=$tls_endpoint MS_CEPH_CA=$ca
     export AWS_ACCESS_KEY_ID=testkey AWS_SECRET_ACCESS_KEY=testsecret
     unset AWS_SESSION_TOKEN
     "$@"

@@ -288,6 +288,8 @@ static bool declares(const struct ms_obj_caps *caps, enum dress dress, enum grou
         return caps->batch_delete;
     case FAULTS:
         return dress == WRAPPED;
+    case PRESIGN:
+        return caps->presign_get && caps->presign_put;
     case GROUPS:
         break;
     }
@@ -306,7 +308,7 @@ static size_t add_cases(struct CMUnitTest *tests, size_t n, const struct contrac
 
 static int run_instance(const struct instance *instance, const char *label) {
     struct CMUnitTest *tests =
-        calloc(core_cases_n + list_cases_n + upload_cases_n, sizeof *tests);
+        calloc(core_cases_n + list_cases_n + upload_cases_n + presign_cases_n, sizeof *tests);
     void *state = (void *)(uintptr_t)instance;
     struct ms_obj_caps caps;
     size_t n = 0;
@@ -321,6 +323,7 @@ static int run_instance(const struct instance *instance, const char *label) {
     n = add_cases(tests, n, core_cases, core_cases_n, &caps, instance);
     n = add_cases(tests, n, list_cases, list_cases_n, &caps, instance);
     n = add_cases(tests, n, upload_cases, upload_cases_n, &caps, instance);
+    n = add_cases(tests, n, presign_cases, presign_cases_n, &caps, instance);
     failed = _cmocka_run_group_tests(label, tests, n, NULL, NULL);
     printf("contract: %-20s %3zu cases, %d failed\n", label, n, failed);
     fflush(stdout);

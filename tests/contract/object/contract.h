@@ -37,7 +37,7 @@ struct subject {
 #define BYTES_N ((size_t)24 << 20)
 
 /* FAULTS: needs the fault wrapper, and a store that does not fail by itself. */
-enum group { CORE, MULTIPART, IN_PLACE, COPY, PART_COPY, BATCH, FAULTS, GROUPS };
+enum group { CORE, MULTIPART, IN_PLACE, COPY, PART_COPY, BATCH, FAULTS, PRESIGN, GROUPS };
 
 struct contract_case {
     const char *name;
@@ -46,8 +46,9 @@ struct contract_case {
 };
 #define CASE(group, fn) {#fn, fn, group}
 
-extern const struct contract_case core_cases[], list_cases[], upload_cases[];
-extern const size_t core_cases_n, list_cases_n, upload_cases_n;
+extern const struct contract_case core_cases[], list_cases[], upload_cases[],
+    presign_cases[];
+extern const size_t core_cases_n, list_cases_n, upload_cases_n, presign_cases_n;
 
 /* Each runs one request to its end. Memory that a result owns is dropped, but for those that give it back. */
 enum ms_code do_put(struct subject *s, const char *key, const void *p, size_t n);

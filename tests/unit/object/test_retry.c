@@ -114,6 +114,38 @@ static void each_try_gets_what_is_left_of_the_time(void **state) {
     assert_true(rig->fake.last_timeout_ms > 0 && rig->fake.last_timeout_ms <= 60000);
 }
 
+static enum ms_code ask_for_patience(struct fake *fake, struct ms_obj_request *r) {
+    const int64_t *ms = fake->priv;
+
+    if (fake_calls(fake) > 1)
+        return MS_OK;
+    r->ret_retry_after_ms = *ms;
+    return MS_THROTTLED;
+}
+
+static int64_t patience(struct rig *rig, int64_t ms, int64_t timeout_ms, enum ms_code want) {
+    struct ms_obj_request r = put_request("k", "x");
+    int64_t began = ms_clock_mono_ns(ms_clock_system());
+
+    rig->fake.calls = 0;
+    rig->fake.answer = ask_for_patience;
+    rig->fake.priv = &ms;
+    r.timeout_ms = timeout_ms;
+    assert_code(ms_obj_run(rig->obj, &r, &test_err), want);
+    return (ms_clock_mono_ns(ms_clock_system()) - began) / 1000000;
+}
+
+static void a_store_that_asks_for_patience_gets_it(void **state) {
+    struct rig *rig = *state;
+
+    assert_true(patience(rig, 700, 0, MS_OK) >= 700);
+    assert_int_equal(fake_calls(&rig->fake), 2);
+    /* More than there is time for: it ends at once, and says why. */
+    (void)patience(rig, 600000, 15000, MS_THROTTLED);
+    assert_int_equal(fake_calls(&rig->fake), 1);
+    assert_true(rig->fake.last_timeout_ms == 15000);
+}
+
 static void a_pause_ends_when_it_is_cancelled(void **state) {
     struct rig *rig = *state;
     struct plan plan = {1000, MS_UNAVAILABLE};
@@ -181,6 +213,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_deadline_leaves_no_time_for_pauses_beyond_it, rig_new,
                                         rig_free),
         cmocka_unit_test_setup_teardown(each_try_gets_what_is_left_of_the_time, rig_new, rig_free),
+        cmocka_unit_test_setup_teardown(a_store_that_asks_for_patience_gets_it, rig_new, rig_free),
         cmocka_unit_test_setup_teardown(a_pause_ends_when_it_is_cancelled, rig_new, rig_free),
         cmocka_unit_test_setup_teardown(a_store_that_is_down_uses_the_budget_up, rig_new, rig_free),
         cmocka_unit_test(closing_closes_what_is_wrapped),

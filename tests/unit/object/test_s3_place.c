@@ -34,6 +34,9 @@ static void an_endpoint_brings_path_style_and_http_signed_bodies(void **state) {
     assert_string_equal(p.ca_file, "/a b");
     assert_ok(ms_s3_place_parse("s3", "//bucket?endpoint=http://h&style=virtual&payload=unsigned", &p, &test_err));
     assert_true(!p.path_style && !p.sign_payload);
+    assert_true(p.multipart && p.connections_max == 0);
+    assert_ok(ms_s3_place_parse("s3", "//192x168?connections=1024&multipart=no", &p, &test_err));
+    assert_true(!p.multipart && p.connections_max == 1024);
 }
 
 static void other_urls_are_refused(void **state) {
@@ -41,6 +44,9 @@ static void other_urls_are_refused(void **state) {
         "", "bucket", "/bucket", "//", "//ab", "//-bucket", "//.bucket", "//Bucket", "//bucket?x=1",
         "//bucket?endpoint", "//bucket?endpoint=h:80", "//bucket?endpoint=ftp://h", "//bucket?endpoint=http://",
         "//bucket?endpoint=http://h/path", "//bucket?endpoint=http://user@h", "//bucket?style=other",
+        "//bucket-", "//bucket.", "//buc..ket", "//buc.-ket", "//buc-.ket", "//192.168.1.1", "//bucket?connections=0",
+        "//bucket?connections=1025", "//bucket?connections=", "//bucket?connections=-1", "//bucket?connections=1x",
+        "//bucket?connections=99999999999999999999", "//bucket?multipart=maybe",
         "//bucket?payload=md5", "//bucket?keys=relative", "//bucket?region=EU", "//bucket?ca=x"};
     struct ms_s3_place p;
 
