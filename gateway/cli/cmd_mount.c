@@ -1,5 +1,6 @@
 #include "cli/out.h"
 #include "fuse/mount.h"
+#include "service/writeback.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -9,14 +10,36 @@
 #include <syslog.h>
 #include <unistd.h>
 
-enum { OPT_FOREGROUND, OPT_READ_ONLY, OPT_ALLOW_OTHER, OPT_NONEMPTY, OPT_OPTIONS, OPT_DEBUG };
+enum { OPT_FOREGROUND, OPT_READ_ONLY, OPT_ALLOW_OTHER, OPT_NONEMPTY, OPT_OPTIONS, OPT_WRITEBACK, OPT_DEBUG };
 
 struct starting {
     struct ms_cli *cli;
     const char *dir;
     int fd; /* to the waiting parent; -1 in the foreground and once it was told */
-    bool is_child;
+    bool is_child, writeback;
+    char fuse_options[1024]; /* what of -o is for FUSE */
 };
+
+/* -o writeback is ours, as in the mounts of others; the rest goes to FUSE. */
+static enum ms_code split_options(struct starting *s, const char *list, struct ms_error *reterr) {
+    size_t n = 0;
+    if (list && strlen(list) >= sizeof s->fuse_options)
+        return ms_fail(reterr, MS_USAGE, "the mount options have %zu bytes", strlen(list));
+    while (list && *list) {
+        size_t len = strcspn(list, ",");
+        if (len == strlen("writeback") && strncmp(list, "writeback", len) == 0) {
+            s->writeback = true;
+        } else if (len > 0) {
+            if (n > 0)
+                s->fuse_options[n++] = ',';
+            memcpy(s->fuse_options + n, list, len);
+            n += len;
+        }
+        list += len + (list[len] == ',');
+    }
+    s->fuse_options[n] = '\0';
+    return MS_OK;
+}
 
 /* What the parent reads: the code and the message of the start. */
 static void tell_parent(struct starting *s, enum ms_code code, const struct ms_error *err) {
@@ -69,9 +92,12 @@ static enum ms_code serve(struct starting *s, const char *tenant, struct ms_erro
     enum ms_code code = ms_cli_svc_options(cli, store, &options, reterr);
     (void)snprintf(label, sizeof label, "mount %s", s->dir);
     options.label = label;
+    options.store_may_be_down = options.writeback = cli->given[OPT_WRITEBACK] != NULL || s->writeback;
     ms_signals_block();
     if (code == MS_OK)
         code = ms_svc_open(&options, &cli->svc, reterr);
+    if (code == MS_OK)
+        code = ms_writeback_start(cli->svc, reterr); /* also what others left */
     if (code != MS_OK)
         return code;
     char who[MS_WHO_MAX + 1];
@@ -80,7 +106,7 @@ static enum ms_code serve(struct starting *s, const char *tenant, struct ms_erro
                                      .store_dir = store,
                                      .tenant = tenant,
                                      .who = cli->as ? cli->as : who,
-                                     .fuse_options = cli->given[OPT_OPTIONS],
+                                     .fuse_options = s->fuse_options[0] ? s->fuse_options : NULL,
                                      .read_only = cli->given[OPT_READ_ONLY] != NULL,
                                      .allow_other = cli->given[OPT_ALLOW_OTHER] != NULL,
                                      .debug = cli->given[OPT_DEBUG] != NULL};
@@ -198,6 +224,9 @@ static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr) {
     if (code != MS_OK)
         return code;
     struct starting s = {.cli = cli, .dir = dir, .fd = -1};
+    code = split_options(&s, cli->given[OPT_OPTIONS], reterr);
+    if (code != MS_OK)
+        return code;
     if (cli->given[OPT_FOREGROUND])
         return serve(&s, tenant, reterr);
     code = serve_in_background(&s, tenant, reterr);
@@ -214,6 +243,14 @@ const struct ms_cmd ms_cmd_mount = {
             "DIR ends it. close()\n"
             "returns when the bytes are in the object store and the metadata is committed: its "
             "result is the upload's.\n\n"
+            "With --writeback close() and fsync() return when the bytes and their record are on the "
+            "local disk. They are\n"
+            "uploaded in the background, after a crash or a reboot too, by this mount or the next "
+            "one, by msasset pending\n"
+            "--wait or by msasset recover; msasset pending shows what is left. umount does not wait "
+            "for it. A machine that\n"
+            "loses its disk loses what is pending. When the disk is nearly full files go straight to "
+            "the object store.\n\n"
             "Examples:\n  msasset mount media /mnt/media\n  msasset mount media /mnt/media "
             "--allow-other\n",
     .opts = {{"foreground", 'f', NULL, "stay in the foreground and log to stderr"},
@@ -223,6 +260,8 @@ const struct ms_cmd ms_cmd_mount = {
              {"nonempty", 0, NULL,
               "mount although DIR is not empty: what is in it is hidden meanwhile"},
              {"options", 'o', "LIST", "further mount options for FUSE, comma-separated"},
+             {"writeback", 0, NULL,
+              "close() waits for the local disk only; uploads follow (also: -o writeback)"},
              {"debug", 0, NULL, "print every FUSE request (with --foreground)"}},
     .args_min = 1,
     .args_max = 2,

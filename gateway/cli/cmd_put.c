@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { OPT_REPLACE };
+enum { OPT_REPLACE, OPT_WRITEBACK };
 
 /* Where a file goes: DEST itself, or DEST/<its name> when DEST is a folder or ends with "/". */
 static enum ms_code destination(struct ms_cli *cli, const char *dest, const char *file,
@@ -82,7 +82,11 @@ static enum ms_code each(struct ms_cli *cli, const char *file, json_t *results,
 }
 
 static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr) {
-    enum ms_code code = ms_cli_open(cli, MS_NEED_STORE | MS_NEED_TENANT, reterr);
+    bool writeback = cli->given[OPT_WRITEBACK] != NULL;
+    enum ms_code code = ms_cli_open(
+        cli, MS_NEED_STORE | MS_NEED_TENANT | (writeback ? MS_NEED_NO_OBJECTS : 0), reterr);
+    if (code == MS_OK)
+        cli->svc->writeback = writeback;
     cli->args_n--;
     return code == MS_OK ? ms_cli_each(cli, each, reterr) : code;
 }
@@ -97,7 +101,10 @@ const struct ms_cmd ms_cmd_put = {
             "is too large; 6: the\n"
             "quota does not hold it.\n\nExamples:\n  msasset put film.mp4 videos/\n"
             "  msasset put a.mp4 b.mp4 videos/ --tenant media\n",
-    .opts = {{"replace", 0, NULL, "overwrite a file that is there; its asset keeps its id"}},
+    .opts = {{"replace", 0, NULL, "overwrite a file that is there; its asset keeps its id"},
+             {"writeback", 0, NULL,
+              "end once the bytes are on the local disk: a mount, or msasset pending --wait, uploads "
+              "them"}},
     .args_min = 2,
     .args_max = -1,
     .run = run,

@@ -93,6 +93,15 @@ struct ms_key ms_key_hashes_of(struct ms_object_id o) { return key_of_id('H', o.
 struct ms_key ms_key_tomb(struct ms_object_id o) { return key_of_id('K', o.id); }
 struct ms_key ms_key_tombs(void) { return key_start('K'); }
 
+struct ms_key ms_key_local(struct ms_instant since, struct ms_object_id o) {
+    struct ms_key k = key_start('W');
+
+    add_u64(&k, (uint64_t)since.ms ^ (UINT64_C(1) << 63));
+    add_id(&k, o.id);
+    return k;
+}
+struct ms_key ms_key_locals(void) { return key_start('W'); }
+
 struct ms_key ms_key_intent(struct ms_instance_id i, struct ms_intent_id n) {
     return key_of_ids('J', i.id, n.id);
 }

@@ -10,6 +10,7 @@
  *   OBJECT    'O' object                             object          GLOBAL
  *   HASHES    'H' object, chunk u32                  hashes          GLOBAL
  *   TOMB      'K' object                             tombstone       GLOBAL
+ *   LOCAL     'W' instant i64, object                 local           GLOBAL   in the order of upload
  *   INTENT    'J' instance, intent                   intent          GLOBAL   belongs to a process
  *   PART      'q' intent, part_no u32                part            GLOBAL
  *   LEASE     'S' tenant, ino u64, instance          lease
@@ -62,6 +63,8 @@ struct ms_key ms_key_hashes(struct ms_object_id o, uint32_t chunk);
 struct ms_key ms_key_hashes_of(struct ms_object_id o);    /* prefix */
 struct ms_key ms_key_tomb(struct ms_object_id o);
 struct ms_key ms_key_tombs(void);                         /* prefix */
+struct ms_key ms_key_local(struct ms_instant since, struct ms_object_id o);
+struct ms_key ms_key_locals(void);                        /* prefix */
 struct ms_key ms_key_intent(struct ms_instance_id i, struct ms_intent_id n);
 struct ms_key ms_key_intents_of(struct ms_instance_id i); /* prefix */
 struct ms_key ms_key_intents(void);                       /* prefix */

@@ -270,7 +270,7 @@ static const char *broken_lease(const struct ms_lease_record *r) {
 static const char *broken_intent(const struct ms_intent_record *r) {
     if (is_none(r->id) || is_none(r->instance))
         return "the intent has no id or no owner";
-    return is_flag(r->fsynced) ? NULL : "a flag is neither 0 nor 1";
+    return is_flag(r->fsynced) && is_flag(r->local) ? NULL : "a flag is neither 0 nor 1";
 }
 
 static const char *broken_part(const struct ms_part_record *r) {
@@ -283,6 +283,12 @@ static const char *broken_treeop(const struct ms_treeop_record *r) {
     if (r->name[0] != '\0' && !is_entry_name(r->name))
         return "the name is not allowed";
     return is_flag(r->done) ? NULL : "a flag is neither 0 nor 1";
+}
+
+static const char *broken_local(const struct ms_local_record *r) {
+    if (is_none(r->object) || r->since.ms == 0)
+        return "it names no object or no instant";
+    return r->key[0] == '\0' || r->size == 0 ? "it has no key or no bytes" : NULL;
 }
 
 MS_RECORDS(MS_RECORD_CODEC)

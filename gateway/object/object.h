@@ -213,10 +213,15 @@ struct ms_obj_options {
     bool trace;          /* one log line a call */
     const char *faults;  /* tests: script of the fault wrapper, or NULL (wrap_fault.h) */
     struct ms_id store_id; /* another store's prefix is refused with MS_FOREIGN; none: no marker, no check */
+    bool may_be_down; /* a store that cannot be asked whose it is is opened all the same: ms_obj_check_owner later */
+    bool *ret_unchecked; /* with may_be_down: it could not be asked */
 };
 /* URL -> driver -> wrappers, on one screen (open.c). Blocks.
  * Errors: MS_CONFIG url; MS_FOREIGN other owner, or without create no marker; MS_UNAVAILABLE; MS_IO. */
 MS_NODISCARD enum ms_code ms_obj_open(const struct ms_obj_options *options, struct ms_obj **ret_obj,
                                       struct ms_error *reterr);
+/* The check that opening left out. Blocks. Errors: MS_FOREIGN; what the store says. */
+MS_NODISCARD enum ms_code ms_obj_check_owner(struct ms_obj *obj, const char *url, struct ms_id store_id,
+                                             struct ms_error *reterr);
 
 #endif

@@ -108,12 +108,23 @@ static enum ms_code make_marker(struct ms_obj *obj, const struct ms_obj_options 
     return code != MS_OK ? code : check_marker(obj, o, reterr);
 }
 
-static enum ms_code check_reachable(struct ms_obj *obj, struct ms_error *reterr) {
+/* A store may say of an object in a bucket that is not there only that it is not found; of a list, why. */
+static enum ms_code no_marker(struct ms_obj *obj, const struct ms_obj_options *o,
+                              struct ms_error *reterr) {
     struct ms_obj_request list = {.op = MS_OBJ_LIST, .list_max = 1};
     enum ms_code code = ms_obj_run(obj, &list, reterr);
 
     ms_obj_drop_results(&list);
-    return code;
+    if (code != MS_OK)
+        return code;
+    return ms_fail(reterr, MS_FOREIGN,
+                   "%s holds no %s: it is not the object store of %s (is its "
+                   "disk mounted?)",
+                   o->url, MS_OBJ_MARKER_KEY, ms_id_text(o->store_id).s);
+}
+
+static bool is_down(enum ms_code code) {
+    return code == MS_UNAVAILABLE || code == MS_TIMEOUT || code == MS_THROTTLED;
 }
 
 static enum ms_code claim(struct ms_obj *obj, const struct ms_obj_options *o,
@@ -125,20 +136,29 @@ static enum ms_code claim(struct ms_obj *obj, const struct ms_obj_options *o,
     if (memcmp(o->store_id.b, none.b, MS_ID_BYTES) == 0)
         return MS_OK;
     code = check_marker(obj, o, &err);
+    if (o->may_be_down && is_down(code)) {
+        ms_log_failure(o->log, MS_LOG_WARN, "object-store-down", &err, NULL);
+        *o->ret_unchecked = true;
+        return MS_OK;
+    }
     if (code != MS_OK && code != MS_NOT_FOUND)
         return ms_fail(reterr, code, "%s", err.message);
     if (code == MS_OK)
         return MS_OK;
     if (o->create)
         return make_marker(obj, o, reterr);
-    /* A store may say of an object in a bucket that is not there only that it is not found; of a list, why. */
-    code = check_reachable(obj, reterr);
-    if (code != MS_OK)
-        return code;
-    return ms_fail(reterr, MS_FOREIGN,
-                   "%s holds no %s: it is not the object store of %s (is its "
-                   "disk mounted?)",
-                   o->url, MS_OBJ_MARKER_KEY, ms_id_text(o->store_id).s);
+    return no_marker(obj, o, reterr);
+}
+
+enum ms_code ms_obj_check_owner(struct ms_obj *obj, const char *url, struct ms_id store_id,
+                                struct ms_error *reterr) {
+    const struct ms_obj_options options = {.url = url, .store_id = store_id};
+    struct ms_error err = {0};
+    enum ms_code code = check_marker(obj, &options, &err);
+
+    if (code == MS_NOT_FOUND)
+        return no_marker(obj, &options, reterr);
+    return code == MS_OK ? MS_OK : ms_fail(reterr, code, "%s", err.message);
 }
 
 enum ms_code ms_obj_open(const struct ms_obj_options *options, struct ms_obj **ret_obj,

@@ -4,6 +4,7 @@
 #include "quota/quota.h"
 #include "service/chain.h"
 #include "service/tree_rows.h"
+#include "service/writeback.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -484,6 +485,7 @@ enum ms_code ms_change_object_release(struct ms_txn *txn, struct ms_object_id ob
         return ms_fail(reterr, MS_CORRUPT, "object %s is released once too often", row.key);
     if (--row.refs > 0)
         return ms_row_put_object(txn, ms_key_object(object), &row, reterr);
+    MS_TRY(ms_local_end(txn, &row, reterr));
     struct ms_tombstone_record tomb = {
         .object = object.id, .size = row.size, .dead_since = ms_txn_instant(txn)};
     memcpy(tomb.key, row.key, sizeof tomb.key);

@@ -1,5 +1,6 @@
 /* close: judge, send what is missing, and seal in one commit; or drop what may not be. */
 #include "service/file_image.h"
+#include "service/writeback.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -169,6 +170,8 @@ static void sealed(struct ms_file_job *job) {
     pthread_mutex_unlock(&file->mutex);
     ms_image_tell(file, MS_FILE_RESTS, to, to);
     ms_file_job_drop_slots(job);
+    if (job->op.seal.in.local)
+        ms_writeback_wake(file->svc);
     end_sealed(job);
 }
 
@@ -244,6 +247,7 @@ static void fill_sealing(struct ms_file_job *job, struct ms_sealing *in) {
     if (job->size == 0)
         return;
     in->object = slot->object;
+    in->local = slot->local;
     memcpy(in->key, slot->key, sizeof slot->key);
     memcpy(in->etag, slot->finished.etag, sizeof slot->finished.etag);
     memcpy(in->root, slot->finished.root, sizeof in->root);

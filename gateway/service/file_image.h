@@ -99,6 +99,7 @@ struct ms_slot {
     char key[MS_OBJECT_KEY_MAX + 1];
     struct ms_listed listed; /* as committed by the last fsync */
     char upload_id[MS_UPLOAD_ID_MAX + 1];
+    bool local; /* its upload goes to the writeback folder */
     bool fsynced;
     bool dropped; /* given up: its upload does nothing any more */
     uint64_t synced_touches;
@@ -316,6 +317,7 @@ struct ms_sealing {
     uint64_t size;
     struct ms_object_id object; /* size 0: unused, as are the next four */
     char key[MS_OBJECT_KEY_MAX + 1], etag[MS_ETAG_MAX + 1], media_type[MS_MEDIA_TYPE_MAX + 1];
+    bool local; /* the bytes are in the writeback folder */
     uint8_t root[16];
     const struct ms_hashes *hashes;
     const struct ms_intent_id *intents; /* of every slot: they end with the seal */
@@ -372,6 +374,7 @@ struct ms_list_in {
     struct ms_ctx ctx;
     uint64_t ino, size;
     struct ms_intent_id intent;
+    bool local; /* the parts are in the writeback folder */
     char upload_id[MS_UPLOAD_ID_MAX + 1];
     const struct ms_listed *before, *after; /* rows as they are and as they shall be */
     const struct ms_intent_id *retired;     /* their promise is kept by this list now */

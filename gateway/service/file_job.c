@@ -1,6 +1,7 @@
 /* Jobs: one at a time per image, step by step on the engine's threads. No step waits for the store.
  */
 #include "service/file_image.h"
+#include "service/writeback.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -345,8 +346,9 @@ static enum ms_code open_upload(struct ms_file_job *job, struct ms_slot *slot,
     struct birth b;
 
     birth_facts(job, slot, &b);
+    slot->local = ms_near_takes(svc, ms_stage_size(slot->patch->stage));
     const struct ms_upload_options options = {
-        .obj = svc->obj,
+        .obj = slot->local ? svc->near : svc->obj,
         .cache = svc->cache,
         .stage = slot->patch->stage,
         .base = slot->basis && slot->basis->source.size > 0 ? &slot->basis->source : NULL,

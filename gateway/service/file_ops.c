@@ -149,6 +149,7 @@ enum ms_code ms_list_op(struct ms_txn *txn, const void *in, void *out, struct ms
     MS_TRY(ms_tree_begin(&t, txn, in, reterr));
     MS_TRY(ms_row_get_intent(txn, ms_key_intent(t.instance, i->intent), &intent, reterr));
     intent.fsynced = 1;
+    intent.local = i->local;
     intent.at = t.now; /* recovery: what another process sealed later than this wins */
     intent.size = i->size;
     memcpy(intent.upload_id, i->upload_id, sizeof intent.upload_id);

@@ -1,5 +1,6 @@
 /* The seal: what the rules say of a content, and the one commit that makes it the file. */
 #include "service/file_image.h"
+#include "service/writeback.h"
 
 #include "base/checked.h"
 
@@ -104,6 +105,8 @@ static enum ms_code put_object(const struct ms_tree *t, const struct ms_sealing 
 
     memcpy(object.key, s->key, sizeof object.key);
     memcpy(object.etag, s->etag, sizeof object.etag);
+    if (s->local)
+        MS_TRY(ms_local_begin(t->txn, &object, t->id, s->ino, reterr));
     MS_TRY(ms_row_put_object(t->txn, ms_key_object(s->object), &object, reterr));
     return put_hashes(t, s, reterr);
 }

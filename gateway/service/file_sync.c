@@ -70,6 +70,7 @@ static void list(struct ms_file_job *job) {
     in->ino = job->file->ino;
     in->size = job->uploaded.size;
     in->intent = slot->intent;
+    in->local = slot->local;
     memcpy(in->upload_id, job->uploaded.upload_id, sizeof in->upload_id);
     in->before = &slot->listed;
     in->after = &job->uploaded.list;

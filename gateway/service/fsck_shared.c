@@ -102,6 +102,39 @@ static enum ms_code check_extra_hashes(struct ms_fsck *f, struct ms_txn *txn,
     return code == MS_NOT_FOUND || code == MS_CORRUPT ? MS_OK : code;
 }
 
+/* I10, from both sides. */
+static enum ms_code check_local_row(struct ms_fsck *f, struct ms_txn *txn,
+                                    const struct ms_object_record *object,
+                                    struct ms_error *reterr) {
+    struct ms_local_record row;
+    enum ms_fsck_seen seen;
+    if (ms_instant_is_none(object->local))
+        return MS_OK;
+    struct ms_key key = ms_key_local(object->local, (struct ms_object_id){object->id});
+    MS_TRY(ms_fsck_see(ms_row_get_local(txn, key, &row, reterr), &seen));
+    if (seen == MS_FSCK_ABSENT)
+        ms_fsck_finding(f, "I10", "object %s is on the local disk only and not to be uploaded",
+                        object->key);
+    return MS_OK;
+}
+
+static enum ms_code check_local(void *priv, struct ms_txn *txn, struct ms_view key,
+                                struct ms_view value, struct ms_error *reterr) {
+    struct ms_fsck *f = priv;
+    struct ms_local_record row;
+    struct ms_object_record object;
+    struct ms_error err = {0};
+    enum ms_fsck_seen seen;
+    if (!ms_fsck_decoded(f, ms_local_decode(value, &row, &err), key, &err))
+        return MS_OK;
+    struct ms_object_id id = {row.object};
+    MS_TRY(ms_fsck_see(ms_row_get_object(txn, ms_key_object(id), &object, reterr), &seen));
+    if (seen == MS_FSCK_ABSENT || (seen == MS_FSCK_THERE && object.local.ms != row.since.ms))
+        ms_fsck_finding(f, "I10", "object %s is to be uploaded, but its row does not say so",
+                        row.key);
+    return MS_OK;
+}
+
 static enum ms_code check_object(void *priv, struct ms_txn *txn, struct ms_view key,
                                  struct ms_view value, struct ms_error *reterr) {
     struct ms_fsck *f = priv;
@@ -117,6 +150,7 @@ static enum ms_code check_object(void *priv, struct ms_txn *txn, struct ms_view 
                         object.block_log2);
     else
         MS_TRY(check_extra_hashes(f, txn, &object, reterr));
+    MS_TRY(check_local_row(f, txn, &object, reterr));
     f->result.objects++;
     return versions_of(f, id) == object.refs && object.refs > 0 ? MS_OK
                                                                 : suspect(f->part, id, reterr);
@@ -451,6 +485,7 @@ enum ms_code ms_fsck_shared(struct ms_fsck *f, struct ms_error *reterr) {
     MS_TRY(ms_fsck_walk(f, whole_table('a'), check_aowner, reterr));
     MS_TRY(check_objects(f, reterr));
     MS_TRY(ms_fsck_walk(f, ms_key_tombs(), check_tomb, reterr));
+    MS_TRY(ms_fsck_walk(f, ms_key_locals(), check_local, reterr));
     MS_TRY(check_all_hashes(f, reterr));
     MS_TRY(check_intents(f, reterr));
     return check_holders(f, reterr);

@@ -8,6 +8,7 @@
 
 #include "content/hash.h"
 #include "service/upkeep_list.h"
+#include "service/writeback.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -167,8 +168,16 @@ static enum ms_code check_uploads(struct ms_fsck *f, struct ms_error *reterr) {
     return check_unknown(f, &list, &known, reterr);
 }
 
+static void near_stray(void *priv, const char *key) {
+    ms_fsck_pending(priv, "local", "%s in the writeback folder is known to no row: msasset gc will delete it", key);
+    ms_fsck_flush(priv);
+}
+
 enum ms_code ms_fsck_store(struct ms_fsck *f, struct ms_error *reterr) {
+    const struct ms_instant any_age = {0};
+    uint64_t n;
     MS_TRY(check_list(f, reterr));
+    MS_TRY(ms_near_sweep(f->svc, any_age, false, near_stray, f, &n, reterr));
     return check_uploads(f, reterr);
 }
 
@@ -221,7 +230,7 @@ static enum ms_code load_piece(struct ms_fsck *f, struct ms_txn *txn, void *priv
 static enum ms_code get_bytes(struct deep *d, uint64_t offset, size_t n, struct ms_error *reterr) {
     struct ms_obj_request request = {
         .op = MS_OBJ_GET, .key = d->object.key, .offset = offset, .length = n, .into = d->buffer};
-    return ms_obj_run(d->f->svc->obj, &request, reterr);
+    return ms_obj_run(d->f->svc->reads, &request, reterr);
 }
 
 /* What differs is fetched once more: only the second look counts. */
@@ -238,7 +247,7 @@ static enum ms_code check_blocks(struct deep *d, uint64_t offset, size_t n,
                                        .offset = offset + at,
                                        .length = length,
                                        .into = d->buffer + at};
-        MS_TRY(ms_obj_run(d->f->svc->obj, &again, reterr));
+        MS_TRY(ms_obj_run(d->f->svc->reads, &again, reterr));
         if (ms_block_hash(d->buffer + at, length) == d->hash[i])
             continue;
         MS_TRY(is_still(d->f, d->object.id, &there, reterr));

@@ -9,6 +9,7 @@
 
 #include "service/tree_rows.h"
 #include "service/upkeep_list.h"
+#include "service/writeback.h"
 
 #include <stdlib.h>
 
@@ -237,6 +238,9 @@ static enum ms_code bury(struct gc *gc, struct tomb *tomb, unsigned n, struct ms
     struct ms_error err = {0};
     MS_TRY(claim(gc, tomb, n, reterr));
     enum ms_code failed = delete_objects(gc, tomb, n, &err);
+    for (unsigned i = 0; i < n; i++) /* one that was never uploaded, or not yet seen to be */
+        if (tomb[i].deleted)
+            ms_near_remove(gc->svc, tomb[i].key);
     MS_TRY(forget(gc, tomb, n, reterr));
     if (failed == MS_OK)
         return MS_OK;
@@ -308,6 +312,9 @@ static enum ms_code strays(struct gc *gc, bool uploads, struct ms_error *reterr)
 
 static enum ms_code collect(struct gc *gc, struct ms_error *reterr) {
     MS_TRY(tombstones(gc, reterr));
+    uint64_t near = 0;
+    MS_TRY(ms_near_sweep(gc->svc, gc->before, !gc->dry_run, NULL, NULL, &near, reterr));
+    gc->result.strays_deleted += near;
     MS_TRY(strays(gc, true, reterr));
     return strays(gc, false, reterr);
 }

@@ -6,6 +6,7 @@
  * adopted it and died can be adopted from.
  */
 #include "service/recover_part.h"
+#include "service/writeback.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -385,12 +386,22 @@ static enum ms_code settle(struct ms_recovery *r, struct ms_error *reterr) {
     return forget_dead(r, reterr);
 }
 
+/* What was acknowledged from the local disk, unless a process is at it already. */
+static void upload_pending(struct ms_recovery *r) {
+    struct ms_drain how = {.others = false};
+    struct ms_error err;
+    if (ms_writeback_drain(r->svc, &how, &err) != MS_OK)
+        ms_recovery_failed(r, "acknowledged-files-not-uploaded", NULL, &err);
+}
+
 static enum ms_code recover_all(struct ms_recovery *r, bool quick, struct ms_error *reterr) {
     MS_TRY(adopt_all(r, quick, reterr));
     if (!quick)
         MS_TRY(find_strangers(r, reterr));
     if (r->n > 0)
         MS_TRY(settle(r, reterr));
+    if (!quick)
+        upload_pending(r);
     return r->first.code == MS_OK ? MS_OK : ms_pass_up(r->first.code, &r->first, reterr);
 }
 

@@ -19,12 +19,12 @@ void ms_recovered_fini(struct ms_recovered *recovered) { ms_hashes_fini(&recover
 static void free_parts(struct ms_obj_part **parts) { free(*parts); }
 
 /* Each listed part as the store has it now. Errors: MS_NOT_FOUND one of them is not there. */
-static enum ms_code parts_now(struct ms_svc *svc, const struct ms_intent_record *intent,
+static enum ms_code parts_now(struct ms_obj *obj, const struct ms_intent_record *intent,
                               const struct ms_obj_part *listed, size_t n,
                               struct ms_obj_part *ret_now, struct ms_error *reterr) {
     struct ms_obj_request request = {
         .op = MS_OBJ_MP_PARTS, .key = intent->key, .upload_id = intent->upload_id};
-    MS_TRY(ms_obj_run(svc->obj, &request, reterr));
+    MS_TRY(ms_obj_run(obj, &request, reterr));
     MS_AUTO(free_parts) struct ms_obj_part *has = request.ret_parts;
     size_t at = 0;
     for (size_t i = 0; i < n; i++) {
@@ -41,35 +41,35 @@ static enum ms_code parts_now(struct ms_svc *svc, const struct ms_intent_record 
     return MS_OK;
 }
 
-static enum ms_code complete_once(struct ms_svc *svc, const struct ms_intent_record *intent,
+static enum ms_code complete_once(struct ms_obj *obj, const struct ms_intent_record *intent,
                                   const struct ms_obj_part *listed, size_t n,
                                   struct ms_error *reterr) {
     MS_AUTO(free_parts) struct ms_obj_part *now = calloc(n, sizeof *now);
     if (!now)
         return ms_fail(reterr, MS_NO_MEMORY, "no memory for %zu parts", n);
-    MS_TRY(parts_now(svc, intent, listed, n, now, reterr));
+    MS_TRY(parts_now(obj, intent, listed, n, now, reterr));
     struct ms_obj_request request = {.op = MS_OBJ_MP_COMPLETE,
                                      .key = intent->key,
                                      .upload_id = intent->upload_id,
                                      .parts = now,
                                      .parts_n = n};
-    return ms_obj_run(svc->obj, &request, reterr);
+    return ms_obj_run(obj, &request, reterr);
 }
 
-static enum ms_code complete(struct ms_svc *svc, const struct ms_intent_record *intent,
+static enum ms_code complete(struct ms_obj *obj, const struct ms_intent_record *intent,
                              const struct ms_obj_part *listed, size_t n, struct ms_error *reterr) {
     enum ms_code code = MS_CONFLICT;
     for (unsigned tries = 0; code == MS_CONFLICT && tries < COMPLETE_TRIES; tries++)
-        code = complete_once(svc, intent, listed, n, reterr);
+        code = complete_once(obj, intent, listed, n, reterr);
     return code;
 }
 
 /* ---- the object ------------------------------------------------------------------------------ */
 
-static enum ms_code head(struct ms_svc *svc, struct ms_recovered *o, const char *key,
+static enum ms_code head(struct ms_obj *obj, struct ms_recovered *o, const char *key,
                          struct ms_error *reterr) {
     struct ms_obj_request request = {.op = MS_OBJ_HEAD, .key = key};
-    MS_TRY(ms_obj_run(svc->obj, &request, reterr));
+    MS_TRY(ms_obj_run(obj, &request, reterr));
     o->key = key;
     o->size = request.ret_size;
     memcpy(o->etag, request.ret_etag, sizeof o->etag);
@@ -79,24 +79,24 @@ static enum ms_code head(struct ms_svc *svc, struct ms_recovered *o, const char 
 
 /* Without multipart an fsync has put the whole file beside the key; that object is as good as one
  * under the key itself, because rows name keys in full. */
-static enum ms_code find_object(struct ms_svc *svc, const struct ms_intent_record *intent,
+static enum ms_code find_object(struct ms_obj *obj, const struct ms_intent_record *intent,
                                 const struct ms_obj_part *listed, size_t n, struct ms_recovered *o,
                                 struct ms_error *reterr) {
     struct ms_error missing = {0};
     bool parts = intent->upload_id[0] != '\0' && n > 0;
-    enum ms_code code = parts ? complete(svc, intent, listed, n, &missing) : MS_NOT_FOUND;
+    enum ms_code code = parts ? complete(obj, intent, listed, n, &missing) : MS_NOT_FOUND;
     if (code != MS_OK && code != MS_NOT_FOUND) {
         if (reterr)
             *reterr = missing;
         return code;
     }
-    code = head(svc, o, intent->key, reterr);
+    code = head(obj, o, intent->key, reterr);
     if (code != MS_NOT_FOUND)
         return code;
     if (!parts) {
         int len = snprintf(o->sync_key, sizeof o->sync_key, "%s%s", intent->key, MS_FSYNC_SUFFIX);
         if (len > 0 && (size_t)len < sizeof o->sync_key)
-            code = head(svc, o, o->sync_key, reterr);
+            code = head(obj, o, o->sync_key, reterr);
     } else if (reterr && missing.code != MS_OK) {
         *reterr = missing; /* says more than that there is no such object */
     }
@@ -111,15 +111,15 @@ static enum ms_code sniff(struct ms_recovery *r, const uint8_t *bytes, size_t n,
                              reterr);
 }
 
-static enum ms_code read_back(struct ms_recovery *r, struct ms_recovered *o, uint8_t *buffer,
-                              struct ms_error *reterr) {
+static enum ms_code read_back(struct ms_recovery *r, struct ms_obj *obj, struct ms_recovered *o,
+                              uint8_t *buffer, struct ms_error *reterr) {
     MS_TRY(ms_hashes_resize(&o->hashes, ms_block_count(o->size, MS_BLOCK_LOG2_DEFAULT), reterr));
     for (uint64_t offset = 0; offset < o->size; offset += READ_BYTES) {
         uint64_t left = o->size - offset;
         size_t n = left < READ_BYTES ? (size_t)left : READ_BYTES;
         struct ms_obj_request request = {
             .op = MS_OBJ_GET, .key = o->key, .offset = offset, .length = n, .into = buffer};
-        MS_TRY(ms_obj_run(r->svc->obj, &request, reterr));
+        MS_TRY(ms_obj_run(obj, &request, reterr));
         for (size_t at = 0; at < n; at += BLOCK)
             o->hashes.hash[(offset + at) / BLOCK] =
                 ms_block_hash(buffer + at, n - at < BLOCK ? n - at : BLOCK);
@@ -140,9 +140,10 @@ enum ms_code ms_recover_bytes(struct ms_recovery *r, const struct ms_intent_reco
         o->key = intent->key;
         return MS_OK;
     }
-    MS_TRY(find_object(r->svc, intent, parts, parts_n, o, reterr));
+    struct ms_obj *obj = intent->local ? r->svc->near : r->svc->obj;
+    MS_TRY(find_object(obj, intent, parts, parts_n, o, reterr));
     MS_AUTO(free_bytes) uint8_t *buffer = malloc(READ_BYTES);
     if (!buffer)
         return ms_fail(reterr, MS_NO_MEMORY, "no memory to read %s back", o->key);
-    return read_back(r, o, buffer, reterr);
+    return read_back(r, obj, o, buffer, reterr);
 }

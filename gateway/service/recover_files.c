@@ -221,6 +221,7 @@ static void fill_sealing(const struct promise *p, const struct ms_recovered *byt
     s->size = bytes->size;
     s->object = (struct ms_object_id){p->intent.object};
     s->hashes = &bytes->hashes;
+    s->local = p->intent.local;
     s->intents = &p->left->id;
     s->intents_n = 1;
     memcpy(s->root, bytes->root, sizeof s->root);

@@ -5,6 +5,7 @@
 #include "service/file.h"
 #include "service/tree_rows.h"
 #include "service/upkeep.h"
+#include "service/writeback.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -27,7 +28,7 @@
 /* What an init that was cut short leaves; all but the last are there before the marker. */
 static bool is_ours(const char *name) {
     static const char *const names[] = {".",       "..",      "meta",       "meta.new", "run",
-                                        "journal", "objects", "lost+found", MARKER_NEW};
+                                        "journal", "objects", "writeback", "lost+found", MARKER_NEW};
     for (size_t i = 0; i < MS_ARRAY_LEN(names); i++)
         if (strcmp(name, names[i]) == 0)
             return true;
@@ -207,6 +208,7 @@ static struct ms_svc *svc_new(const struct ms_svc_options *o) {
     svc->random = o->random ? o->random : ms_random_system();
     svc->log = o->log;
     svc->read_only = o->read_only;
+    svc->writeback = o->writeback && !o->read_only;
     (void)snprintf(svc->dir, sizeof svc->dir, "%s", o->dir);
     return svc;
 }
@@ -239,6 +241,8 @@ static enum ms_code open_objects(struct ms_svc *svc, const struct ms_svc_options
         .trace = o->trace,
         .faults = o->faults,
         .store_id = svc->store_id,
+        .may_be_down = o->store_may_be_down,
+        .ret_unchecked = &svc->unchecked,
     };
     MS_TRY(ms_engine_new(o->engine_threads ? o->engine_threads : ENGINE_THREADS, &svc->engine,
                          reterr));
@@ -409,7 +413,8 @@ static enum ms_code open_parts(struct ms_svc *svc, const struct ms_svc_options *
                        ms_id_text(svc->store_id).s, ms_id_text(marker->store_id).s);
     MS_TRY(read_meta(svc, reterr));
     MS_TRY(open_objects(svc, o, false, reterr));
-    MS_TRY(ms_cache_new(svc->obj, svc->log, o->cache_bytes ? o->cache_bytes : CACHE_BYTES,
+    MS_TRY(ms_near_open(svc, reterr));
+    MS_TRY(ms_cache_new(svc->reads, svc->log, o->cache_bytes ? o->cache_bytes : CACHE_BYTES,
                         &svc->cache, reterr));
     if (!svc->read_only)
         MS_TRY(open_journal(svc, o, reterr));
@@ -449,9 +454,11 @@ void ms_svc_close(struct ms_svc *svc) {
         return;
     if (svc->files)
         ms_files_free(svc->files);
+    ms_writeback_stop(svc);
     ms_journal_close(svc->journal);
     if (svc->cache)
         ms_cache_free(svc->cache);
+    ms_near_close(svc);
     ms_obj_close(svc->obj);
     ms_store_close(svc->store);
     ms_engine_free(svc->engine);

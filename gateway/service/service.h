@@ -8,6 +8,7 @@
  *   <dir>/msasset.store   marker: whose folder this is, format, store id
  *   <dir>/meta/           LMDB (store/)      <dir>/run/       run files of live processes
  *   <dir>/journal/<instance>/ staging        <dir>/objects/   the embedded default's objects
+ *   <dir>/writeback/  acknowledged and not uploaded yet (writeback.h)
  *
  * Threads: any number share one ms_svc; a process opens a store once.
  * Lifecycle: ms_svc_init() once for a folder; ms_svc_open() -> use -> ms_svc_close().
@@ -31,6 +32,8 @@ struct ms_svc_options {
     uint64_t journal_bytes_max;   /* 0: what the disk has, less 5 % */
     uint64_t map_bytes;           /* 0: the store's default */
     bool read_only;
+    bool store_may_be_down; /* open nevertheless */
+    bool writeback;         /* acknowledge from the local disk, upload in the background */
     bool trace;             /* one log line per object call */
     const char *faults;     /* tests: script of the fault wrapper */
     const char *object_url; /* init only: NULL: dir:<dir>/objects */
@@ -43,6 +46,9 @@ struct ms_files; /* service/file.c: the live files of this process, by (tenant, 
 struct ms_svc {
     struct ms_store *store;
     struct ms_obj *obj;
+    struct ms_obj *near;  /* the writeback folder (writeback.h); NULL: read-only and there is none */
+    struct ms_obj *reads; /* whichever of the two has an object */
+    struct ms_mover *mover; /* NULL: this process does not upload in the background */
     struct ms_engine *engine;
     struct ms_cache *cache;
     struct ms_journal *journal;
@@ -53,7 +59,8 @@ struct ms_svc {
     char dir[4096];
     char object_url[1025];
     struct ms_id store_id;
-    bool read_only;
+    bool read_only, writeback;
+    bool unchecked; /* the object store was down when it was opened: nobody knows whose it is */
 };
 
 /* Make a store in an empty or missing folder. A cut in the middle leaves a folder that init can

@@ -165,7 +165,7 @@ enum ms_code ms_stored_abort(struct ms_svc *svc, const struct ms_stored *upload,
 enum ms_code ms_stored_size(struct ms_svc *svc, const char *key, uint64_t *ret_size,
                             struct ms_error *reterr) {
     struct ms_obj_request request = {.op = MS_OBJ_HEAD, .key = key};
-    MS_TRY(ms_obj_run(svc->obj, &request, reterr));
+    MS_TRY(ms_obj_run(svc->reads, &request, reterr));
     *ret_size = request.ret_size;
     ms_buf_fini(&request.ret_meta);
     return MS_OK;
@@ -202,15 +202,27 @@ static enum ms_code know_intent(void *priv, struct ms_txn *txn, struct ms_view k
     return ms_numbers_add(priv, ms_key_hash(sync_key), reterr);
 }
 
-/* Intents come first: a seal moves a key from its intent to an object row, a release from that to a
- * tombstone, and a walk that follows the way of the key cannot miss it. */
+static enum ms_code know_local(void *priv, struct ms_txn *txn, struct ms_view key,
+                               struct ms_view value, struct ms_error *reterr) {
+    struct ms_local_record row;
+    (void)txn, (void)key;
+    MS_TRY(ms_local_decode(value, &row, reterr));
+    return ms_numbers_add(priv, ms_key_hash(row.key), reterr);
+}
+
+/* A mover's upload has no intent: its key is in LOCAL until it is through. Intents come first: a
+ * seal moves a key from its intent to LOCAL or an object row, a release from that to a tombstone,
+ * and a walk that follows the way of the key cannot miss it. */
 enum ms_code ms_known_keys(struct ms_svc *svc, bool intents_only, struct ms_numbers *ret_hashes,
                            struct ms_error *reterr) {
     struct ms_numbers found = {NULL, 0, 0};
     struct ms_walk intents = {.prefix = ms_key_intents(), .each = know_intent, .priv = &found};
+    struct ms_walk locals = {.prefix = ms_key_locals(), .each = know_local, .priv = &found};
     struct ms_walk objects = {.prefix = ms_key_objects(), .each = know_object, .priv = &found};
     struct ms_walk tombs = {.prefix = ms_key_tombs(), .each = know_tombstone, .priv = &found};
     enum ms_code code = ms_walk_all(svc, &intents, reterr);
+    if (code == MS_OK)
+        code = ms_walk_all(svc, &locals, reterr);
     if (code == MS_OK && !intents_only)
         code = ms_walk_all(svc, &objects, reterr);
     if (code == MS_OK && !intents_only)

@@ -253,6 +253,7 @@ static void valid_lease(struct sample_source *s, struct ms_lease_record *r) { (v
 static void valid_intent(struct sample_source *s, struct ms_intent_record *r) {
     (void)s;
     flag(&r->fsynced);
+    flag(&r->local);
 }
 
 static void valid_part(struct sample_source *s, struct ms_part_record *r) {
@@ -263,6 +264,12 @@ static void valid_treeop(struct sample_source *s, struct ms_treeop_record *r) {
     if (r->name[0])
         a_name(s, r->name);
     flag(&r->done);
+}
+
+static void valid_local(struct sample_source *s, struct ms_local_record *r) {
+    a_name(s, r->key);
+    r->since.ms = 1 + (int64_t)sample_below(s, 1000000);
+    r->size = 1 + sample_below(s, MS_FILE_BYTES_MAX);
 }
 
 #define EQUAL_u8(m, max) &&a->m == b->m

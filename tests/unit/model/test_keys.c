@@ -62,6 +62,8 @@ static uint32_t u32(uint64_t n) { return (uint32_t)(n & UINT32_MAX); }
     K(hashes, 'H', 21, ms_key_hashes((struct ms_object_id){x->id[0]}, u32(x->number[0])),          \
       ms_key_hashes_of((struct ms_object_id){x->id[0]}), ORDER(by_id(a, b, 0), by_u32(a, b)))      \
     K(tomb, 'K', 17, ms_key_tomb((struct ms_object_id){x->id[0]}), ms_key_tombs(), by_id(a, b, 0)) \
+    K(local, 'W', 25, ms_key_local(ms_instant_of(x->at), (struct ms_object_id){x->id[0]}),         \
+      ms_key_locals(), ORDER(by_at(a, b), by_id(a, b, 0)))                                         \
     K(intent, 'J', 33,                                                                             \
       ms_key_intent((struct ms_instance_id){x->id[0]}, (struct ms_intent_id){x->id[1]}),           \
       ms_key_intents_of((struct ms_instance_id){x->id[0]}), ORDER(by_id(a, b, 0), by_id(a, b, 1))) \

@@ -91,7 +91,7 @@ static void gate_put_in(struct gate *g, struct ms_svc *svc, bool mem) {
     pthread_mutex_init(&g->mutex, NULL);
     ms_cache_free(svc->cache);
     svc->obj = &g->obj;
-    assert_ok(ms_cache_new(svc->obj, NULL, 16 * MS_MB, &svc->cache, &test_err));
+    assert_ok(ms_cache_new(svc->reads, NULL, 16 * MS_MB, &svc->cache, &test_err));
 }
 
 static void gate_take_out(struct gate *g, struct ms_svc *svc) {

@@ -107,7 +107,8 @@ static void complain(const struct ms_error *err) {
     _exit(9);
 }
 
-/* argv: program, "child", folder, now, tenant, work, path, kill_at, after, plain, syncs */
+/* argv: program, "child", folder, now, tenant, work, path, kill_at, after, plain, syncs,
+ * writeback */
 static void be_child(char **argv, const struct child_work *works, size_t n) {
     struct child c = {.path = argv[6]};
     struct killer killer = {.at = (unsigned)strtoul(argv[7], NULL, 10), .after = argv[8][0] == '1'};
@@ -118,7 +119,8 @@ static void be_child(char **argv, const struct child_work *works, size_t n) {
                                      .label = "child",
                                      .engine_threads = 4,
                                      .cache_bytes = 16 * MS_MB,
-                                     .journal_bytes_max = UINT64_C(1) << 40};
+                                     .journal_bytes_max = UINT64_C(1) << 40,
+                                     .writeback = argv[11][0] == '1'};
     if (ms_svc_open(&options, &c.svc, &err) != MS_OK)
         complain(&err);
     c.ctx = (struct ms_ctx){.who = "child"};
@@ -145,7 +147,7 @@ static void be_child(char **argv, const struct child_work *works, size_t n) {
 }
 
 void child_main(int argc, char **argv, const struct child_work *works, size_t n) {
-    if (argc != 11 || strcmp(argv[1], "child") != 0)
+    if (argc != 12 || strcmp(argv[1], "child") != 0)
         return;
     be_child(argv, works, n);
     exit(0);
@@ -171,6 +173,7 @@ static pid_t start(struct world *w, const struct child_plan *plan, int out) {
                     (char *)(uintptr_t)(plan->after ? "1" : "0"),
                     (char *)(uintptr_t)(plan->plain ? "1" : "0"),
                     (char *)(uintptr_t)(plan->syncs ? "1" : "0"),
+                    (char *)(uintptr_t)(plan->writeback ? "1" : "0"),
                     NULL};
     assert_int_equal(posix_spawn_file_actions_init(&actions), 0);
     assert_int_equal(posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO), 0);

@@ -31,6 +31,7 @@ struct child_plan {
     bool after;       /* the n-th answer instead of the n-th request */
     bool syncs;       /* count syncs of the disk instead of requests: around commits too */
     bool plain;       /* a store without multipart uploads */
+    bool writeback;   /* it acknowledges from the local disk */
     unsigned kill_ms; /* kill it from outside so long after its first word; 0: do not */
 };
 struct child_end {
