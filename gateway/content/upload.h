@@ -5,8 +5,9 @@
  * before ms_upload_new (row before bytes), the part list after a sync, the version after a finish.
  * A file of at most one part is one PUT at finish; anything larger is a multipart upload whose
  * parts are sent while the writer still writes, part 1 held back until the first sync or the finish
- * (every MP4 patches it). Parts that hold ranges of the base version get them from `base` first (a
- * fill of the stage).
+ * (every MP4 patches it). Of the base version, the store copies every part that nobody wrote into
+ * where it can (its blocks' hashes are inherited: what rots on the way is found by the reader);
+ * parts that were touched get the rest of their bytes from `base` first (a fill of the stage).
  *
  *   NEW --write--> (parts go out) --sync--> LISTED --write--> ... --finish--> DONE
  *    any --drop--> ABORTED            any failure of the store: sync/finish fail and may be

@@ -59,6 +59,7 @@ struct ms_upload_send {
     bool for_call;   /* not ahead of any */
     bool alone;      /* no other send takes staging space */
     bool freeze;     /* the body cannot change under the transfer */
+    bool copy;       /* the store copies the part from the base */
     int fd;          /* a frozen copy; -1 */
     uint8_t *memory; /* of a small body, or for filling */
     struct ms_hashes hashes;
@@ -91,6 +92,7 @@ struct ms_upload {
     enum ms_upload_phase phase;
     bool reporting; /* a done is being called and more calls wait */
     bool dropping, dropped, finished, ahead_off, typed;
+    bool copy_off; /* the store refused a copy of the base: bytes from then on */
 
     uint64_t goal_size, goal_generation; /* of the call */
     uint32_t goal_parts, goal_missing, cursor;

@@ -268,22 +268,93 @@ static void send_request(struct ms_upload_send *s) {
     r->part_offset = s->offset;
 }
 
-static bool is_dropping(struct ms_upload *u) {
+static bool is_dropping(struct ms_upload *u, bool *ret_copy_off) {
     bool dropping;
 
     pthread_mutex_lock(&u->mutex);
     dropping = u->dropping;
+    *ret_copy_off = u->copy_off;
     pthread_mutex_unlock(&u->mutex);
     return dropping;
+}
+
+/* ---- a part that nobody wrote into: the store copies it from the base ------------------------ */
+
+/* Whether the base's hashes of a range are those of the part. The last block of a file that was
+ * cut is another one. */
+static bool hashes_fit(const struct ms_upload *u, uint64_t end) {
+    uint64_t blocks = ms_block_count(end, u->block_log2);
+
+    return u->base->block_log2 == u->block_log2 && u->base->hashes.count >= blocks &&
+           (end == u->base->size || end % (UINT64_C(1) << u->block_log2) == 0);
+}
+
+/* The state is noted before anybody looks whether something was written: if it is meanwhile, the
+ * answer tells. */
+static bool is_untouched(struct ms_upload_send *s) {
+    const struct ms_upload *u = s->wire.upload;
+    struct ms_stage_state state = ms_stage_state(u->stage, s->offset, s->length);
+    uint64_t end = s->offset + s->length;
+
+    s->generation = state.generation;
+    return s->index != WHOLE && u->base && u->obj->caps.part_copy &&
+           u->base->size > u->obj->caps.part_bytes_min && end <= state.size &&
+           end <= u->base->size && !ms_stage_dirty_in(u->stage, s->offset, s->length) &&
+           hashes_fit(u, end);
+}
+
+static enum ms_code inherit_hashes(struct ms_upload_send *s) {
+    const struct ms_upload *u = s->wire.upload;
+    uint64_t first = s->offset >> u->block_log2,
+             n = ms_block_count(s->length, u->block_log2); /* parts begin with a block */
+    enum ms_code code = ms_hashes_resize(&s->hashes, n, &s->error);
+
+    if (!code)
+        memcpy(s->hashes.hash, u->base->hashes.hash + first, n * sizeof *s->hashes.hash);
+    return code;
+}
+
+static void send_copy(struct ms_upload_send *s) {
+    const struct ms_upload *u = s->wire.upload;
+    struct ms_obj_request *r = &s->wire.request;
+    enum ms_code code = inherit_hashes(s);
+
+    if (code) {
+        send_failed(s, code);
+        return;
+    }
+    s->copy = true;
+    *r = (struct ms_obj_request){.op = MS_OBJ_MP_COPY,
+                                 .key = u->key,
+                                 .upload_id = u->upload_id,
+                                 .part_no = s->index + 1,
+                                 .part_offset = s->offset,
+                                 .source_key = u->base->key,
+                                 .offset = s->offset,
+                                 .length = s->length};
+    s->wire.end = send_ended;
+    ms_upload_wire_submit(&s->wire, true);
+}
+
+/* Whether the same bytes, sent by us, may succeed where the copy did not. Whether it was the base
+ * or the upload that was not found, the bytes will tell. */
+static bool only_copies_fail(enum ms_code code) {
+    return code != MS_CANCELLED && code != MS_UNAVAILABLE && code != MS_TIMEOUT &&
+           code != MS_NO_MEMORY && code != MS_NO_SPACE;
 }
 
 static void send_step(struct ms_task *task) {
     struct ms_upload_send *s = MS_CONTAINER_OF(task, struct ms_upload_send, wire.task);
     struct ms_upload *u = s->wire.upload;
     enum ms_code code;
+    bool copy_off;
 
-    if (is_dropping(u)) {
+    if (is_dropping(u, &copy_off)) {
         send_failed(s, ms_fail(&s->error, MS_CANCELLED, "the upload of %s was dropped", u->key));
+        return;
+    }
+    if (!copy_off && is_untouched(s)) {
+        send_copy(s);
         return;
     }
     if (send_fill(s))
@@ -371,6 +442,8 @@ static void reject(struct ms_upload_send *s, struct ms_upload_part *p, bool touc
     p->intact = false;
     if (s->shrunk)
         u->again = true;
+    else if (s->copy && only_copies_fail(s->code))
+        u->copy_off = true;
     else if (s->code == MS_NO_SPACE && u->call && !s->alone)
         u->tight = true; /* what the others have filled comes free: once more, one by one */
     else if (touched && s->code != MS_CANCELLED)
@@ -430,7 +503,7 @@ void ms_upload_start_send(struct ms_upload *u, struct ms_upload_send *s, uint32_
     s->freeze = p->torn >= TORN_MAX;
     s->alone = u->tight && u->in_flight == 0;
     s->for_call = u->call != NULL;
-    s->shrunk = false;
+    s->copy = s->shrunk = false;
     s->code = MS_OK;
     p->busy = true;
     u->in_flight++;

@@ -1017,7 +1017,72 @@ static void a_part_of_base_that_is_touched_again_is_fetched_again(void **state) 
     write_at(f, STEP + 5000, 5);
     finish_and_compare(f);
     assert_int_equal(tap_sent(&f->tap, 2), 2);
-    assert_int_equal(tap_sent(&f->tap, 1), 1);
+    assert_int_equal(tap_sent(&f->tap, 1), 0); /* copied */
+}
+
+/* What goes over the wire for a patch is the part that it touches. */
+static void parts_that_nobody_wrote_into_are_copied_by_the_store(void **state) {
+    static const char *const kinds[] = {"mem:", "dir:"};
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < MS_ARRAY_LEN(kinds); i++) {
+        rest_on_base(f, kinds[i]);
+        write_at(f, STEP + MS_MB, 3);
+        assert_ok(run(f, ms_upload_sync, &test_err)); /* a list with copied parts */
+        assert_int_equal(f->tap.count[MS_OBJ_MP_COPY], 2);
+        assert_int_equal(f->tap.count[MS_OBJ_MP_PUT], 1);
+        for (size_t part = 0; part < 3; part++)
+            assert_true(f->outcome.part[part].size > 0 && f->outcome.part[part].etag[0]);
+        finish_and_compare(f);
+        assert_int_equal(f->tap.count[MS_OBJ_MP_COPY], 2); /* the finish needs no other */
+        assert_int_equal(f->tap.count[MS_OBJ_MP_PUT], 1);
+        remove_object(f);
+    }
+}
+
+/* The last block is another one than the base's: its hash cannot be inherited. */
+static void the_part_where_a_base_was_cut_goes_by_bytes(void **state) {
+    struct fixture *f = *state;
+
+    rest_on_base(f, "mem:");
+    truncate_to(f, 2 * STEP + BLOCK + 5);
+    finish_and_compare(f);
+    assert_int_equal(f->tap.count[MS_OBJ_MP_COPY], 2);
+    assert_int_equal(tap_sent(&f->tap, 3), 1);
+}
+
+static void a_copy_that_the_store_refuses_goes_by_bytes(void **state) {
+    struct fixture *f = *state;
+
+    rest_on_base(f, "mem:");
+    write_at(f, STEP + MS_MB, 3);
+    fail_next(f, MS_OBJ_MP_COPY, 1000, MS_UNSUPPORTED);
+    finish_and_compare(f);
+    for (uint32_t part = 1; part <= 3; part++)
+        assert_int_equal(tap_sent(&f->tap, part), 1);
+    assert_int_equal(f->tap.count[MS_OBJ_MP_CREATE], 1);
+    remove_object(f);
+    rest_on_base(f, "mem:"); /* a store that is away is no reason to send them all */
+    write_at(f, STEP + MS_MB, 3);
+    fail_next(f, MS_OBJ_MP_COPY, 1, MS_UNAVAILABLE);
+    assert_code(run(f, ms_upload_finish, &test_err), MS_UNAVAILABLE);
+    finish_and_compare(f);
+    assert_int_equal(tap_sent(&f->tap, 1) + tap_sent(&f->tap, 3), 0);
+}
+
+static void a_copied_part_that_is_touched_on_its_way_is_sent(void **state) {
+    struct fixture *f = *state;
+    struct hook h = {.f = f, .part_no = 3, .times = 1};
+
+    rest_on_base(f, "mem:");
+    f->tap.rule[MS_OBJ_MP_COPY].before = touch_part;
+    f->tap.rule[MS_OBJ_MP_COPY].priv = &h;
+    assert_ok(run(f, ms_upload_finish, &test_err));
+    object_is_as_told(f);
+    assert_memory_equal(f->got, f->bytes, f->size);
+    assert_int_equal(tap_sent(&f->tap, 3), 1);
+    assert_int_equal(f->tap.count[MS_OBJ_MP_COPY], 3);
+    assert_int_equal(h.failed, 0);
 }
 
 static void a_damaged_base_fails_the_finish_and_completes_nothing(void **state) {
@@ -1025,8 +1090,8 @@ static void a_damaged_base_fails_the_finish_and_completes_nothing(void **state) 
     struct ms_obj_request put = {.op = MS_OBJ_PUT, .key = BASE_KEY};
 
     rest_on_base(f, "mem:");
-    write_at(f, 0, 1);
-    f->bytes[STEP + 5] ^= 1;
+    write_at(f, 0, 1); /* so that its part's other bytes are fetched */
+    f->bytes[MS_MB + 5] ^= 1;
     put.body = (struct ms_obj_body){.memory = {f->bytes, BASE_SIZE}, .length = BASE_SIZE};
     assert_ok(ms_obj_run(f->store, &put, &test_err));
     assert_code(run(f, ms_upload_finish, &test_err), MS_CORRUPT);
@@ -1095,6 +1160,10 @@ int main(void) {
         TEST(calls_wait_for_each_other_and_a_second_finish_agrees),
         TEST(a_patch_arrives_with_the_rest_of_its_base),
         TEST(a_part_of_base_that_is_touched_again_is_fetched_again),
+        TEST(parts_that_nobody_wrote_into_are_copied_by_the_store),
+        TEST(the_part_where_a_base_was_cut_goes_by_bytes),
+        TEST(a_copy_that_the_store_refuses_goes_by_bytes),
+        TEST(a_copied_part_that_is_touched_on_its_way_is_sent),
         TEST(a_damaged_base_fails_the_finish_and_completes_nothing),
         TEST(a_staging_area_with_room_for_one_part_is_enough_for_a_patch),
     };
