@@ -206,6 +206,7 @@ struct call {
     const char *op;
     struct ms_latch *latch; /* unmounting waits on it */
     char *data;             /* read */
+    size_t written;         /* write */
 };
 
 static struct call *call_new(fuse_req_t req, struct fuse_file_info *fi, const char *op,
@@ -254,6 +255,29 @@ void ms_op_read(fuse_req_t req, fuse_ino_t nodeid, size_t size, off_t offset,
         ms_file_read(call->file->handle, (uint64_t)offset, size, call->data, &call->io);
 }
 
+static void write_done(struct ms_file_io *io) {
+    struct call *call = MS_CONTAINER_OF(io, struct call, io);
+    (void)fuse_reply_write(call->req, call->written);
+    call_free(call);
+}
+
+/* The bytes are taken. Who writes much faster than the store takes them is told so a little later. */
+static void answer_write(fuse_req_t req, struct fuse_file_info *fi, size_t n) {
+    struct call *call = calloc(1, sizeof *call);
+    if (call) {
+        call->io.done = write_done;
+        call->req = req;
+        call->file = file_of(fi);
+        call->written = n;
+        call->mount = call->file->mount;
+        ms_calls_add(call->mount, 1);
+        if (ms_file_pace(call->file->handle, &call->io))
+            return;
+        call_free(call);
+    }
+    (void)fuse_reply_write(req, n);
+}
+
 void ms_op_write(fuse_req_t req, fuse_ino_t nodeid, const char *data, size_t size, off_t offset,
                  struct fuse_file_info *fi) {
     (void)nodeid;
@@ -267,7 +291,7 @@ void ms_op_write(fuse_req_t req, fuse_ino_t nodeid, const char *data, size_t siz
     if (code != MS_OK)
         ms_reply_failure(req, "write", code, &err);
     else
-        (void)fuse_reply_write(req, n);
+        answer_write(req, fi, n);
 }
 
 static void simple_done(struct ms_file_io *io) {

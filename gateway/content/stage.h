@@ -1,18 +1,20 @@
-/* stage.h — the local staging file of one open file: what was written and is not sealed yet.
+/* stage.h — the local staging area of one open file: what was written and is not sealed yet.
  *
- * A sparse file without a name in the journal folder, the same offsets as the file itself, and in
- * memory the runs that were written (dirty) or fetched from the base version (clean). Every written
+ * The bytes, in memory as far as it goes (MS_STAGE_MEMORY_BYTES for all stages) and beyond that in a
+ * sparse file without a name in the journal folder at the same offsets; and the runs that were
+ * written (dirty) or fetched from the base version (clean). Every written
  * byte is kept until the seal, because parts cannot be read back from every store; fetched ones may
  * be dropped and fetched again. The folder's limit is shared by all stages of a process: beyond it
  * a write is MS_NO_SPACE naming the limit.
  *
- * A body of an upload is read from the staging file while a writer may go on. So each change counts
+ * A body that is sent from memory is a view, which never changes. From the file it is read while a
+ * writer may go on. So each change counts
  * a generation up and leaves its number at every 8 MiB grain that it touches, *before* the first
  * byte changes: who read a range after generation g and finds ms_stage_touched() <= g afterwards
  * has read one state of it, never a torn one.
  *
  * Invariants: extents are disjoint, sorted, merged when they touch and are of one kind; none
- * reaches behind size; what is a hole here is a hole of the file; the file is as long as size.
+ * reaches behind size.
  * Threads: one lock of its own; any thread. See: design.md sections 4 and 5.
  */
 #ifndef MS_CONTENT_STAGE_H
@@ -34,6 +36,12 @@ MS_NODISCARD enum ms_code ms_journal_open(const char *dir, uint64_t bytes_max,
                                           struct ms_journal **ret_journal, struct ms_error *reterr);
 void ms_journal_close(struct ms_journal *journal); /* its stages may live on; NULL is fine */
 uint64_t ms_journal_bytes(struct ms_journal *journal);
+
+/* What stages may hold in memory, all together: thirteen parts, enough for a store of 1 GB/s that is
+ * 100 ms away. */
+#define MS_STAGE_MEMORY_BYTES (UINT64_C(104) << 20)
+void ms_journal_limit_memory(struct ms_journal *journal, uint64_t bytes_max); /* for tests; 0: none */
+uint64_t ms_journal_memory(struct ms_journal *journal); /* that is held now */
 
 struct ms_stage;
 /* Empty, size 0. */
@@ -102,7 +110,31 @@ MS_NODISCARD enum ms_code ms_stage_read(struct ms_stage *stage, uint64_t offset,
  * may change. Errors: MS_IO. */
 MS_NODISCARD enum ms_code ms_stage_pull(struct ms_stage *stage, uint64_t offset, void *p, size_t n,
                                         struct ms_extent *ret_extent, struct ms_error *reterr);
-int ms_stage_fd(struct ms_stage *stage); /* for bodies of part uploads; the stage's */
+/* Bytes of one grain, as they are now, if they are in memory: they do not change until the view
+ * ends, because who writes there meanwhile gets a copy. Errors: MS_CONFLICT not all present or behind
+ * size; MS_UNSUPPORTED not in memory, or in more than one grain. */
+struct ms_slab;
+struct ms_stage_view {
+    const uint8_t *bytes;
+    uint64_t generation;
+    struct ms_slab *slab;
+};
+MS_NODISCARD enum ms_code ms_stage_view(struct ms_stage *stage, uint64_t offset, uint64_t n,
+                                        struct ms_stage_view *ret_view, struct ms_error *reterr);
+/* The same of bytes that are in the file, read into memory. Errors: MS_CONFLICT; MS_IO; MS_UNSUPPORTED
+ * there is no memory, or more than a grain. Waits for the disk. */
+MS_NODISCARD enum ms_code ms_stage_load(struct ms_stage *stage, uint64_t offset, uint64_t n,
+                                        struct ms_stage_view *ret_view, struct ms_error *reterr);
+void ms_stage_view_end(struct ms_stage_view *view); /* {0} is fine */
+/* Have the bytes of a range in the file, for a body that is read from there; the fd is the stage's.
+ * Errors: MS_IO, MS_NO_SPACE. */
+MS_NODISCARD enum ms_code ms_stage_file(struct ms_stage *stage, uint64_t offset, uint64_t n,
+                                        int *ret_fd, struct ms_error *reterr);
+/* It holds its share of the memory: more bytes push some into the file. */
+bool ms_stage_is_crowded(struct ms_stage *stage);
+/* The store has a range: it will hardly be looked at again, so it goes to the file when memory gets
+ * short. Waits for the disk; writers do not wait for it. */
+void ms_stage_rest(struct ms_stage *stage, uint64_t offset, uint64_t n);
 /* A frozen copy of a present range in a file without a name, made under the lock; its bytes are at
  * the same offsets. ret_fd  owned by the caller: close(). Not counted against the limit: it lives
  * as long as one send. Errors: MS_CONFLICT not all present or behind size; MS_IO, MS_NO_SPACE. */

@@ -61,6 +61,7 @@ struct ms_upload_send {
     bool freeze;     /* the body cannot change under the transfer */
     bool copy;       /* the store copies the part from the base */
     int fd;          /* a frozen copy; -1 */
+    struct ms_stage_view view; /* of a body in memory */
     uint8_t *memory; /* of a small body, or for filling */
     struct ms_hashes hashes;
     struct ms_read read;

@@ -218,15 +218,30 @@ static enum ms_code send_load(struct ms_upload_send *s) {
         return ms_fail(&s->error, MS_CONFLICT, "the file was cut to %" PRIu64 " bytes meanwhile",
                        state.size);
     body->length = s->length;
+    code = ms_stage_view(u->stage, s->offset, s->length, &s->view, &s->error);
+    if (code == MS_UNSUPPORTED)
+        code = ms_stage_load(u->stage, s->offset, s->length, &s->view, &s->error);
+    s->shrunk = code == MS_CONFLICT;
+    if (code == MS_OK) {
+        s->freeze = true;
+        s->generation = s->view.generation;
+        body->memory = ms_view_of(s->view.bytes, (size_t)s->length);
+        return hash_blocks(s, s->view.bytes, (size_t)s->length);
+    }
+    if (code != MS_UNSUPPORTED)
+        return code;
     if (s->length <= HASH_BYTES) {
         code = load_memory(s);
         body->memory = ms_view_of(s->memory, (size_t)s->length);
         return code;
     }
-    if (s->freeze)
+    if (s->freeze) {
         code = ms_stage_freeze(u->stage, s->offset, s->length, &s->fd, &s->generation, &s->error);
+        body->fd = s->fd;
+    } else {
+        code = ms_stage_file(u->stage, s->offset, s->length, &body->fd, &s->error);
+    }
     s->shrunk = code == MS_CONFLICT;
-    body->fd = s->freeze ? s->fd : ms_stage_fd(u->stage);
     body->fd_offset = s->offset;
     return code ? code : hash_file(s, body->fd);
 }
@@ -520,6 +535,9 @@ static void send_ended(struct ms_task *task) {
         s->code = s->wire.request.code;
         s->error = s->wire.request.error;
     }
+    ms_stage_view_end(&s->view);
+    if (!s->code && !s->for_call && s->index != WHOLE) /* else the stage will soon be gone */
+        ms_stage_rest(u->stage, s->offset, s->length);
     if (u->base) /* can be had again; the limit is for what cannot */
         ms_stage_unfill(u->stage, s->offset, s->length);
     if (s->fd >= 0)

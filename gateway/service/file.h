@@ -57,6 +57,9 @@ void ms_file_read(struct ms_handle *handle, uint64_t offset, size_t length, void
  * (MS_QUOTA, MS_TOO_LARGE). An append handle writes at the end, whatever offset says. */
 MS_NODISCARD enum ms_code ms_file_write(struct ms_handle *handle, uint64_t offset, const void *p,
                                         size_t n, size_t *ret_n, struct ms_error *reterr);
+/* After a write. True: the writer is far ahead of the store, and done comes when that has caught up or
+ * a quarter of a second is over; answer it then. False: done does not come. */
+bool ms_file_pace(struct ms_handle *handle, struct ms_file_io *io);
 /* A page that was changed through a map: to its offset, also with an append handle. */
 MS_NODISCARD enum ms_code ms_file_write_back(struct ms_handle *handle, uint64_t offset,
                                              const void *p, size_t n, size_t *ret_n,

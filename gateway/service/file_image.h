@@ -153,6 +153,8 @@ struct ms_file {
     unsigned idle_writers; /* closed by FLUSH, and nothing was written through them since */
     bool listed, stale;
 
+    _Atomic uint64_t paced_in_vain; /* file_pace.c: bytes sent + 1 when a writer last waited for nothing */
+
     pthread_mutex_t writing;
     uint64_t bytes_max,
         bytes_max_known_to; /* under writing: type limit; the name is asked again behind that */

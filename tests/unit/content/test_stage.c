@@ -20,13 +20,29 @@ struct fixture {
     char *dir, *journal_dir;
     struct ms_journal *journal;
     struct ms_stage *stage;
+    bool files; /* without memory */
 };
 
 static void open_limited(struct fixture *f, uint64_t bytes_max) {
     ms_stage_close(MS_TAKE(f->stage));
     ms_journal_close(MS_TAKE(f->journal));
     assert_ok(ms_journal_open(f->journal_dir, bytes_max, &f->journal, &test_err));
+    if (f->files)
+        ms_journal_limit_memory(f->journal, 0);
     assert_ok(ms_stage_open(f->journal, &f->stage, &test_err));
+}
+
+/* From here on every byte lies in the file. */
+static void use_files(struct fixture *f) {
+    f->files = true;
+    open_limited(f, 64 * MS_MB);
+}
+
+static int fd_of(struct ms_stage *stage) {
+    int fd = -1;
+
+    assert_ok(ms_stage_file(stage, 0, MS_FILE_BYTES_MAX, &fd, &test_err));
+    return fd;
 }
 
 static int setup(void **state) {
@@ -193,6 +209,7 @@ static void random_changes_do_what_a_model_of_bytes_does(void **state) {
         ms_random_seeded_init(&random, seed + round);
         memset(m, 0, sizeof *m);
         ms_random_fill(&random.random, m->base, LINE);
+        f->files = round % 2 == 1;
         open_limited(f, LINE);
         m->size = round % 3 == 0 ? 0 : ms_random_below(&random.random, LINE);
         assert_ok(ms_stage_set_base(f->stage, m->size, &test_err));
@@ -241,11 +258,12 @@ static void holes_are_free_however_large(void **state) {
     struct fixture *f = *state;
     struct stat st;
 
+    use_files(f);
     assert_ok(ms_stage_truncate(f->stage, MS_FILE_BYTES_MAX, &test_err));
     assert_ok(ms_stage_zero(f->stage, 0, MS_FILE_BYTES_MAX, &test_err));
     assert_ok(ms_stage_write(f->stage, MS_FILE_BYTES_MAX - 1, "x", 1, &test_err));
     assert_int_equal(ms_journal_bytes(f->journal), PAGE);
-    assert_int_equal(fstat(ms_stage_fd(f->stage), &st), 0);
+    assert_int_equal(fstat(fd_of(f->stage), &st), 0);
     assert_int_equal(st.st_size, MS_FILE_BYTES_MAX);
     assert_true(st.st_blocks * 512 <= 64 * 1024);
     assert_code(ms_stage_write(f->stage, MS_FILE_BYTES_MAX, "x", 1, &test_err), MS_TOO_LARGE);
@@ -266,7 +284,7 @@ static void what_was_cut_off_reads_as_zeros_when_the_file_grows_again(void **sta
     assert_int_equal(extent.length, 2 * PAGE - 100);
     assert_true(extent.hole);
     assert_memory_equal(got, zeros, 2 * PAGE - 100);
-    assert_int_equal(pread(ms_stage_fd(f->stage), got, 2 * PAGE, 0),
+    assert_int_equal(pread(fd_of(f->stage), got, 2 * PAGE, 0),
                      2 * PAGE); /* bodies read the file itself */
     assert_memory_equal(got, bytes, 100);
     assert_memory_equal(got + 100, zeros, 2 * PAGE - 100);
@@ -312,14 +330,17 @@ static void a_folder_belongs_to_one_process_and_goes_with_its_last_stage(void **
 
 static void a_failing_disk_is_reported_and_the_size_stays(void **state) {
     struct fixture *f = *state;
-    struct ms_stage *stage = f->stage;
     uint8_t bytes[PAGE] = {3}, got[PAGE];
-    int fd = dup(ms_stage_fd(stage)), null = open("/dev/full", O_RDWR | O_CLOEXEC);
+    use_files(f);
+    struct ms_stage *stage = f->stage;
+    int file, fd, null = open("/dev/full", O_RDWR | O_CLOEXEC);
 
     assert_ok(ms_stage_write(stage, 0, bytes, 100, &test_err));
-    assert_true(null >= 0 && dup2(null, ms_stage_fd(stage)) >= 0);
+    file = fd_of(stage);
+    fd = dup(file);
+    assert_true(null >= 0 && dup2(null, file) >= 0);
     assert_code(ms_stage_write(stage, 50, bytes, PAGE, &test_err), MS_NO_SPACE);
-    assert_true(dup2(fd, ms_stage_fd(stage)) >= 0);
+    assert_true(dup2(fd, file) >= 0);
     assert_int_equal(ms_stage_size(stage), 100);
     assert_int_equal(ms_journal_bytes(f->journal), PAGE);
     assert_ok(ms_stage_read(stage, 0, got, 100, &test_err));
@@ -335,17 +356,18 @@ static void what_a_failed_write_left_behind_the_end_never_shows(void **state) {
     uint8_t junk[PAGE], zeros[PAGE] = {0}, got[PAGE];
 
     memset(junk, 0xbb, sizeof junk);
+    f->files = true;
     for (int way = 0; way < 3; way++) {
         open_limited(f, 64 * MS_MB);
         assert_ok(ms_stage_write(f->stage, 0, "abc", 3, &test_err));
-        assert_int_equal(pwrite(ms_stage_fd(f->stage), junk, PAGE, 3), PAGE);
+        assert_int_equal(pwrite(fd_of(f->stage), junk, PAGE, 3), PAGE);
         if (way == 0)
             assert_ok(ms_stage_write(f->stage, 3 + PAGE, "x", 1, &test_err));
         else if (way == 1)
             assert_ok(ms_stage_truncate(f->stage, 3 + PAGE, &test_err));
         else
             assert_ok(ms_stage_zero(f->stage, 3 + PAGE, 1, &test_err));
-        assert_int_equal(pread(ms_stage_fd(f->stage), got, PAGE, 3), PAGE);
+        assert_int_equal(pread(fd_of(f->stage), got, PAGE, 3), PAGE);
         assert_memory_equal(got, zeros, PAGE);
     }
 }
@@ -376,8 +398,10 @@ static bool is_uniform(const uint8_t *p, size_t n) { return memcmp(p, p + 1, n -
 
 static void a_read_that_no_generation_touched_is_never_torn(void **state) {
     struct fixture *f = *state;
+    use_files(f);
     struct writer w = {.stage = f->stage};
     uint8_t *got = calloc(1, TORN_BYTES);
+    int file = fd_of(f->stage);
     unsigned whole = 0, tries = 0;
     pthread_t thread;
 
@@ -386,10 +410,10 @@ static void a_read_that_no_generation_touched_is_never_torn(void **state) {
     for (; tries < 1500; tries++) {
         struct ms_stage_state before = ms_stage_state(f->stage, 0, TORN_BYTES);
 
-        if (pread(ms_stage_fd(f->stage), got, HALF, 0) != HALF)
+        if (pread(file, got, HALF, 0) != HALF)
             break;
         sched_yield(); /* on one processor the writer needs a chance to tear it */
-        if (pread(ms_stage_fd(f->stage), got + HALF, HALF, HALF) != HALF)
+        if (pread(file, got + HALF, HALF, HALF) != HALF)
             break;
         if (ms_stage_touched(f->stage, 0, TORN_BYTES) > before.generation)
             continue;
@@ -430,6 +454,246 @@ static void a_frozen_copy_is_one_moment_however_fast_the_writer(void **state) {
     free(got);
 }
 
+/* ---- memory ---------------------------------------------------------------------------------- */
+
+#define WIDE (3 * MS_PART_GRAIN + 3 * PAGE + 17)
+#define VIEWS 4
+
+/* A view, and what it showed when it was taken. */
+struct seen {
+    struct ms_stage_view view;
+    uint8_t *copy;
+    uint64_t n;
+};
+
+static void end_seen(struct seen *seen) {
+    if (!seen->copy)
+        return;
+    assert_true(memcmp(seen->view.bytes, seen->copy, seen->n) == 0);
+    ms_stage_view_end(&seen->view);
+    free(MS_TAKE(seen->copy));
+}
+
+/* A range within one grain: a view of it is the model's bytes, or it says why not. */
+static void look(struct ms_stage *stage, const uint8_t *bytes, uint64_t size, struct seen *seen,
+                 struct ms_random *random) {
+    uint64_t at = ms_random_below(random, size ? size : 1);
+    uint64_t left = MS_PART_GRAIN - at % MS_PART_GRAIN, n = 1 + ms_random_below(random, left);
+    enum ms_code code;
+
+    end_seen(seen);
+    code = ms_stage_view(stage, at, n, &seen->view, &test_err);
+    if (code == MS_UNSUPPORTED)
+        code = ms_stage_load(stage, at, n, &seen->view, &test_err);
+    assert_int_equal(code == MS_CONFLICT, at + n > size);
+    if (code != MS_OK)
+        return;
+    assert_true(memcmp(seen->view.bytes, bytes + at, n) == 0);
+    seen->n = n;
+    seen->copy = malloc(n);
+    memcpy(seen->copy, bytes + at, n);
+}
+
+static void step(struct ms_stage *stage, uint8_t *bytes, uint64_t *size, struct ms_random *random) {
+    uint64_t at = ms_random_below(random, WIDE - 1), most = ms_random_below(random, 4) ? 70000 : 1 << 21;
+    uint64_t n = 1 + ms_random_below(random, most);
+    int fd;
+
+    n = n < WIDE - at ? n : WIDE - at;
+    switch (ms_random_below(random, 8)) {
+    case 0:
+        assert_ok(ms_stage_zero(stage, at, n, &test_err));
+        memset(bytes + at, 0, n);
+        *size = at + n > *size ? at + n : *size;
+        break;
+    case 1:
+        assert_ok(ms_stage_truncate(stage, at, &test_err));
+        memset(bytes + at, 0, WIDE - at);
+        *size = at;
+        break;
+    case 2:
+        ms_stage_rest(stage, at, n);
+        break;
+    case 3:
+        if (ms_random_below(random, 4) == 0 && at + n <= *size) {
+            uint8_t *got = malloc(n);
+
+            assert_ok(ms_stage_file(stage, at, n, &fd, &test_err));
+            assert_int_equal(pread(fd, got, n, (off_t)at), n);
+            assert_true(memcmp(got, bytes + at, n) == 0);
+            free(got);
+        }
+        break;
+    default:
+        if (ms_random_below(random, 2)) /* mostly a file grows at its end */
+            at = *size + n <= WIDE ? *size : at;
+        for (uint64_t i = 0; i < n; i++)
+            bytes[at + i] = (uint8_t)(i * 31 + n);
+        assert_ok(ms_stage_write(stage, at, bytes + at, n, &test_err));
+        *size = at + n > *size ? at + n : *size;
+    }
+}
+
+static void compare_wide(struct ms_stage *stage, const uint8_t *bytes, uint64_t size, uint8_t *got) {
+    assert_int_equal(ms_stage_size(stage), size);
+    if (size > 0)
+        assert_ok(ms_stage_read(stage, 0, got, size, &test_err));
+    assert_true(memcmp(got, bytes, size) == 0); /* cmocka's own goes byte by byte */
+}
+
+/* Whatever memory there is, and however often it changes: the same bytes; what a view has shown it
+ * goes on to show. */
+static void bytes_are_the_same_in_memory_in_the_file_and_between(void **state) {
+    static const uint64_t limits[] = {0, 64 << 10, 9 * MS_MB, 17 * MS_MB, MS_STAGE_MEMORY_BYTES};
+    struct fixture *f = *state;
+    uint64_t seed = ms_test_seed();
+    uint8_t *bytes = malloc(WIDE), *got = malloc(WIDE);
+
+    for (unsigned round = 0; round < ms_test_rounds(6); round++) {
+        struct seen seen[VIEWS] = {{.n = 0}};
+        struct ms_random_seeded random;
+        uint64_t size = 0;
+
+        ms_random_seeded_init(&random, seed + round);
+        open_limited(f, 64 * MS_MB);
+        memset(bytes, 0, WIDE);
+        for (int i = 0; i < 150; i++) {
+            if (i % 16 == 0)
+                ms_journal_limit_memory(
+                    f->journal, limits[ms_random_below(&random.random, MS_ARRAY_LEN(limits))]);
+            step(f->stage, bytes, &size, &random.random);
+            if (ms_random_below(&random.random, 3) == 0)
+                look(f->stage, bytes, size, &seen[ms_random_below(&random.random, VIEWS)],
+                     &random.random);
+            if (i % 16 == 0)
+                compare_wide(f->stage, bytes, size, got);
+        }
+        compare_wide(f->stage, bytes, size, got);
+        for (int i = 0; i < VIEWS; i++)
+            end_seen(&seen[i]);
+        ms_random_seeded_fini(&random);
+    }
+    free(bytes);
+    free(got);
+}
+
+static void fill_stage(struct ms_stage *stage, const uint8_t *bytes, uint64_t n) {
+    for (uint64_t at = 0; at < n; at += MS_MB)
+        assert_ok(ms_stage_write(stage, at, bytes, MS_MB, &test_err));
+}
+
+static void memory_has_a_limit_and_small_files_need_no_file(void **state) {
+    struct fixture *f = *state;
+    struct ms_stage *many[40];
+    uint8_t *bytes = calloc(1, MS_MB);
+    int before = open("/dev/null", O_RDONLY | O_CLOEXEC), after;
+
+    open_limited(f, 256 * MS_MB);
+    for (size_t i = 0; i < MS_ARRAY_LEN(many); i++) {
+        assert_ok(ms_stage_open(f->journal, &many[i], &test_err));
+        assert_ok(ms_stage_write(many[i], 0, bytes, 100000, &test_err));
+    }
+    assert_int_equal(ms_journal_memory(f->journal), MS_ARRAY_LEN(many) * (128 << 10));
+    after = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    assert_int_equal(after, before + 1); /* no descriptor was taken meanwhile */
+    close(before);
+    close(after);
+    for (size_t i = 0; i < MS_ARRAY_LEN(many); i++)
+        ms_stage_close(many[i]);
+    assert_int_equal(ms_journal_memory(f->journal), 0);
+    fill_stage(f->stage, bytes, 200 * MS_MB); /* nobody sends it */
+    assert_true(ms_journal_memory(f->journal) <= MS_STAGE_MEMORY_BYTES);
+    assert_int_equal(ms_journal_bytes(f->journal), 200 * MS_MB);
+    free(bytes);
+}
+
+/* What was sent makes room only when it is wanted. */
+static void what_rests_leaves_memory_when_it_gets_short(void **state) {
+    struct fixture *f = *state;
+    uint8_t *bytes = calloc(1, MS_MB);
+    struct ms_stage_view view;
+
+    ms_journal_limit_memory(f->journal, 6 * MS_PART_GRAIN);
+    fill_stage(f->stage, bytes, 3 * MS_PART_GRAIN);
+    ms_stage_rest(f->stage, 0, MS_PART_GRAIN);
+    assert_int_equal(ms_journal_memory(f->journal), 3 * MS_PART_GRAIN);
+    fill_stage(f->stage, bytes, 4 * MS_PART_GRAIN);
+    ms_stage_rest(f->stage, MS_PART_GRAIN, MS_PART_GRAIN);
+    assert_int_equal(ms_journal_memory(f->journal), 3 * MS_PART_GRAIN);
+    assert_code(ms_stage_view(f->stage, MS_PART_GRAIN, 1, &view, &test_err), MS_UNSUPPORTED);
+    assert_ok(ms_stage_view(f->stage, 0, MS_PART_GRAIN, &view, &test_err));
+    ms_stage_view_end(&view);
+    free(bytes);
+}
+
+/* A view is whole, however fast the writer. */
+static void a_view_is_one_moment_however_fast_the_writer(void **state) {
+    struct fixture *f = *state;
+    struct writer w = {.stage = f->stage};
+    uint8_t *got = calloc(1, TORN_BYTES);
+    unsigned bad = 0, seen = 0;
+    struct ms_stage_view view;
+    pthread_t thread;
+
+    assert_ok(ms_stage_write(f->stage, 0, got, TORN_BYTES, &test_err));
+    pthread_create(&thread, NULL, write_on, &w);
+    for (int i = 0; i < 300; i++) {
+        if (ms_stage_view(f->stage, 0, TORN_BYTES, &view, NULL) != MS_OK)
+            break;
+        bad += !is_uniform(view.bytes, TORN_BYTES);
+        sched_yield();
+        bad += !is_uniform(view.bytes, TORN_BYTES);
+        ms_stage_view_end(&view);
+        seen++;
+    }
+    atomic_store(&w.stop, true);
+    pthread_join(thread, NULL);
+    assert_int_equal(seen, 300);
+    assert_int_equal(bad, 0);
+    assert_int_equal(w.code, MS_OK);
+    free(got);
+}
+
+static void *rest_on(void *arg) {
+    struct writer *w = arg;
+
+    while (!atomic_load(&w->stop))
+        ms_stage_rest(w->stage, 0, 2 * MS_PART_GRAIN);
+    return NULL;
+}
+
+/* Writes meet the way to the file at every moment. */
+static void a_writer_beside_what_rests_loses_nothing(void **state) {
+    struct fixture *f = *state;
+    uint64_t n = 2 * MS_PART_GRAIN + MS_MB;
+    uint8_t *bytes = calloc(1, n), *got = malloc(n);
+    struct ms_random_seeded random;
+    struct writer w;
+    pthread_t thread;
+
+    ms_random_seeded_init(&random, ms_test_seed());
+    for (unsigned round = 0; round < ms_test_rounds(8); round++) {
+        open_limited(f, 64 * MS_MB);
+        ms_journal_limit_memory(f->journal, 30 * MS_MB);
+        w = (struct writer){.stage = f->stage};
+        memset(bytes, 0, n);
+        fill_stage(f->stage, bytes, n);
+        pthread_create(&thread, NULL, rest_on, &w);
+        for (int i = 0; i < 60; i++) {
+            uint64_t at = ms_random_below(&random.random, n - 5000);
+
+            memset(bytes + at, i + 1, 5000);
+            assert_ok(ms_stage_write(f->stage, at, bytes + at, 5000, &test_err));
+        }
+        atomic_store(&w.stop, true);
+        pthread_join(thread, NULL);
+        compare_wide(f->stage, bytes, n, got);
+    }
+    ms_random_seeded_fini(&random);
+    free(bytes);
+    free(got);
+}
+
 int main(void) {
 #define TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
     const struct CMUnitTest tests[] = {
@@ -442,6 +706,11 @@ int main(void) {
         TEST(a_failing_disk_is_reported_and_the_size_stays),
         TEST(what_a_failed_write_left_behind_the_end_never_shows),
         TEST(a_read_that_no_generation_touched_is_never_torn),
+        TEST(bytes_are_the_same_in_memory_in_the_file_and_between),
+        TEST(memory_has_a_limit_and_small_files_need_no_file),
+        TEST(what_rests_leaves_memory_when_it_gets_short),
+        TEST(a_view_is_one_moment_however_fast_the_writer),
+        TEST(a_writer_beside_what_rests_loses_nothing),
         TEST(a_frozen_copy_is_one_moment_however_fast_the_writer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -462,6 +462,7 @@ static void a_part_that_is_touched_on_its_way_is_sent_again(void **state) {
     struct fixture *f = *state;
     struct hook h = {.part_no = 2, .times = 1};
 
+    ms_journal_limit_memory(f->journal, 0); /* a body in memory does not change */
     hook(f, &h);
     write_quietly(f, 0, 2 * STEP + 10);
     assert_ok(run(f, ms_upload_finish, &test_err));
@@ -477,6 +478,7 @@ static void a_writer_that_never_rests_cannot_keep_a_close_from_ending(void **sta
     struct fixture *f = *state;
     struct hook h = {.part_no = 2, .times = UINT32_MAX, .before = malloc(STEP)};
 
+    ms_journal_limit_memory(f->journal, 0);
     hook(f, &h);
     write_quietly(f, 0, 2 * STEP + 10);
     assert_ok(run(f, ms_upload_finish, &test_err));
@@ -488,10 +490,27 @@ static void a_writer_that_never_rests_cannot_keep_a_close_from_ending(void **sta
     free(h.before);
 }
 
+/* In memory the body is what it was when it set out: there is nothing to send again. */
+static void a_part_in_memory_is_sent_once_whatever_happens_to_it_meanwhile(void **state) {
+    struct fixture *f = *state;
+    struct hook h = {.part_no = 2, .times = UINT32_MAX, .before = malloc(STEP)};
+
+    hook(f, &h);
+    write_quietly(f, 0, 2 * STEP + 10);
+    assert_ok(run(f, ms_upload_finish, &test_err));
+    object_is_as_told(f);
+    assert_int_equal(tap_sent(&f->tap, 2), 1);
+    assert_memory_equal(f->got + STEP, h.before, STEP);
+    assert_int_equal(h.failed, 0);
+    assert_true(f->outcome.result.generation < ms_stage_generation(f->stage));
+    free(h.before);
+}
+
 static void a_sync_takes_bytes_as_they_come_and_the_finish_does_not(void **state) {
     struct fixture *f = *state;
     struct hook h = {.part_no = 2, .times = 1};
 
+    ms_journal_limit_memory(f->journal, 0); /* a body in memory does not change */
     hook(f, &h);
     write_quietly(f, 0, 2 * STEP + 10);
     assert_ok(run(f, ms_upload_sync, &test_err)); /* what was written before it is there */
@@ -514,6 +533,7 @@ static void a_file_that_is_cut_under_a_send_is_sent_as_it_became(void **state) {
     for (size_t i = 0; i < 2; i++) {
         struct hook h = {.part_no = 2, .times = 1};
 
+        ms_journal_limit_memory(f->journal, 0);
         start_with(f, kinds[i]);
         atomic_store(&f->hooks, 0);
         hook(f, &h);
@@ -1137,6 +1157,7 @@ int main(void) {
         TEST(the_type_is_asked_for_once_when_the_object_is_born),
         TEST(a_part_that_is_touched_on_its_way_is_sent_again),
         TEST(a_writer_that_never_rests_cannot_keep_a_close_from_ending),
+        TEST(a_part_in_memory_is_sent_once_whatever_happens_to_it_meanwhile),
         TEST(a_sync_takes_bytes_as_they_come_and_the_finish_does_not),
         TEST(a_file_that_is_cut_under_a_send_is_sent_as_it_became),
         TEST(a_writer_beside_syncs_and_a_finish_loses_nothing),
