@@ -147,8 +147,8 @@ def interrupted(*_):
 
 def main():
     options = arguments()
-    signal.signal(signal.SIGTERM, interrupted)
-    signal.signal(signal.SIGHUP, interrupted)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupted)
     options.scratch = tempfile.mkdtemp(prefix="ms-bench.", dir=options.scratch)
     known, begun, results, stopped = about(options), time.monotonic(), [], False
     try:

@@ -91,12 +91,12 @@ def bars(results, link_mib):
     """What is expected of msasset, line by line."""
     found = {(r["contestant"], r["store"]): r["figures"] for r in results}
     rows = [verdict(f"{c}: {BY_NAME[f][4]}, {BY_NAME[f][1]}", number(found, c, s, f), bound, least, 2)
-            for c, s, f, bound, least in BARS if (c, s) in found]
+            for c, s, f, bound, least in BARS if f in found.get((c, s), {})]
     for figure in AHEAD:
         peers = {c: number(found, c, s, figure) for c, s in found
                  if s == "rgw" and c not in PEERS_NOT and not c.startswith("msasset")}
         best = max((c for c in peers if peers[c]), key=lambda c: peers[c], default=None)
-        if best and ("msasset", "rgw") in found:
+        if best and figure in found.get(("msasset", "rgw"), {}):
             rows.append(verdict(f"msasset: {BY_NAME[figure][4]}, times {best}",
                                 (number(found, "msasset", "rgw", figure) or 0) / peers[best], 1, True, 2))
     caches, bare = number(found, "msasset-cache", "rgw", "cached"), number(found, "passthrough_ll", "none", "cached")
@@ -104,7 +104,7 @@ def bars(results, link_mib):
         rows.append(verdict("msasset-cache: own cache, times passthrough_ll", caches / bare, 0.9, True, 2))
     for figure in AHEAD:
         value = number(found, "msasset", "far", figure)
-        if value is not None:
+        if value:
             rows.append(verdict(f"msasset: {BY_NAME[figure][4]}, share of the far link", value / link_mib, 0.85, True, 2))
     return ["", "What is expected of msasset", *grid(rows)] if rows else []
 

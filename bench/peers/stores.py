@@ -1,6 +1,7 @@
 """The stores that contestants are measured on: a fresh Ceph RGW in memory, and the far store with its latency."""
 
 import base64
+import contextlib
 import email.utils
 import hashlib
 import hmac
@@ -8,6 +9,7 @@ import http.client
 import html
 import os
 import re
+import signal
 import subprocess
 import time
 import urllib.parse
@@ -73,6 +75,13 @@ class Rgw(Store):
         self.file = os.path.join(folder, "ceph")
 
     def __enter__(self):
+        try:
+            return self.start()
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def start(self):
         done = subprocess.run(["bash", self.script, "start", self.file], capture_output=True, text=True, check=False,
                               stdin=subprocess.DEVNULL, env={**os.environ, "TMPDIR": os.path.dirname(self.file)})
         found = {}
@@ -80,13 +89,28 @@ class Rgw(Store):
             with open(self.file, encoding="utf-8") as file:
                 found = dict(line.strip().split("=", 1) for line in file if "=" in line)
         if "endpoint" not in found:
-            self.__exit__()
             raise Failed("Ceph RGW did not start: " + (done.stdout.strip().splitlines() or ["no word"])[-1])
         self.pid, self.endpoint = int(found["pid"]), found["endpoint"]
         return self
 
     def __exit__(self, *_):
         subprocess.run(["bash", self.script, "stop", self.file], capture_output=True, check=False)
+        for pid in self.guards():  # interrupted before it said where it is
+            os.kill(pid, signal.SIGTERM)
+            for _ in range(500):
+                if pid not in self.guards():
+                    break
+                time.sleep(0.01)
+
+    def guards(self):
+        found = []
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            with contextlib.suppress(OSError):
+                with open(f"/proc/{pid}/cmdline", "rb") as file:
+                    words = file.read().decode(errors="replace").split("\0")
+                if "guard" in words and self.file in words:
+                    found.append(int(pid))
+        return found
 
 
 class Far(Store):
