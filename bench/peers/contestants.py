@@ -98,7 +98,7 @@ class Msasset(Contestant):
 
     @classmethod
     def find(cls, options):
-        return os.path.join(options.build, "bin", "msasset")
+        return options.msasset or os.path.join(options.build, "bin", "msasset")
 
     @classmethod
     def absent(cls, options):

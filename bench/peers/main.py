@@ -59,6 +59,9 @@ def arguments():
     p.add_argument("--small-seconds", type=int, default=5, metavar="S", help="... at most so long; default 5")
     p.add_argument("--limit", type=int, default=120, metavar="S",
                    help="most for one contestant on one store; what is left then is told as failed; default 120")
+    p.add_argument("--budget", type=int, default=7200, metavar="S",
+                   help="most for everything; who comes later is not measured; default 7200")
+    p.add_argument("--msasset", metavar="PROGRAM", help="measure this one instead of the one that was built")
     p.add_argument("--far-latency", type=int, default=20, metavar="MS", help="of the far store; default 20")
     p.add_argument("--far-connection", type=int, default=90, metavar="MB/S", help="on one connection; default 90")
     p.add_argument("--far-link", type=int, default=1000, metavar="MB/S", help="in all, each way; default 1000")
@@ -106,9 +109,12 @@ def one_run(name, kind, store_name, options):
 def contest(name, store_name, options):
     """The row of one contestant; whatever goes wrong is a word in it."""
     kind = next((m for m in MOUNTS if m.name == name), None)
-    row = {"contestant": name, "store": store_name, "figures": {}, "why": None, "version": "", "runs": []}
+    row = {"contestant": name, "store": store_name, "figures": {}, "why": None, "version": "", "runs": [], "seconds": 0}
+    begun = time.monotonic()
     try:
         row["why"] = kind.absent(options) if kind else None
+        if not row["why"] and begun > options.until:
+            row["why"] = f"the {options.budget} s of --budget were over"
         for i in range(0 if row["why"] else options.runs):
             say(f"{name} on {store_name}" + (f", run {i + 1} of {options.runs}" if options.runs > 1 else ""))
             figures, row["version"] = one_run(name, kind, store_name, options)
@@ -119,6 +125,7 @@ def contest(name, store_name, options):
         traceback.print_exc()
         row["why"] = f"{type(e).__name__}: {e}"
     row["figures"] = merge(row["runs"])
+    row["seconds"] = round(time.monotonic() - begun, 1)
     if row["why"]:
         say(f"{name} on {store_name}: {row['why']}")
     return row
@@ -151,6 +158,7 @@ def main():
         signal.signal(number, interrupted)
     options.scratch = tempfile.mkdtemp(prefix="ms-bench.", dir=options.scratch)
     known, begun, results, stopped = about(options), time.monotonic(), [], False
+    options.until = begun + options.budget
     try:
         for name, store in rows_wanted(options):
             results.append(contest(name, store, options))

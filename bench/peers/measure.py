@@ -82,13 +82,14 @@ class Measurement:
         self.figures.update(figures)
 
     def left(self):
-        return self.options.limit - (time.monotonic() - self.begun)
+        now = time.monotonic()
+        return min(self.options.limit + self.begun - now, self.options.until - now)
 
     def program(self, *arguments):
         """What bench_work says of one piece of work."""
         path = os.path.join(self.options.build, "bench", "peers", "bench_work")
         if self.left() < 1:
-            raise Failed(f"its {self.options.limit} s were over")
+            raise Failed("its time was over (--limit, --budget)")
         return json.loads(run([path, *arguments], self.left()))
 
     def sync(self):

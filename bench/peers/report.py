@@ -159,7 +159,8 @@ def write_all(folder, about, results, link_mib):
     """table.txt, figures.csv, figures.json and picture.svg; the text is returned."""
     os.makedirs(folder, exist_ok=True)
     lines = [about["title"], about["machine"]]
-    lines += [f"  {r['contestant']} on {r['store']}: {r['version']}" for r in results if r["version"]]
+    versions = {r["contestant"]: r["version"] for r in results if r["version"]}
+    lines += [f"  {name}: {version}" for name, version in versions.items()]
     for store in ("rgw", "far"):
         with_none = (store, "none") if store == "rgw" else (store,)
         rows = [(r["contestant"], r["figures"], r["why"]) for r in results if r["store"] in with_none]

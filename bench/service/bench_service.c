@@ -8,11 +8,11 @@
  * feed row and the last instant; for one thread one operation a commit, for 32 threads as many as
  * the store's batches had. The two take turns, so that a disk that slows down slows both; the ratio
  * is of the medians. */
+#include "bench/support/bare_lmdb.h"
 #include "service/tenant.h"
 #include "service/tree.h"
 
 #include <inttypes.h>
-#include <lmdb.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -35,11 +35,14 @@ static const struct {
 };
 #define ROWS (sizeof rows / sizeof rows[0])
 
-static double now_s(void) { return (double)ms_clock_mono_ns(ms_clock_system()) / 1e9; }
-
-static _Noreturn void die(const char *what, const char *why) {
-    fprintf(stderr, "bench_service: %s: %s\n", what, why);
-    exit(1);
+static unsigned bare_key(unsigned row, uint64_t n, uint8_t key[MS_BARE_KEY_MAX],
+                         unsigned *ret_value_n) {
+    memset(key, 0x11, MS_BARE_KEY_MAX);
+    key[0] = (uint8_t)rows[row].table;
+    for (unsigned i = 0; i < 8 && !rows[row].fixed; i++)
+        key[rows[row].key - 8 + i] = (uint8_t)(n >> (56 - 8 * i));
+    *ret_value_n = rows[row].value;
+    return rows[row].key;
 }
 
 /* ---- ours ------------------------------------------------------------------------------------ */
@@ -60,13 +63,13 @@ static uint64_t make_folder(struct ms_svc *svc, const struct ms_ctx *ctx, uint64
     (void)snprintf(name, sizeof name, "folder-%" PRIu64, n);
     struct ms_make make = {.parent = parent, .name = name, .mode = S_IFDIR | 0755};
     if (ms_tree_make(svc, ctx, &make, &made, &err) != MS_OK)
-        die("make", err.message);
+        ms_bench_die("make", err.message);
     return made.node.inode.ino;
 }
 
 static void *work(void *priv) {
     struct worker *w = priv;
-    for (w->done = 0; now_s() < w->until; w->done++)
+    for (w->done = 0; ms_bench_now_s() < w->until; w->done++)
         (void)make_folder(w->svc, &w->ctx, w->parent, atomic_fetch_add(w->next, 1));
     return NULL;
 }
@@ -75,14 +78,14 @@ static void *work(void *priv) {
 static double ours(struct worker *workers, unsigned threads, double seconds, double *ret_batch) {
     pthread_t thread[THREADS_MAX];
     struct ms_store_stats before, after;
-    double begun = now_s();
+    double begun = ms_bench_now_s();
     uint64_t done = 0;
 
     ms_store_stats(workers[0].svc->store, &before);
     for (unsigned i = 0; i < threads; i++) {
         workers[i].until = begun + seconds;
         if (pthread_create(&thread[i], NULL, work, &workers[i]) != 0)
-            die("thread", "cannot be started");
+            ms_bench_die("thread", "cannot be started");
     }
     for (unsigned i = 0; i < threads; i++) {
         pthread_join(thread[i], NULL);
@@ -90,81 +93,21 @@ static double ours(struct worker *workers, unsigned threads, double seconds, dou
     }
     ms_store_stats(workers[0].svc->store, &after);
     *ret_batch = (double)done / (double)(after.commits - before.commits);
-    return (double)done / (now_s() - begun);
-}
-
-/* ---- bare LMDB ------------------------------------------------------------------------------- */
-
-static void must(int err, const char *what) {
-    if (err != 0)
-        die(what, mdb_strerror(err));
-}
-
-struct bare {
-    MDB_env *env;
-    MDB_dbi dbi;
-    uint64_t next;
-};
-
-static void bare_open(struct bare *b, const char *dir) {
-    MDB_txn *txn;
-    if (mkdir(dir, 0700) != 0)
-        die(dir, "cannot be made");
-    must(mdb_env_create(&b->env), "create");
-    must(mdb_env_set_mapsize(b->env, (size_t)64 << 30), "mapsize");
-    must(mdb_env_open(b->env, dir, MDB_NOTLS, 0600), "open");
-    must(mdb_txn_begin(b->env, NULL, 0, &txn), "begin");
-    must(mdb_dbi_open(txn, NULL, 0, &b->dbi), "dbi");
-    must(mdb_txn_commit(txn), "commit");
-}
-
-static void put_row(struct bare *b, MDB_txn *txn, unsigned row) {
-    uint8_t key[64], value[256];
-    memset(key, 0x11, sizeof key);
-    memset(value, 0x5a, sizeof value);
-    key[0] = (uint8_t)rows[row].table;
-    for (unsigned i = 0; i < 8 && !rows[row].fixed; i++)
-        key[rows[row].key - 8 + i] = (uint8_t)(b->next >> (56 - 8 * i));
-    MDB_val k = {rows[row].key, key}, v = {rows[row].value, value};
-    must(mdb_put(txn, b->dbi, &k, &v, 0), "put");
-}
-
-static double bare(struct bare *b, unsigned batch, double seconds) {
-    double begun = now_s();
-    uint64_t done = 0;
-    while (now_s() < begun + seconds) {
-        MDB_txn *txn;
-        must(mdb_txn_begin(b->env, NULL, 0, &txn), "begin");
-        for (unsigned j = 0; j < batch; j++, b->next++)
-            for (unsigned i = 0; i < ROWS; i++)
-                put_row(b, txn, i);
-        must(mdb_txn_commit(txn), "commit");
-        done += batch;
-    }
-    return (double)done / (now_s() - begun);
+    return (double)done / (ms_bench_now_s() - begun);
 }
 
 /* ---- the comparison -------------------------------------------------------------------------- */
 
-static int by_size(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(double *v, unsigned n) {
-    qsort(v, n, sizeof *v, by_size);
-    return n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
-}
-
-static void compare(struct worker *workers, struct bare *b, unsigned threads, double seconds,
+static void compare(struct worker *workers, struct ms_bare *b, unsigned threads, double seconds,
                     unsigned rounds, double bar) {
     double o[ROUNDS_MAX], p[ROUNDS_MAX], batch = 1, sum = 0;
     for (unsigned i = 0; i < rounds; i++) {
         o[i] = ours(workers, threads, seconds, &batch);
         sum += batch;
-        p[i] = bare(b, (unsigned)(batch + 0.5), seconds);
+        p[i] = ms_bare_run(b, (unsigned)(batch + 0.5), seconds);
     }
-    double mine = median(o, rounds), theirs = median(p, rounds), ratio = mine / theirs;
+    double mine = ms_bench_median(o, rounds), theirs = ms_bench_median(p, rounds),
+           ratio = mine / theirs;
     printf("%2u thread%s  service %8.0f calls/s (%9.0f rows/s, %5.1f calls per commit)   bare "
            "%8.0f/s (%9.0f rows/s)   "
            "ratio %.2f, bar %.2f%s\n",
@@ -181,7 +124,7 @@ static struct ms_svc *open_service(const char *dir, struct ms_ctx *ret_ctx, uint
     struct ms_error err;
     if (ms_svc_init(&options, &err) != MS_OK || ms_svc_open(&options, &svc, &err) != MS_OK ||
         ms_tenant_add(svc, "bench", &tenant, &made, &err) != MS_OK)
-        die(dir, err.message);
+        ms_bench_die(dir, err.message);
     *ret_ctx = (struct ms_ctx){.tenant = {made.id}, .who = "bench", .admin = true};
     *ret_root = made.root_ino;
     return svc;
@@ -190,7 +133,7 @@ static struct ms_svc *open_service(const char *dir, struct ms_ctx *ret_ctx, uint
 static void run(const char *top, double seconds, unsigned rounds) {
     char dir[4096], bare_dir[4096];
     struct worker workers[THREADS_MAX];
-    struct bare b = {0};
+    struct ms_bare b = {.rows = ROWS, .key = bare_key};
     struct ms_ctx ctx;
     uint64_t root;
     atomic_uint_fast64_t next = 0;
@@ -201,10 +144,10 @@ static void run(const char *top, double seconds, unsigned rounds) {
     for (unsigned i = 0; i < THREADS_MAX; i++)
         workers[i] = (struct worker){
             .svc = svc, .ctx = ctx, .parent = make_folder(svc, &ctx, root, i), .next = &next};
-    bare_open(&b, bare_dir);
+    ms_bare_open(&b, bare_dir);
     compare(workers, &b, 1, seconds, rounds, 0.8);
     compare(workers, &b, THREADS_MAX, seconds, rounds, 0.4);
-    mdb_env_close(b.env);
+    ms_bare_close(&b);
     ms_svc_close(svc);
 }
 
@@ -227,7 +170,7 @@ int main(int argc, char **argv) {
     (void)snprintf(top, sizeof top, "%s/bench_service.XXXXXX",
                    optind < argc ? argv[optind] : "/var/tmp");
     if (!mkdtemp(top))
-        die(top, "cannot make it");
+        ms_bench_die(top, "cannot make it");
     printf("store and bare LMDB below %s, %u rounds of %.1f s each\n", top, rounds, seconds);
     run(top, seconds, rounds);
     printf("remove %s when you have looked at it\n", top);

@@ -6,11 +6,11 @@
  * change feed. Bare LMDB puts the same keys and values, one operation per commit for one thread; for 32 threads as
  * many operations per commit as the store's batches had. The two take turns, so that a disk that slows down slows
  * both; the ratio is of the medians. */
+#include "bench/support/bare_lmdb.h"
 #include "store/store.h"
 
 #include <ftw.h>
 #include <inttypes.h>
-#include <lmdb.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -76,11 +76,10 @@ static enum ms_code create_op(struct ms_txn *txn, const void *in, void *out,
     return ms_txn_feed(txn, ms_view_of(value, rows[ROWS - 1].value), reterr);
 }
 
-static double now_s(void) { return (double)ms_clock_mono_ns(ms_clock_system()) / 1e9; }
-
-static _Noreturn void die(const char *what, const char *why) {
-    fprintf(stderr, "bench_store: %s: %s\n", what, why);
-    exit(1);
+static unsigned bare_key(unsigned row, uint64_t n, uint8_t key[MS_BARE_KEY_MAX],
+                         unsigned *ret_value_n) {
+    *ret_value_n = rows[row].value;
+    return make_key(row, n, key);
 }
 
 /* ---- ours ------------------------------------------------------------------------------------ */
@@ -96,11 +95,11 @@ static void *load_main(void *arg) {
     struct load *l = arg;
     struct ms_error err;
 
-    while (now_s() < l->until) {
+    while (ms_bench_now_s() < l->until) {
         struct op op = {atomic_fetch_add(l->next, 1)};
 
         if (ms_store_write(l->store, &(struct ms_write){.fn = create_op, .in = &op}, &err) != MS_OK)
-            die("write", err.message);
+            ms_bench_die("write", err.message);
         l->done++;
     }
     return NULL;
@@ -111,14 +110,14 @@ static double ours(struct ms_store *store, unsigned threads, double seconds, _At
     struct ms_store_stats before, after;
     struct load loads[64];
     pthread_t ids[64];
-    double begun = now_s();
+    double begun = ms_bench_now_s();
     uint64_t done = 0;
 
     ms_store_stats(store, &before);
     for (unsigned i = 0; i < threads; i++) {
         loads[i] = (struct load){store, next, begun + seconds, 0};
         if (pthread_create(&ids[i], NULL, load_main, &loads[i]) != 0)
-            die("thread", "none");
+            ms_bench_die("thread", "none");
     }
     for (unsigned i = 0; i < threads; i++) {
         pthread_join(ids[i], NULL);
@@ -127,86 +126,27 @@ static double ours(struct ms_store *store, unsigned threads, double seconds, _At
     ms_store_stats(store, &after);
     *ret_batch =
         (double)(after.operations - before.operations) / (double)(after.commits - before.commits);
-    return (double)done / (now_s() - begun);
-}
-
-/* ---- bare ------------------------------------------------------------------------------------ */
-
-struct bare {
-    MDB_env *env;
-    MDB_dbi dbi;
-    uint64_t next;
-};
-
-static void must(int rc, const char *what) {
-    if (rc != 0)
-        die(what, mdb_strerror(rc));
-}
-
-static void bare_open(struct bare *b, const char *dir) {
-    MDB_txn *txn;
-
-    if (mkdir(dir, 0700) != 0)
-        die(dir, "cannot make it");
-    must(mdb_env_create(&b->env), "env");
-    must(mdb_env_set_mapsize(b->env, (size_t)16 << 30), "map");
-    must(mdb_env_open(b->env, dir, MDB_NOTLS, 0600), "open");
-    must(mdb_txn_begin(b->env, NULL, 0, &txn), "begin");
-    must(mdb_dbi_open(txn, NULL, 0, &b->dbi), "dbi");
-    must(mdb_txn_commit(txn), "commit");
-}
-
-static double bare(struct bare *b, unsigned batch, double seconds) {
-    double begun = now_s();
-    uint64_t done = 0;
-    uint8_t key[64], value[256];
-
-    memset(value, 0x5a, sizeof value);
-    while (now_s() < begun + seconds) {
-        MDB_txn *txn;
-
-        must(mdb_txn_begin(b->env, NULL, 0, &txn), "begin");
-        for (unsigned j = 0; j < batch; j++, b->next++)
-            for (unsigned i = 0; i < ROWS; i++) {
-                MDB_val k = {make_key(i, b->next, key), key}, v = {rows[i].value, value};
-
-                must(mdb_put(txn, b->dbi, &k, &v, 0), "put");
-            }
-        must(mdb_txn_commit(txn), "commit");
-        done += batch;
-    }
-    return (double)done / (now_s() - begun);
+    return (double)done / (ms_bench_now_s() - begun);
 }
 
 /* ---- the comparison -------------------------------------------------------------------------- */
 
-static int by_size(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
-static double median(double *v, unsigned n) {
-    qsort(v, n, sizeof *v, by_size);
-    return n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
-}
-
-static void compare(struct ms_store *store, struct bare *b, unsigned threads, double seconds,
+static void compare(struct ms_store *store, struct ms_bare *b, unsigned threads, double seconds,
                     unsigned rounds, _Atomic uint64_t *next, double bar) {
     double o[ROUNDS_MAX], p[ROUNDS_MAX], batch = 1, sum = 0, ratio;
 
     for (unsigned i = 0; i < rounds; i++) {
         o[i] = ours(store, threads, seconds, next, &batch);
         sum += batch;
-        p[i] = bare(b, (unsigned)(batch + 0.5), seconds);
+        p[i] = ms_bare_run(b, (unsigned)(batch + 0.5), seconds);
     }
-    ratio = median(o, rounds) / median(p, rounds);
+    ratio = ms_bench_median(o, rounds) / ms_bench_median(p, rounds);
     printf("%2u thread%s  ours %8.0f ops/s (%9.0f rows/s, %5.1f ops per commit)   bare %8.0f ops/s "
            "(%9.0f rows/s)   "
            "ratio %.2f, bar %.2f%s\n",
-           threads, threads == 1 ? " " : "s", median(o, rounds), median(o, rounds) * ROWS,
-           sum / rounds, median(p, rounds), median(p, rounds) * ROWS, ratio, bar,
-           ratio >= bar ? "" : "  BELOW");
+           threads, threads == 1 ? " " : "s", ms_bench_median(o, rounds),
+           ms_bench_median(o, rounds) * ROWS, sum / rounds, ms_bench_median(p, rounds),
+           ms_bench_median(p, rounds) * ROWS, ratio, bar, ratio >= bar ? "" : "  BELOW");
 }
 
 static void run(const char *top, double seconds, unsigned rounds) {
@@ -218,17 +158,17 @@ static void run(const char *top, double seconds, unsigned rounds) {
                                        .label = "bench_store"};
     struct ms_store *store;
     struct ms_error err;
-    struct bare b = {0};
+    struct ms_bare b = {.rows = ROWS, .key = bare_key};
     _Atomic uint64_t next = 0;
 
     snprintf(store_dir, sizeof store_dir, "%s/store", top);
     snprintf(bare_dir, sizeof bare_dir, "%s/bare", top);
     if (ms_store_open(&options, &store, &err) != MS_OK)
-        die("open", err.message);
-    bare_open(&b, bare_dir);
+        ms_bench_die("open", err.message);
+    ms_bare_open(&b, bare_dir);
     compare(store, &b, 1, seconds, rounds, &next, 0.8);
     compare(store, &b, 32, seconds, rounds, &next, 0.4);
-    mdb_env_close(b.env);
+    ms_bare_close(&b);
     ms_store_close(store);
 }
 
@@ -255,7 +195,7 @@ int main(int argc, char **argv) {
         return 64;
     snprintf(top, sizeof top, "%s/bench_store.XXXXXX", optind < argc ? argv[optind] : "/var/tmp");
     if (!mkdtemp(top))
-        die(top, "cannot make it");
+        ms_bench_die(top, "cannot make it");
     printf("store and bare LMDB below %s, %u rounds of %.1f s each\n", top, rounds, seconds);
     run(top, seconds, rounds);
     if (nftw(top, remove_one, 16, FTW_DEPTH | FTW_PHYS) != 0)
