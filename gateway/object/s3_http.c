@@ -170,8 +170,11 @@ static size_t on_header(char *line, size_t size, size_t n, void *priv) {
     if (n > 5 && memcmp(line, "HTTP/", 5) == 0) {
         ms_buf_clear(&t->reply_headers); /* behind "100 Continue" comes the true one */
         t->status = 0;
+        t->head_ended = false;
         return n;
     }
+    if (n > 0 && (line[0] == '\r' || line[0] == '\n'))
+        t->head_ended = true;
     name_n = strcspn(line, ":\r\n");
     for (size_t i = 0; i < name_n && i < n; i++)
         line[i] = (char)tolower((unsigned char)line[i]);
@@ -322,9 +325,9 @@ static enum ms_code code_of_curl(CURLcode result) {
         return MS_DENIED;
     if (result == CURLE_OUT_OF_MEMORY)
         return MS_NO_MEMORY;
-    if (result == CURLE_URL_MALFORMAT || result == CURLE_UNSUPPORTED_PROTOCOL)
+    if (result == CURLE_URL_MALFORMAT)
         return MS_CONFIG;
-    return MS_IO;
+    return MS_IO; /* broken off, or bytes that are no HTTP: what came may be damaged */
 }
 
 static void fail_as_curl(struct ms_s3_transfer *t, CURLcode result) {
@@ -349,10 +352,12 @@ static void end_done(struct ms_s3_http *h) {
         if (message->msg != CURLMSG_DONE)
             continue;
         curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&t);
-        if (message->data.result == CURLE_OK)
-            curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &t->status);
-        else
+        if (message->data.result != CURLE_OK)
             fail_as_curl(t, message->data.result);
+        else if (!t->head_ended) /* for curl, that is an answer with fewer headers */
+            t->code = ms_fail(&t->error, MS_IO, "the object store's answer broke off in its headers");
+        else
+            curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &t->status);
         end_running(h, t);
     }
 }
@@ -599,7 +604,7 @@ void ms_s3_http_start(struct ms_s3_http *http, struct ms_s3_transfer *transfer) 
     t->code = MS_OK;
     t->error = (struct ms_error){0};
     t->status = 0;
-    t->is_unreached = t->answered = false;
+    t->is_unreached = t->answered = t->head_ended = false;
     t->got = t->sent = t->moved_before = 0;
     t->sent_ns = t->cancelled_ns = 0;
     t->message[0] = '\0';

@@ -64,7 +64,7 @@ struct ms_s3_transfer {
     uint64_t sent, moved_before;
     int64_t sent_ns, window_ns; /* when all was sent, 0: not yet; when the present window began */
     int64_t cancelled_ns;
-    bool answered;
+    bool answered, head_ended; /* the first bytes came; the last of its headers */
     char message[CURL_ERROR_SIZE];
 };
 

@@ -131,6 +131,10 @@ static bool serve_one(struct connection *c, struct fake_s3_request *r) {
         ;
     f->answer(f, r, &a);
     __atomic_sub_fetch(&f->busy, 1, __ATOMIC_SEQ_CST);
+    if (a.raw) {
+        (void)send_all(c->fd, a.raw, a.raw_n);
+        return false;
+    }
     return a.status != 0 && send_answer(c, r, &a);
 }
 

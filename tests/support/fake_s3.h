@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define FAKE_S3_CONNECTIONS_MAX 512
+#define FAKE_S3_CONNECTIONS_MAX 4096
 #define FAKE_S3_HEAD_MAX 16384
 
 struct fake_s3_request {
@@ -30,6 +30,8 @@ struct fake_s3_answer {
     char head[1024];  /* more lines, each with its "\r\n" */
     const char *body; /* "": none; must stay until the server is stopped */
     size_t body_n;    /* 0: strlen(body) */
+    const char *raw;  /* not NULL: these bytes (raw_n) and nothing else are sent, then the peer hangs up */
+    size_t raw_n;
     bool no_date;     /* else the date of this machine, less or more skew_s */
     int64_t skew_s;
 };

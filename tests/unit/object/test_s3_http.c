@@ -53,6 +53,7 @@ struct rig {
     char into[16];
     struct ms_s3_transfer transfer;
     struct ms_latch latch;
+    int fillers[4];
 };
 
 static void open_peer(struct peer *p) {
@@ -73,6 +74,8 @@ static int setup_with(void **state, int64_t limit_ms) {
     open_peer(&r->peer);
     limits.first_byte_ms = limit_ms;
     limits.stall_ms = limit_ms;
+    if (limit_ms < limits.connect_ms)
+        limits.connect_ms = limit_ms;
     r->request = (struct ms_obj_request){.op = MS_OBJ_GET, .key = "k"};
     r->transfer = (struct ms_s3_transfer){.method = "GET",
                                           .url = r->peer.url,
@@ -84,6 +87,23 @@ static int setup_with(void **state, int64_t limit_ms) {
     return ms_s3_http_new(&limits, NULL, &r->http, &test_err) != MS_OK;
 }
 
+/* A peer whose queue is full: to connect takes as long as anybody has patience. */
+static int setup_full(void **state) {
+    struct rig *r;
+    struct sockaddr_in address;
+    socklen_t n = sizeof address;
+    int failed = setup_with(state, 300);
+
+    r = *state;
+    failed += listen(r->peer.listening, 0) != 0;
+    failed += getsockname(r->peer.listening, (struct sockaddr *)&address, &n) != 0;
+    for (size_t i = 0; i < MS_ARRAY_LEN(r->fillers); i++) {
+        r->fillers[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        (void)connect(r->fillers[i], (struct sockaddr *)&address, n);
+    }
+    return failed;
+}
+
 static int setup(void **state) { return setup_with(state, 600000); }
 static int setup_short(void **state) { return setup_with(state, 300); }
 
@@ -93,6 +113,9 @@ static int teardown(void **state) {
     ms_s3_transfer_fini(&r->transfer);
     ms_s3_http_free(r->http);
     close(r->peer.listening);
+    for (size_t i = 0; i < MS_ARRAY_LEN(r->fillers); i++)
+        if (r->fillers[i] > 0)
+            close(r->fillers[i]);
     free(r);
     return 0;
 }
@@ -202,6 +225,29 @@ static void nobody_there_is_unavailable(void **state) {
     assert_int_equal(r->transfer.status, 0);
 }
 
+static void a_peer_that_takes_no_connection_is_unavailable(void **state) {
+    struct rig *r = *state;
+
+    assert_int_equal(run_transfer(r), MS_UNAVAILABLE);
+    assert_true(r->transfer.is_unreached);
+    assert_non_null(strstr(test_err.message, "Timeout"));
+}
+
+static void a_peer_that_never_shakes_hands_is_unavailable(void **state) {
+    struct rig *r = *state;
+    char url[80];
+
+    snprintf(url, sizeof url, "https%s", r->peer.url + 4);
+    r->transfer.url = url;
+    begin(r, NULL, false); /* reads, and says nothing */
+    run_and_expect(r, MS_UNAVAILABLE);
+}
+
+static void a_peer_that_speaks_no_http_is_an_io_error(void **state) {
+    begin(*state, "220 smtp.example.org ready\r\n\r\n", true);
+    run_and_expect(*state, MS_IO);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
 #define CASE(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
@@ -214,6 +260,9 @@ int main(void) {
         CASE(the_deadline_holds_before_all_other_limits),
         CASE(a_cancelled_transfer_ends),
         CASE(nobody_there_is_unavailable),
+        cmocka_unit_test_setup_teardown(a_peer_that_takes_no_connection_is_unavailable, setup_full, teardown),
+        cmocka_unit_test_setup_teardown(a_peer_that_never_shakes_hands_is_unavailable, setup_short, teardown),
+        CASE(a_peer_that_speaks_no_http_is_an_io_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
