@@ -100,6 +100,14 @@ struct ms_error {
         ms_not_ok_;                                                                                \
     })
 
+/* Pass a failure up unchanged. */
+#define MS_TRY(call)                                                                               \
+    do {                                                                                           \
+        enum ms_code try_code_ = (call);                                                           \
+        if (try_code_ != MS_OK)                                                                    \
+            return try_code_;                                                                      \
+    } while (0)
+
 enum ms_code ms_error_fill(struct ms_error *reterr, enum ms_code code, const char *fmt, ...)
     MS_PRINTF(3, 4);
 enum ms_code ms_error_fill_errno(struct ms_error *reterr, int err, const char *fmt, ...)

@@ -65,6 +65,11 @@ MS_NODISCARD enum ms_code ms_cli_svc_options(struct ms_cli *cli, char dir[4096],
                                              struct ms_svc_options *ret_options,
                                              struct ms_error *reterr);
 
+/* What a path stands for relative to the current folder. Errors: MS_USAGE longer than a path may
+ * be. */
+MS_NODISCARD enum ms_code ms_cli_absolute(const char *path, char ret_path[4096],
+                                          struct ms_error *reterr);
+
 /* Ask on a terminal; without one, without --yes, this is MS_USAGE naming --yes. */
 MS_NODISCARD enum ms_code ms_cli_confirm(struct ms_cli *cli, struct ms_error *reterr,
                                          const char *fmt, ...) MS_PRINTF(3, 4);

@@ -10,7 +10,17 @@
 #include <syslog.h>
 #include <unistd.h>
 
-enum { OPT_FOREGROUND, OPT_READ_ONLY, OPT_ALLOW_OTHER, OPT_NONEMPTY, OPT_OPTIONS, OPT_WRITEBACK, OPT_DEBUG };
+enum {
+    OPT_FOREGROUND,
+    OPT_READ_ONLY,
+    OPT_ALLOW_OTHER,
+    OPT_NONEMPTY,
+    OPT_CACHE_DIR,
+    OPT_CACHE_SIZE,
+    OPT_OPTIONS,
+    OPT_WRITEBACK,
+    OPT_DEBUG
+};
 
 struct starting {
     struct ms_cli *cli;
@@ -91,8 +101,11 @@ static enum ms_code serve(struct starting *s, const char *tenant, struct ms_erro
     struct ms_svc_options options;
     enum ms_code code = ms_cli_svc_options(cli, store, &options, reterr);
     (void)snprintf(label, sizeof label, "mount %s", s->dir);
+    const char *cache_dir = ms_config_text(&cli->config, MS_CONFIG_CACHE_DIR);
     options.label = label;
     options.store_may_be_down = options.writeback = cli->given[OPT_WRITEBACK] != NULL || s->writeback;
+    options.cache_dir = cache_dir[0] ? cache_dir : NULL;
+    options.cache_disk_bytes = ms_config_bytes(&cli->config, MS_CONFIG_CACHE_DISK_BYTES);
     ms_signals_block();
     if (code == MS_OK)
         code = ms_svc_open(&options, &cli->svc, reterr);
@@ -211,6 +224,31 @@ static enum ms_code check_dir(const struct ms_cli *cli, const char *dir, struct 
     return code;
 }
 
+/* --cache-dir and --cache-size become settings while the current folder is still the user's. */
+static enum ms_code take_cache(struct ms_cli *cli, const char *mount_dir, struct ms_error *reterr) {
+    static const struct ms_config_place dir = {MS_CONFIG_FROM_FLAG, "--cache-dir"},
+                                        size = {MS_CONFIG_FROM_FLAG, "--cache-size"};
+    const char *given = cli->given[OPT_CACHE_DIR], *cache;
+    char path[4096];
+    size_t n = strlen(mount_dir);
+    enum ms_code code = MS_OK;
+    if (given)
+        code = ms_cli_absolute(given, path, reterr);
+    if (code == MS_OK && given)
+        code = ms_config_set(&cli->config, MS_CONFIG_CACHE_DIR, &dir, path, reterr);
+    if (code == MS_OK && cli->given[OPT_CACHE_SIZE])
+        code = ms_config_set(&cli->config, MS_CONFIG_CACHE_DISK_BYTES, &size,
+                             cli->given[OPT_CACHE_SIZE], reterr);
+    if (code != MS_OK)
+        return code;
+    cache = ms_config_text(&cli->config, MS_CONFIG_CACHE_DIR);
+    if (strncmp(cache, mount_dir, n) == 0 && (cache[n] == '/' || cache[n] == '\0'))
+        return ms_fail(reterr, MS_USAGE,
+                       "the disk cache %s lies in the mount that it is for: give another folder",
+                       cache);
+    return MS_OK;
+}
+
 static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr) {
     char dir[4096];
     const char *given = cli->args[cli->args_n - 1];
@@ -221,6 +259,8 @@ static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr) {
     enum ms_code code = resolve(given, dir, reterr);
     if (code == MS_OK)
         code = check_dir(cli, dir, reterr);
+    if (code == MS_OK)
+        code = take_cache(cli, dir, reterr);
     if (code != MS_OK)
         return code;
     struct starting s = {.cli = cli, .dir = dir, .fd = -1};
@@ -259,6 +299,9 @@ const struct ms_cmd ms_cmd_mount = {
               "let other users of the machine in (permissions are checked)"},
              {"nonempty", 0, NULL,
               "mount although DIR is not empty: what is in it is hidden meanwhile"},
+             {"cache-dir", 0, "DIR",
+              "keep what was read in DIR too: verified, and there again after a restart"},
+             {"cache-size", 0, "SIZE", "most that --cache-dir takes of its disk (10G)"},
              {"options", 'o', "LIST", "further mount options for FUSE, comma-separated"},
              {"writeback", 0, NULL,
               "close() waits for the local disk only; uploads follow (also: -o writeback)"},

@@ -154,9 +154,7 @@ static enum ms_code set_config(struct ms_cli *cli, enum ms_config_key key, const
     return text ? ms_config_set(&cli->config, key, &place, text, reterr) : MS_OK;
 }
 
-/* What the word stands for relative to the current folder. Errors: MS_USAGE longer than a path may
- * be. */
-static enum ms_code absolute(const char *path, char ret_path[4096], struct ms_error *reterr) {
+enum ms_code ms_cli_absolute(const char *path, char ret_path[4096], struct ms_error *reterr) {
     char here[4096] = "";
     if (path[0] != '/' && !getcwd(here, sizeof here))
         return ms_fail_errno(reterr, errno, "the current folder cannot be found");
@@ -170,7 +168,7 @@ static enum ms_code apply_globals(struct line *line, struct ms_error *reterr) {
     struct ms_config_sources sources = {.file = line->global[G_CONFIG]};
     enum ms_code code = ms_config_load(&cli->config, &sources, reterr);
     if (code == MS_OK && line->global[G_STORE]) {
-        code = absolute(line->global[G_STORE], store, reterr);
+        code = ms_cli_absolute(line->global[G_STORE], store, reterr);
         if (code == MS_OK)
             code = set_config(cli, MS_CONFIG_STORE, store, "--store", reterr);
     }
@@ -219,7 +217,7 @@ static enum ms_code default_store(char dir[4096], struct ms_error *reterr) {
 enum ms_code ms_cli_svc_options(struct ms_cli *cli, char dir[4096],
                                 struct ms_svc_options *ret_options, struct ms_error *reterr) {
     const char *named = ms_config_text(&cli->config, MS_CONFIG_STORE);
-    enum ms_code code = named[0] ? absolute(named, dir, reterr) : default_store(dir, reterr);
+    enum ms_code code = named[0] ? ms_cli_absolute(named, dir, reterr) : default_store(dir, reterr);
     if (code != MS_OK)
         return code;
     *ret_options = (struct ms_svc_options){

@@ -215,9 +215,12 @@ struct ms_obj_options {
     struct ms_id store_id; /* another store's prefix is refused with MS_FOREIGN; none: no marker, no check */
     bool may_be_down; /* a store that cannot be asked whose it is is opened all the same: ms_obj_check_owner later */
     bool *ret_unchecked; /* with may_be_down: it could not be asked */
+    const char *cache_dir; /* folder of the disk cache around it (wrap_disk.h); NULL: none */
+    uint64_t cache_disk_bytes; /* its hard limit */
 };
 /* URL -> driver -> wrappers, on one screen (open.c). Blocks.
- * Errors: MS_CONFIG url; MS_FOREIGN other owner, or without create no marker; MS_UNAVAILABLE; MS_IO. */
+ * Errors: MS_CONFIG url; MS_FOREIGN other owner, or without create no marker; MS_UNAVAILABLE; MS_IO; of the cache what
+ * ms_wrap_disk() says. */
 MS_NODISCARD enum ms_code ms_obj_open(const struct ms_obj_options *options, struct ms_obj **ret_obj,
                                       struct ms_error *reterr);
 /* The check that opening left out. Blocks. Errors: MS_FOREIGN; what the store says. */

@@ -1,6 +1,7 @@
 /* open.c — URL -> driver -> wrappers, and whose store it is. */
 #include "base/assert.h"
 #include "object/wrap.h"
+#include "object/wrap_disk.h"
 
 #include <stdio.h>
 
@@ -43,7 +44,8 @@ static size_t marker_text(struct ms_id store_id, char ret_text[MARKER_MAX]) {
 static enum ms_code read_marker(struct ms_obj *obj, char ret_text[MARKER_MAX],
                                 struct ms_error *reterr) {
     struct ms_obj_request head = {.op = MS_OBJ_HEAD, .key = MS_OBJ_MARKER_KEY};
-    struct ms_obj_request get = {.op = MS_OBJ_GET, .key = MS_OBJ_MARKER_KEY, .into = ret_text};
+    struct ms_obj_request get = {
+        .op = MS_OBJ_GET, .key = MS_OBJ_MARKER_KEY, .into = ret_text, .fresh = true};
     enum ms_code code = ms_obj_run(obj, &head, reterr);
 
     ms_buf_fini(&head.ret_meta);
@@ -161,6 +163,18 @@ enum ms_code ms_obj_check_owner(struct ms_obj *obj, const char *url, struct ms_i
     return code == MS_OK ? MS_OK : ms_fail(reterr, code, "%s", err.message);
 }
 
+/* Around all others: a cached answer needs no check, no retry and no store. Behind the claim, so
+ * that the marker is read from the store. */
+static enum ms_code add_disk_cache(const struct ms_obj_options *o, struct ms_obj *inner,
+                                   struct ms_obj **ret_obj, struct ms_error *reterr) {
+    struct ms_disk_options disk = {.dir = o->cache_dir,
+                                   .bytes_max = o->cache_disk_bytes,
+                                   .store_id = o->store_id,
+                                   .log = o->log};
+
+    return ms_wrap_disk(&disk, inner, ret_obj, reterr);
+}
+
 enum ms_code ms_obj_open(const struct ms_obj_options *options, struct ms_obj **ret_obj,
                          struct ms_error *reterr) {
     struct ms_obj *obj = NULL;
@@ -180,6 +194,8 @@ enum ms_code ms_obj_open(const struct ms_obj_options *options, struct ms_obj **r
         code = ms_wrap_retry(options, MS_TAKE(obj), &obj, reterr);
     if (code == MS_OK)
         code = claim(obj, options, reterr);
+    if (code == MS_OK && options->cache_dir)
+        code = add_disk_cache(options, MS_TAKE(obj), &obj, reterr);
     if (code != MS_OK) {
         ms_obj_close(obj);
         return code;

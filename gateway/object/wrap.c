@@ -22,6 +22,8 @@ void ms_wrap_ref(struct ms_wrap_call *call) {
 void ms_wrap_unref(struct ms_wrap_call *call) {
     if (__atomic_sub_fetch(&call->refs, 1, __ATOMIC_ACQ_REL) > 0)
         return;
+    if (call->fini)
+        call->fini(call);
     ms_obj_drop_results(&call->inner);
     ms_buf_fini(&call->inner.ret_meta);
     free(call);

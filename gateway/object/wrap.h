@@ -24,6 +24,7 @@ struct ms_wrap_call {
     void (*reply)(struct ms_wrap_call *call);  /* inner is done */
     void (*wake)(struct ms_wrap_call *call);   /* the wait is over */
     void (*unwait)(struct ms_wrap_call *call); /* or NULL: a cancel ends the wait, before the end */
+    void (*fini)(struct ms_wrap_call *call);   /* or NULL: before its memory goes */
     struct ms_timer timer;
     int refs; /* atomic: its own life, and each cancel that looks at it */
 };

@@ -22,6 +22,7 @@
 #define MARKER_HEAD "This folder is a store of msasset. Do not change anything in it by hand."
 #define ENGINE_THREADS 16
 #define CACHE_BYTES (256 * MS_MB)
+#define CACHE_DISK_BYTES (10 * MS_GB)
 
 /* ---- the folder ------------------------------------------------------------------------------ */
 
@@ -243,6 +244,8 @@ static enum ms_code open_objects(struct ms_svc *svc, const struct ms_svc_options
         .store_id = svc->store_id,
         .may_be_down = o->store_may_be_down,
         .ret_unchecked = &svc->unchecked,
+        .cache_dir = create ? NULL : o->cache_dir,
+        .cache_disk_bytes = o->cache_disk_bytes ? o->cache_disk_bytes : CACHE_DISK_BYTES,
     };
     MS_TRY(ms_engine_new(o->engine_threads ? o->engine_threads : ENGINE_THREADS, &svc->engine,
                          reterr));

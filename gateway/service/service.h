@@ -29,6 +29,8 @@ struct ms_svc_options {
     const char *label;            /* process registry */
     unsigned engine_threads;      /* 0: 16 */
     uint64_t cache_bytes;         /* 0: 256 MiB */
+    const char *cache_dir;        /* absolute: folder of this process's disk cache; NULL: none */
+    uint64_t cache_disk_bytes;    /* hard limit of the disk cache; 0: 10 GiB */
     uint64_t journal_bytes_max;   /* 0: what the disk has, less 5 % */
     uint64_t map_bytes;           /* 0: the store's default */
     bool read_only;

@@ -13,13 +13,6 @@
 #include "service/change.h"
 #include "service/tree.h"
 
-#define MS_TRY(call)                                                                               \
-    do {                                                                                           \
-        enum ms_code try_code_ = (call);                                                           \
-        if (try_code_ != MS_OK)                                                                    \
-            return try_code_;                                                                      \
-    } while (0)
-
 /* The end of a scan, or a row that need not be there, is no failure: what it left in reterr goes.
  */
 static inline enum ms_code ms_absent_is_fine(enum ms_code code, struct ms_error *reterr) {

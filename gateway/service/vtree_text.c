@@ -1,6 +1,7 @@
 /* The texts of .msasset/. */
 #include "service/vtree_part.h"
 
+#include "object/wrap_disk.h"
 #include "service/show.h"
 
 #include <inttypes.h>
@@ -67,8 +68,12 @@ static enum ms_code stats_text(struct ms_vtree *vt, struct ms_buf *buf, struct m
     struct ms_store_stats s;
     struct ms_cache_stats c = {0};
     ms_store_stats(vt->svc->store, &s);
+    struct ms_obj *disk = ms_obj_disk_of(vt->svc->obj);
+    struct ms_disk_stats d = {0};
     if (vt->svc->cache)
         ms_cache_stats(vt->svc->cache, &c);
+    if (disk)
+        ms_disk_stats(disk, &d);
     const struct {
         const char *name;
         uint64_t n;
@@ -90,6 +95,17 @@ static enum ms_code stats_text(struct ms_vtree *vt, struct ms_buf *buf, struct m
         {"cache_fetches", c.fetches},
         {"cache_fetched_bytes", c.fetched_bytes},
         {"cache_corrupt", c.corrupt},
+        {"disk_cache_on", d.on},
+        {"disk_cache_bytes", d.bytes},
+        {"disk_cache_bytes_max", d.bytes_max},
+        {"disk_cache_hits", d.hits},
+        {"disk_cache_hit_bytes", d.hit_bytes},
+        {"disk_cache_misses", d.misses},
+        {"disk_cache_stored", d.stored},
+        {"disk_cache_skipped", d.skipped},
+        {"disk_cache_corrupt", d.corrupt},
+        {"disk_cache_errors", d.errors},
+        {"disk_cache_bypassed", d.bypassed},
     };
     for (size_t i = 0; i < MS_ARRAY_LEN(lines); i++)
         MS_TRY(ms_buf_addf(buf, reterr, "%s %" PRIu64 "\n", lines[i].name, lines[i].n));
