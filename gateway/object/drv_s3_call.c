@@ -332,7 +332,8 @@ static void add_hint(const struct ms_s3_call *c, const struct ms_s3_reply *reply
     ret_text[0] = '\0';
     if (c->is_skewed) {
         ms_instant_format_s(c->signed_at, ours);
-        (void)ms_s3_header(&c->transfer, "date", theirs, sizeof theirs);
+        if (!ms_s3_header(&c->transfer, "date", theirs, sizeof theirs))
+            (void)snprintf(theirs, sizeof theirs, "nothing");
         (void)snprintf(ret_text, size, "; the store's clock says %s, this machine's %s: set it", theirs,
                        ours);
         return;
