@@ -740,6 +740,7 @@ static bool refetch(struct flight *f) {
                                              .offset = c->offset + ((uint64_t)i << c->block_log2),
                                              .length = slot_bytes(c, i),
                                              .into = c->bytes + ((size_t)i << c->block_log2),
+                                             .fresh = true, /* a disk cache has the wrong bytes now */
                                              .done = on_answer};
         ms_obj_submit(f->cache->obj, &f->request);
         return true;
