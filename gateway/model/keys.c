@@ -201,9 +201,12 @@ struct ms_key ms_key_binasset(struct ms_tenant_id t, struct ms_asset_id a) {
     return key_of_ids('b', t.id, a.id);
 }
 
+/* Big-endian in the order of time, before 1970 too. */
+static uint64_t number_of(struct ms_instant at) { return (uint64_t)at.ms ^ (UINT64_C(1) << 63); }
+
 struct ms_key ms_key_due(struct ms_tenant_id t, struct ms_instant at, uint8_t kind,
                          struct ms_id id) {
-    struct ms_key k = key_of_number('D', t, (uint64_t)at.ms ^ (UINT64_C(1) << 63));
+    struct ms_key k = key_of_number('D', t, number_of(at));
 
     add_be(&k, kind, 1);
     add_id(&k, id);
@@ -238,6 +241,20 @@ struct ms_key ms_key_orphan(struct ms_tenant_id t, uint64_t ino) {
     return key_of_number('o', t, ino);
 }
 struct ms_key ms_key_orphans_of(struct ms_tenant_id t) { return key_of_id('o', t.id); }
+
+struct ms_key ms_key_account(struct ms_tenant_id t) { return key_of_id('W', t.id); }
+
+struct ms_key ms_key_day(struct ms_tenant_id t, struct ms_instant midnight) {
+    return key_of_number('Y', t, number_of(midnight));
+}
+struct ms_key ms_key_days_of(struct ms_tenant_id t) { return key_of_id('Y', t.id); }
+
+struct ms_key ms_key_ratemonth(struct ms_instant month) {
+    struct ms_key k = {.bytes = {'r'}, .len = 1};
+
+    add_be(&k, number_of(month), 8);
+    return k;
+}
 
 static enum ms_code split_end(const struct ms_reader *r, bool right_table, const char *table,
                               struct ms_error *reterr) {

@@ -32,6 +32,9 @@
  *   CHAIN     'C' tenant, 'L' or 'E'                 chain
  *   TREEOP    'R' tenant, treeop                     treeop
  *   ORPHAN    'o' tenant, ino u64                    opener          (recovery walks no inodes)
+ *   ACCOUNT   'W' tenant                             account
+ *   DAY       'Y' tenant, midnight i64               day
+ *   RATEMONTH 'r' month i64                          ratemonth       GLOBAL
  * The store keeps its own rows under 0x00 (processes, numbers, feed, last instant).
  */
 #ifndef MS_MODEL_KEYS_H
@@ -105,6 +108,10 @@ struct ms_key ms_key_treeop(struct ms_tenant_id t, struct ms_treeop_id r);
 struct ms_key ms_key_treeops_of(struct ms_tenant_id t);   /* prefix */
 struct ms_key ms_key_orphan(struct ms_tenant_id t, uint64_t ino);
 struct ms_key ms_key_orphans_of(struct ms_tenant_id t);   /* prefix */
+struct ms_key ms_key_account(struct ms_tenant_id t);
+struct ms_key ms_key_day(struct ms_tenant_id t, struct ms_instant midnight);
+struct ms_key ms_key_days_of(struct ms_tenant_id t);      /* prefix */
+struct ms_key ms_key_ratemonth(struct ms_instant month);
 
 /* The parts of a whole key, table byte included, as a scan gives it. Errors: MS_CORRUPT another
  * table or length. */

@@ -113,6 +113,7 @@ static bool is_block_log2(uint8_t log2) {
     }
 ANYTHING_GOES(usage) /* a drift of counters is fsck's finding, and must stay readable for it */
 ANYTHING_GOES(chain)
+ANYTHING_GOES(ratemonth)
 
 static const char *broken_meta(const struct ms_meta_record *r) {
     if (is_none(r->store_id))
@@ -255,7 +256,21 @@ static const char *broken_due(const struct ms_due_record *r) {
 static const char *broken_ledger(const struct ms_ledger_record *r) {
     if (r->type >= MS_TYPE_COUNT)
         return "there is no such asset type";
-    return r->origin >= MS_ORIGIN_COUNT ? "there is no such origin" : NULL;
+    if (r->origin >= MS_ORIGIN_COUNT)
+        return "there is no such origin";
+    return is_flag(r->pay_per_use) ? NULL : "a flag is neither 0 nor 1";
+}
+
+static const char *broken_account(const struct ms_account_record *r) {
+    if (r->ledger_seq == 0)
+        return "ledger rows begin with 1";
+    return is_flag(r->parked) ? NULL : "a flag is neither 0 nor 1";
+}
+
+static const char *broken_day(const struct ms_day_record *r) {
+    if (r->seq == 0)
+        return "closed days begin with 1";
+    return r->midnight.ms % MS_DAY_MS == 0 ? NULL : "the day does not begin at midnight";
 }
 
 /* MS_STATE_COUNT stands for no state: creation, and rows about a tenant. */

@@ -19,14 +19,19 @@ static enum ms_code head_of(struct ms_txn *txn, struct ms_key key, struct ms_cha
     return MS_OK;
 }
 
-#define MS_CHAIN_DEFINE(log, letter)                                                               \
+#define MS_CHAIN_HASH_DEFINE(log)                                                                  \
     void ms_chain_hash_##log(const struct ms_##log##_record *row, uint8_t ret_hash[32]) {          \
         uint8_t bytes[2048];                                                                       \
         struct ms_writer w = ms_writer_on(bytes, sizeof bytes);                                    \
         ms_##log##_encode(row, &w);                                                                \
         MS_ASSERT(!w.failed);                                                                      \
         sha256(ms_writer_view(&w), ret_hash);                                                      \
-    }                                                                                              \
+    }
+MS_CHAIN_HASH_DEFINE(ledger)
+MS_CHAIN_HASH_DEFINE(audit)
+MS_CHAIN_HASH_DEFINE(day)
+
+#define MS_CHAIN_DEFINE(log, letter)                                                               \
     enum ms_code ms_chain_##log(struct ms_txn *txn, struct ms_tenant_id tenant,                    \
                                 struct ms_##log##_record *row, struct ms_error *reterr) {          \
         struct ms_key key = ms_key_chain(tenant, letter);                                          \

@@ -17,5 +17,7 @@ MS_NODISCARD enum ms_code ms_chain_audit(struct ms_txn *txn, struct ms_tenant_id
 /* For verification: the hash that the successor of this row must name. */
 void ms_chain_hash_ledger(const struct ms_ledger_record *row, uint8_t ret_hash[32]);
 void ms_chain_hash_audit(const struct ms_audit_record *row, uint8_t ret_hash[32]);
+/* The chain of closed days has its head in the tenant's account (service/bill.h). */
+void ms_chain_hash_day(const struct ms_day_record *row, uint8_t ret_hash[32]);
 
 #endif

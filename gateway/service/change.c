@@ -76,6 +76,36 @@ enum ms_code ms_change_bytes(struct ms_txn *txn, struct ms_tenant_id tenant,
     return MS_OK;
 }
 
+const char *ms_why_name(enum ms_why why) {
+    static const char *const names[MS_WHY_COUNT] = {
+        [MS_WHY_SEAL] = "seal",
+        [MS_WHY_DELETE] = "delete",
+        [MS_WHY_FAIL] = "fail",
+        [MS_WHY_FILE] = "file",
+        [MS_WHY_TRANSFER_IN] = "transfer in",
+        [MS_WHY_TRANSFER_OUT] = "transfer out",
+        [MS_WHY_SETTINGS] = "settings",
+    };
+    return (unsigned)why < MS_WHY_COUNT ? names[why] : "?";
+}
+
+enum ms_code ms_change_settings(struct ms_txn *txn, const struct ms_tenant_record *tenant,
+                                const struct ms_usage_record *usage, struct ms_error *reterr) {
+    struct ms_ledger_record event = {
+        .at = ms_txn_instant(txn),
+        .why = MS_WHY_SETTINGS,
+        .free_bytes = tenant->free_bytes,
+        .pay_per_use = tenant->pay_per_use,
+    };
+    if (ms_add_u64(tenant->free_bytes, usage->extra_allowance, &event.allowance) ||
+        event.allowance > MS_USAGE_BYTES_MAX)
+        return ms_fail(reterr, MS_RANGE,
+                       "a free quota of %" PRIu64 " bytes and packages of %" PRIu64
+                       " are together above 2^63 - 1",
+                       tenant->free_bytes, usage->extra_allowance);
+    return ms_chain_ledger(txn, (struct ms_tenant_id){tenant->id}, &event, reterr);
+}
+
 /* ---- life: record, audit row, due row, bin counters, feed ------------------------------------ */
 
 /* The asset's one row in DUE. */

@@ -29,12 +29,22 @@ enum ms_why {
     MS_WHY_FAIL,
     MS_WHY_FILE,
     MS_WHY_TRANSFER_IN,
-    MS_WHY_TRANSFER_OUT
+    MS_WHY_TRANSFER_OUT,
+    MS_WHY_SETTINGS, /* no bytes moved: free quota, allowance or pay-per-use of the tenant */
+    MS_WHY_COUNT
 };
+const char *ms_why_name(enum ms_why why); /* "seal"; of a number that is none: "?" */
 MS_NODISCARD enum ms_code ms_change_bytes(struct ms_txn *txn, struct ms_tenant_id tenant,
                                           struct ms_asset_record *asset, uint64_t bytes,
                                           enum ms_why why, struct ms_instant at,
                                           struct ms_error *reterr);
+
+/* The tenant is new, or its free quota, extra allowance or pay-per-use are now these: a ledger row
+ * at the commit instant, so that the bill knows since when. The record is not stored. */
+MS_NODISCARD enum ms_code ms_change_settings(struct ms_txn *txn,
+                                             const struct ms_tenant_record *tenant,
+                                             const struct ms_usage_record *usage,
+                                             struct ms_error *reterr);
 
 /* Replace the asset's life by next: audit row (from and to are shown states), due row, binned
  * counters, feed row. The record is changed and stored. event says what happened, why may be "". */

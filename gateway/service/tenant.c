@@ -94,6 +94,7 @@ static enum ms_code add_op(struct ms_txn *txn, const void *in, void *out, struct
     MS_TRY(ms_row_put_tenant(txn, ms_key_tenant(t.id), tenant, reterr));
     MS_TRY(ms_row_put_id(txn, ms_key_tname(tenant->name), tenant->id, reterr));
     MS_TRY(ms_row_put_usage(txn, ms_key_usage(t.id), &usage, reterr));
+    MS_TRY(ms_change_settings(txn, tenant, &usage, reterr));
     return add_folders(&t, reterr);
 }
 
@@ -240,8 +241,11 @@ static enum ms_code quota_op(struct ms_txn *txn, const void *in, void *out,
     struct ms_tree t;
     const uint64_t *free_bytes = ((const struct ms_tree_call *)in)->args;
     (void)out;
+    struct ms_usage_record usage;
     MS_TRY(ms_tree_begin(&t, txn, in, reterr));
     t.tenant.free_bytes = *free_bytes;
+    MS_TRY(ms_row_get_usage(txn, ms_key_usage(t.id), &usage, reterr));
+    MS_TRY(ms_change_settings(txn, &t.tenant, &usage, reterr));
     return put_tenant(&t, reterr);
 }
 

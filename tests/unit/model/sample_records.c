@@ -238,6 +238,21 @@ static void valid_ledger(struct sample_source *s, struct ms_ledger_record *r) {
     (void)s;
     range(&r->type, MS_TYPE_COUNT);
     range(&r->origin, MS_ORIGIN_COUNT);
+    flag(&r->pay_per_use);
+}
+
+static void valid_account(struct sample_source *s, struct ms_account_record *r) {
+    r->ledger_seq = 1 + sample_below(s, INT64_MAX);
+    flag(&r->parked);
+}
+
+static void valid_day(struct sample_source *s, struct ms_day_record *r) {
+    r->seq = 1 + sample_below(s, INT64_MAX);
+    r->midnight.ms -= r->midnight.ms % MS_DAY_MS;
+}
+
+static void valid_ratemonth(struct sample_source *s, struct ms_ratemonth_record *r) {
+    (void)s, (void)r;
 }
 
 static void valid_audit(struct sample_source *s, struct ms_audit_record *r) {

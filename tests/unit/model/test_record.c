@@ -234,7 +234,12 @@ static void a_record_that_does_not_fit_fails_the_writer(void **state) {
     B(part, r->part_no = 10001, "part number")                                                     \
     B(treeop, memset(&r->id, 0, 16), "no id")                                                      \
     B(treeop, strcpy(r->name, "/"), "name")                                                        \
-    B(treeop, r->done = 2, "flag")
+    B(treeop, r->done = 2, "flag")                                                                 \
+    B(ledger, r->pay_per_use = 2, "flag")                                                          \
+    B(account, r->ledger_seq = 0, "begin with 1")                                                  \
+    B(account, r->parked = 2, "flag")                                                              \
+    B(day, r->seq = 0, "begin with 1")                                                             \
+    B(day, r->midnight.ms = MS_DAY_MS + 1, "midnight")
 
 static const struct sample_kind *kind_of(const char *name) {
     for (const struct sample_kind *k = sample_kinds; k < sample_kinds + sample_kinds_n; k++)

@@ -1,0 +1,200 @@
+/* The ledger as a history (bill.md section 5): what happened, in the words that bill simulate reads. */
+#include "service/bill_part.h"
+
+#include "service/tenant.h"
+
+#include <stdlib.h>
+
+/* ---- which assets were told of already ------------------------------------------------------- */
+
+struct id_set {
+    struct ms_id *slots; /* none: free */
+    size_t cap, n;       /* cap is a power of two */
+};
+
+static bool is_free(const struct ms_id *slot) {
+    static const struct ms_id none;
+    return memcmp(slot->b, none.b, MS_ID_BYTES) == 0;
+}
+
+/* Ids are random: their first bytes are a good hash. */
+static struct ms_id *slot_of(const struct id_set *set, const struct ms_id *id) {
+    uint64_t hash;
+    memcpy(&hash, id->b, sizeof hash);
+    size_t i = (size_t)hash & (set->cap - 1);
+    while (!is_free(&set->slots[i]) && memcmp(set->slots[i].b, id->b, MS_ID_BYTES) != 0)
+        i = (i + 1) & (set->cap - 1);
+    return &set->slots[i];
+}
+
+static enum ms_code grow(struct id_set *set, struct ms_error *reterr) {
+    struct id_set larger = {.cap = set->cap ? 2 * set->cap : 1024, .n = set->n};
+    larger.slots = calloc(larger.cap, sizeof *larger.slots);
+    if (!larger.slots)
+        return ms_fail(reterr, MS_NO_MEMORY, "no memory for a history of %zu assets", set->n);
+    for (size_t i = 0; i < set->cap; i++)
+        if (!is_free(&set->slots[i]))
+            *slot_of(&larger, &set->slots[i]) = set->slots[i];
+    free(set->slots);
+    *set = larger;
+    return MS_OK;
+}
+
+static enum ms_code add(struct id_set *set, const struct ms_id *id, bool *ret_new,
+                        struct ms_error *reterr) {
+    if (4 * set->n >= 3 * set->cap)
+        MS_TRY(grow(set, reterr));
+    struct ms_id *slot = slot_of(set, id);
+    *ret_new = is_free(slot);
+    if (*ret_new) {
+        *slot = *id;
+        set->n++;
+    }
+    return MS_OK;
+}
+
+/* ---- rows in order --------------------------------------------------------------------------- */
+
+struct entry {
+    struct ms_instant at;
+    uint64_t seq;
+    uint32_t tenant;
+};
+
+struct history {
+    struct ms_svc *svc;
+    struct ms_tenant_record *tenants;
+    size_t tenants_n;
+    struct entry *entries;
+    size_t n, cap;
+    struct id_set seen;
+    struct ms_instant end;
+    ms_bill_event_fn *fn;
+    void *priv;
+    bool stopped;
+};
+
+static int by_instant(const void *x, const void *y) {
+    const struct entry *a = x, *b = y;
+    if (a->at.ms != b->at.ms)
+        return a->at.ms < b->at.ms ? -1 : 1;
+    if (a->tenant != b->tenant)
+        return a->tenant < b->tenant ? -1 : 1;
+    return (a->seq > b->seq) - (a->seq < b->seq);
+}
+
+static enum ms_code add_tenant(struct history *h, uint32_t tenant, struct ms_error *reterr) {
+    struct ms_bill_stretch s = {.tenant = {h->tenants[tenant].id},
+                                .from = 1,
+                                .until = ms_instant_of(INT64_MAX)};
+    enum ms_code code = ms_bill_stretch_read(h->svc, &s, reterr);
+    if (code == MS_OK && h->cap - h->n < s.n) {
+        size_t cap = h->n + s.n > 2 * h->cap ? h->n + s.n : 2 * h->cap;
+        struct entry *entries = realloc(h->entries, cap * sizeof *entries);
+        if (entries) {
+            h->entries = entries;
+            h->cap = cap;
+        } else {
+            code = ms_fail(reterr, MS_NO_MEMORY, "no memory for a history of %zu rows", cap);
+        }
+    }
+    for (size_t i = 0; i < s.n && code == MS_OK; i++)
+        h->entries[h->n++] = (struct entry){s.events[i].at, s.events[i].seq, tenant};
+    h->end = ms_instant_max(h->end, h->tenants[tenant].closed_until);
+    ms_bill_stretch_fini(&s);
+    return code;
+}
+
+/* ---- events ---------------------------------------------------------------------------------- */
+
+static struct ms_view view_of(const char *text) { return ms_view_of(text, strlen(text)); }
+
+static void settings(struct ms_history_event *e, const struct ms_ledger_record *row) {
+    e->what = MS_HISTORY_TENANT;
+    e->has |= 1u << MS_HISTORY_HAS_FREE_BYTES | 1u << MS_HISTORY_HAS_PAY_PER_USE;
+    e->free_bytes = row->free_bytes;
+    e->pay_per_use = row->pay_per_use;
+}
+
+static void put(struct ms_history_event *e, const struct ms_ledger_record *row, bool first) {
+    e->what = MS_HISTORY_PUT;
+    e->has |= 1u << MS_HISTORY_HAS_TYPE | 1u << MS_HISTORY_HAS_ORIGIN | 1u << MS_HISTORY_HAS_BYTES;
+    e->type = row->type;
+    e->origin = row->origin;
+    e->bytes = row->bytes_after;
+    if (!first || row->asset_created.ms == row->at.ms)
+        return;
+    e->has |= 1u << MS_HISTORY_HAS_CREATED;
+    e->created = row->asset_created;
+}
+
+static enum ms_code tell(struct history *h, const struct ms_tenant_record *tenant,
+                         const struct ms_ledger_record *row, struct ms_error *reterr) {
+    char asset[MS_ID_TEXT_LEN + 1];
+    bool first;
+    struct ms_history_event e = {
+        .at = row->at, .has = 1u << MS_HISTORY_HAS_TENANT, .tenant = view_of(tenant->name)};
+    if (row->why == MS_WHY_SETTINGS) {
+        settings(&e, row);
+    } else {
+        ms_id_format(row->asset, asset);
+        e.asset = view_of(asset);
+        e.has |= 1u << MS_HISTORY_HAS_ASSET;
+        MS_TRY(add(&h->seen, &row->asset, &first, reterr));
+        if (row->why == MS_WHY_DELETE || row->why == MS_WHY_FAIL)
+            e.what = MS_HISTORY_DELETE;
+        else
+            put(&e, row, first);
+    }
+    h->stopped = !h->fn(h->priv, &e);
+    return MS_OK;
+}
+
+static enum ms_code tell_all(struct history *h, struct ms_error *reterr) {
+    for (size_t i = 0; i < h->n && !h->stopped; i++) {
+        const struct entry *entry = &h->entries[i];
+        const struct ms_tenant_record *tenant = &h->tenants[entry->tenant];
+        struct ms_tenant_id id = {tenant->id};
+        struct ms_ledger_record row;
+        struct ms_txn *txn;
+        MS_TRY(ms_read_begin(h->svc->store, &txn, reterr));
+        enum ms_code code = ms_row_get_ledger(txn, ms_key_ledger(id, entry->seq), &row, reterr);
+        ms_read_end(txn);
+        if (code == MS_OK)
+            code = tell(h, tenant, &row, reterr);
+        if (code != MS_OK)
+            return code;
+        h->end = ms_instant_max(h->end, row.at);
+    }
+    struct ms_history_event end = {.at = h->end, .what = MS_HISTORY_END};
+    if (!h->stopped)
+        (void)h->fn(h->priv, &end);
+    return MS_OK;
+}
+
+static enum ms_code load_tenants(struct history *h, struct ms_tenant_id tenant,
+                                 struct ms_error *reterr) {
+    if (ms_tenant_id_is_none(tenant))
+        return ms_tenant_list(h->svc, &h->tenants, &h->tenants_n, reterr);
+    h->tenants = calloc(1, sizeof *h->tenants);
+    if (!h->tenants)
+        return ms_fail(reterr, MS_NO_MEMORY, "no memory for a history");
+    h->tenants_n = 1;
+    return ms_tenant_get(h->svc, tenant, h->tenants, reterr);
+}
+
+enum ms_code ms_bill_history(struct ms_svc *svc, struct ms_tenant_id tenant, ms_bill_event_fn *fn,
+                             void *priv, struct ms_error *reterr) {
+    struct history h = {.svc = svc, .fn = fn, .priv = priv};
+    enum ms_code code = load_tenants(&h, tenant, reterr);
+    for (size_t i = 0; i < h.tenants_n && code == MS_OK; i++)
+        code = add_tenant(&h, (uint32_t)i, reterr);
+    if (code == MS_OK && h.n > 1)
+        qsort(h.entries, h.n, sizeof *h.entries, by_instant);
+    if (code == MS_OK)
+        code = tell_all(&h, reterr);
+    free(h.entries);
+    free(h.seen.slots);
+    free(h.tenants);
+    return code;
+}
