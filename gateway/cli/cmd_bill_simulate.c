@@ -1,66 +1,24 @@
+#include "cli/bill_common.h"
 #include "cli/bill_text.h"
 #include "cli/out.h"
 
-#include "base/assert.h"
-#include "quota/rates.h"
 #include "quota/simulate.h"
 
 #include <stdlib.h>
 #include <unistd.h>
 
-#define RATES_BYTES_MAX ((size_t)64 << 20)
-
 enum { OPT_HISTORY, OPT_RATES, OPT_DAYS };
 
-static void close_file(FILE **file) {
-    if (*file && *file != stdin)
-        fclose(*file);
-}
 static void free_line(char **line) { free(*line); }
 static void free_simulation(struct ms_simulation **s) { ms_simulation_free(*s); }
 
-/* jansson goes on when its buffer for a token cannot grow, and loses bytes of it. A bill must not
- * come of half a number, so we stop. */
-static void *memory_or_stop(size_t n) {
-    void *p = malloc(n);
-    MS_ASSERT(p != NULL);
-    return p;
-}
-
-/* "-" is standard input. */
-static enum ms_code open_file(const char *path, FILE **ret_file, struct ms_error *reterr) {
-    *ret_file = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
-    if (*ret_file)
-        return MS_OK;
-    return ms_fail(reterr, MS_NO_INPUT, "%s cannot be read: %s", path, strerror(errno));
-}
-
-static enum ms_code read_rates(const char *path, struct ms_rates *ret_rates,
-                               struct ms_error *reterr) {
-    MS_AUTO(close_file) FILE *file = NULL;
-    MS_AUTO(ms_buf_fini) struct ms_buf text = MS_BUF_MAX(RATES_BYTES_MAX);
-    char part[65536];
-    size_t n;
-    enum ms_code code = open_file(path, &file, reterr);
-    if (code != MS_OK)
-        return code;
-    while ((n = fread(part, 1, sizeof part, file)) > 0) {
-        code = ms_buf_add(&text, part, n, reterr);
-        if (code != MS_OK)
-            return code;
-    }
-    if (ferror(file))
-        return ms_fail_errno(reterr, errno, "%s cannot be read", path);
-    return ms_rates_parse(text.data ? (const char *)text.data : "", text.len, ret_rates, reterr);
-}
-
 static enum ms_code read_history(const char *path, struct ms_simulation *s,
                                  struct ms_error *reterr) {
-    MS_AUTO(close_file) FILE *file = NULL;
+    MS_AUTO(ms_cli_close_input) FILE *file = NULL;
     MS_AUTO(free_line) char *line = NULL;
     size_t cap = 0;
     ssize_t n;
-    enum ms_code code = open_file(path, &file, reterr);
+    enum ms_code code = ms_cli_open_input(path, &file, reterr);
     while (code == MS_OK && (n = getline(&line, &cap, file)) >= 0) {
         code = ms_simulation_line(s, line, (size_t)n, reterr);
         if (code == MS_OK && ms_cli_stopped())
@@ -95,8 +53,7 @@ static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr) {
     if (strcmp(history, "-") == 0 && strcmp(file, "-") == 0)
         return ms_fail(reterr, MS_USAGE,
                        "only one of --history and --rates can be standard input (-)");
-    json_set_alloc_funcs(memory_or_stop, free);
-    enum ms_code code = read_rates(file, &rates, reterr);
+    enum ms_code code = ms_cli_rates_read(file, &rates, reterr);
     if (code == MS_OK)
         code = simulate(cli, &rates, reterr);
     ms_rates_fini(&rates);

@@ -242,7 +242,7 @@ struct ms_key ms_key_orphan(struct ms_tenant_id t, uint64_t ino) {
 }
 struct ms_key ms_key_orphans_of(struct ms_tenant_id t) { return key_of_id('o', t.id); }
 
-struct ms_key ms_key_account(struct ms_tenant_id t) { return key_of_id('W', t.id); }
+struct ms_key ms_key_account(struct ms_tenant_id t) { return key_of_id('Z', t.id); }
 
 struct ms_key ms_key_day(struct ms_tenant_id t, struct ms_instant midnight) {
     return key_of_number('Y', t, number_of(midnight));
@@ -255,6 +255,8 @@ struct ms_key ms_key_ratemonth(struct ms_instant month) {
     add_be(&k, number_of(month), 8);
     return k;
 }
+
+struct ms_key ms_key_ratemonths(void) { return (struct ms_key){.bytes = {'r'}, .len = 1}; }
 
 static enum ms_code split_end(const struct ms_reader *r, bool right_table, const char *table,
                               struct ms_error *reterr) {

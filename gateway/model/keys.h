@@ -32,7 +32,7 @@
  *   CHAIN     'C' tenant, 'L' or 'E'                 chain
  *   TREEOP    'R' tenant, treeop                     treeop
  *   ORPHAN    'o' tenant, ino u64                    opener          (recovery walks no inodes)
- *   ACCOUNT   'W' tenant                             account
+ *   ACCOUNT   'Z' tenant                             account
  *   DAY       'Y' tenant, midnight i64               day
  *   RATEMONTH 'r' month i64                          ratemonth       GLOBAL
  * The store keeps its own rows under 0x00 (processes, numbers, feed, last instant).
@@ -112,6 +112,7 @@ struct ms_key ms_key_account(struct ms_tenant_id t);
 struct ms_key ms_key_day(struct ms_tenant_id t, struct ms_instant midnight);
 struct ms_key ms_key_days_of(struct ms_tenant_id t);      /* prefix */
 struct ms_key ms_key_ratemonth(struct ms_instant month);
+struct ms_key ms_key_ratemonths(void);                    /* prefix */
 
 /* The parts of a whole key, table byte included, as a scan gives it. Errors: MS_CORRUPT another
  * table or length. */

@@ -72,6 +72,10 @@ MS_NODISCARD enum ms_code ms_bill_days(struct ms_svc *svc, struct ms_tenant_id t
                                        struct ms_instant from, struct ms_instant to,
                                        ms_bill_day_fn *fn, void *priv, struct ms_error *reterr);
 
+/* Of the cards that priced closed days; CNY while there are none. */
+MS_NODISCARD enum ms_code ms_bill_currency(struct ms_svc *svc, enum ms_currency *ret_currency,
+                                           struct ms_error *reterr);
+
 /* ---- checking -------------------------------------------------------------------------------- */
 
 struct ms_bill_check {

@@ -83,6 +83,25 @@ enum ms_code ms_bill_days(struct ms_svc *svc, struct ms_tenant_id tenant, struct
     return each_day(svc, tenant, from, to, give_day, &g, reterr);
 }
 
+enum ms_code ms_bill_currency(struct ms_svc *svc, enum ms_currency *ret_currency,
+                              struct ms_error *reterr) {
+    struct ms_key prefix = ms_key_ratemonths();
+    struct ms_ratemonth_record row = {.currency = MS_CURRENCY_CNY};
+    struct ms_scan scan;
+    struct ms_view key;
+    struct ms_txn *txn;
+    bool there;
+    MS_TRY(ms_read_begin(svc->store, &txn, reterr));
+    ms_scan_prefix(&scan, txn, ms_key_view(&prefix));
+    enum ms_code code = ms_row_next_ratemonth(&scan, &key, &row, reterr);
+    ms_scan_end(&scan);
+    ms_read_end(txn);
+    *ret_currency = (enum ms_currency)row.currency;
+    if (row.currency >= MS_CURRENCY_COUNT)
+        return ms_fail(reterr, MS_CORRUPT, "a month was priced in currency %u", row.currency);
+    return ms_allow_absent(code, &there);
+}
+
 /* ---- rows by their numbers ------------------------------------------------------------------- */
 
 static enum ms_code ledger_row(struct ms_svc *svc, struct ms_tenant_id tenant, uint64_t seq,

@@ -395,7 +395,7 @@ static enum ms_code run_all(struct run *run, struct ms_error *reterr) {
 
 /* Every month with closed days, against the card that would price it now. */
 static enum ms_code check_cards(struct run *run, struct ms_error *reterr) {
-    struct ms_key prefix = {.bytes = {'r'}, .len = 1};
+    struct ms_key prefix = ms_key_ratemonths();
     struct ms_ratemonth_record row;
     struct ms_scan scan;
     struct ms_view key;
@@ -429,8 +429,12 @@ static enum ms_code begin(struct run *run, struct ms_error *reterr) {
     if (run->svc->read_only)
         return ms_fail(reterr, MS_READ_ONLY, "the store %s is open read-only: no day is closed",
                        run->svc->dir);
-    if (run->through.ms > now.ms)
-        return ms_fail(reterr, MS_RANGE, "a day is closed when it is over: that one is not");
+    if (run->through.ms > now.ms) {
+        char text[MS_RFC3339_S_LEN + 1];
+        ms_instant_format_s(ms_instant_add_ms(run->through, -MS_DAY_MS), text);
+        return ms_fail(reterr, MS_RANGE,
+                       "%.10s is not over: a day is closed after its midnight (UTC)", text);
+    }
     return check_cards(run, reterr);
 }
 

@@ -115,10 +115,10 @@ static uint32_t u32(uint64_t n) { return (uint32_t)(n & UINT32_MAX); }
       ms_key_treeops_of(TENANT(x)), ORDER(by_id(a, b, 0), by_id(a, b, 1)))                         \
     K(orphan, 'o', 25, ms_key_orphan(TENANT(x), x->number[0]), ms_key_orphans_of(TENANT(x)),       \
       ORDER(by_id(a, b, 0), by_number(a, b, 0)))                                                   \
-    K(account, 'W', 17, ms_key_account(TENANT(x)), all('W'), by_id(a, b, 0))                       \
+    K(account, 'Z', 17, ms_key_account(TENANT(x)), all('Z'), by_id(a, b, 0))                       \
     K(day, 'Y', 25, ms_key_day(TENANT(x), ms_instant_of(x->at)), ms_key_days_of(TENANT(x)),        \
       ORDER(by_id(a, b, 0), by_at(a, b)))                                                          \
-    K(ratemonth, 'r', 9, ms_key_ratemonth(ms_instant_of(x->at)), all('r'), by_at(a, b))
+    K(ratemonth, 'r', 9, ms_key_ratemonth(ms_instant_of(x->at)), ms_key_ratemonths(), by_at(a, b))
 
 static int by_u32(const struct tuple *a, const struct tuple *b) {
     return (u32(a->number[0]) > u32(b->number[0])) - (u32(a->number[0]) < u32(b->number[0]));

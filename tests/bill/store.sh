@@ -1,0 +1,59 @@
+# The bill of a live store, as far as the wall clock lets it be seen: open days, refusals, history into simulate.
+set -euo pipefail
+unset MSASSET_STORE MSASSET_TENANT
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work"
+fail() { echo "FAILED: $*"; exit 1; }
+export MSASSET_STORE=$work/store
+
+status() { # WANTED ARGUMENTS...: run it, keep what it said in out and err
+    local want=$1 got=0
+    shift
+    "$MSASSET" "$@" >out 2>err </dev/null || got=$?
+    [ "$got" = "$want" ] || fail "$*: exit $got instead of $want: $(cat out err)"
+}
+said() { grep -qF -- "$1" err || fail "stderr lacks '$1': $(cat err)"; }
+
+echo '{"currency":"EUR","cards":[{"valid_from":"2020-01","storage":[{"price":"0.02"}]}]}' >rates
+"$MSASSET" init >/dev/null
+"$MSASSET" tenant add media >/dev/null
+"$MSASSET" tenant add second >/dev/null
+head -c 300000 /dev/urandom >a.bin
+"$MSASSET" --tenant media put a.bin /files/ >/dev/null
+today=$(date -u +%F)
+
+status 64 bill run
+said "bill_rates"
+status 66 bill run --rates nothing
+status 0 bill run --rates rates --json
+[ "$(jq -r '"\(.tenants) \(.days) \(.parked) \(.currency)"' out)" = "2 0 0 EUR" ] || fail "run: $(cat out)"
+status 65 bill run --rates rates --through "$today"
+said "$today is not over"
+status 65 bill run --rates rates --through 2026-02-30
+said "2026-02-30"
+status 67 bill run --rates rates --tenant nobody
+status 5 bill run --rates rates --release media
+said "not parked"
+MSASSET_BILL_RATES=$work/rates status 0 bill run
+
+status 0 bill explain media "$today" --json
+[ "$(jq -r '[.[].why] | join(" ")' out)" = "begin settings seal" ] || fail "explain: $(cat out)"
+[ "$(jq -r '.[2] | "\(.bytes_after) \(.standard) \(.class)"' out)" = "300000 300000 standard" ] || fail "explain: $(cat out)"
+status 65 bill explain media 2020-01-01
+said "began at"
+status 65 bill explain media 2100-01-01
+said "has not begun"
+
+status 0 bill history --tenant media
+[ "$(jq -r .do out | tr '\n' ' ')" = "tenant put end " ] || fail "history: $(cat out)"
+status 0 bill history
+[ "$(jq -r .do out | sort | uniq -c | tr -s ' \n' ' ')" = " 1 end 1 put 2 tenant " ] || fail "history of all: $(cat out)"
+cp out history
+status 0 bill simulate --history history --rates rates --json
+status 0 bill verify --rates rates --json
+[ "$(jq -r '"\(.tenants) \(.findings | length)"' out)" = "2 0" ] || fail "verify: $(cat out)"
+status 0 bill show --tenant media
+status 0 bill show --tenant media --json
+[ ! -s out ] || fail "days are shown that nobody closed: $(cat out)"
+echo "the bill of a live store: all as expected"
