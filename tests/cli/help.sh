@@ -18,7 +18,8 @@ commands=$("$MSASSET" help | sed -n '/^Commands:/,/^$/p' | sed -n 's/^  \([a-z]*
 while read -r command; do
     # shellcheck disable=SC2086
     text=$("$MSASSET" help $command)
-    echo "$text" | head -n 1 | grep -q "^msasset $command" || fail "help $command begins with: $(echo "$text" | head -n 1)"
+    first=${text%%$'\n'*} # no pipe: one whose reader leaves early fails now and then
+    [[ $first == "msasset $command"* ]] || fail "help $command begins with: $first"
     [ "$(echo "$text" | wc -l)" -le 30 ] || fail "help $command does not fit on a screen"
     echo "$text" | awk 'length > 120 {bad = 1} END {exit bad}' || fail "help $command has a line over 120 columns"
     # shellcheck disable=SC2086
