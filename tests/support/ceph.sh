@@ -4,7 +4,7 @@
 #   ceph.sh start FILE        start one; FILE then says where it is (or why there is none)
 #   ceph.sh stop FILE         stop it and remove everything
 #   ceph.sh run FILE COMMAND  run a command against it, with MS_CEPH_ENDPOINT, MS_CEPH_BUCKET, AWS's names,
-#                           and for TLS MS_CEPH_TLS_ENDPOINT and MS_CEPH_CA set
+#                           for TLS MS_CEPH_TLS_ENDPOINT and MS_CEPH_CA, for radosgw-admin MS_CEPH_CONF set
 #   ceph.sh with COMMAND      start, run, stop
 #
 # ctest has it as the fixture "ceph": one for all tests of a run. A guard process holds the daemons: it ends them and
@@ -59,6 +59,9 @@ osd crush chooseleaf type = 0
 osd pool default pg autoscale mode = off
 osd pool default pg num = 8
 osd pool default pgp num = 8
+# A group of objects may be read for 0.8 of this after the last renewal. One that a busy machine kept from renewing it in
+# time waits for a second disk to say yes, and here there is none: every request to it would hang for ever.
+osd heartbeat grace = 86400
 osd objectstore = memstore
 memstore device bytes = $((8 << 30))
 run dir = $1/run
@@ -169,8 +172,8 @@ guard() { # FILE WATCHED
         mv "$file.new" "$file"
         exit 1
     fi
-    printf 'pid=%s\nendpoint=%s\ntls_endpoint=%s\nca=%s\n' $$ "$endpoint" "$tls_endpoint" \
-        "$guard_dir/cert.pem" >"$file.new"
+    printf 'pid=%s\nendpoint=%s\ntls_endpoint=%s\nca=%s\nconf=%s\n' $$ "$endpoint" "$tls_endpoint" \
+        "$guard_dir/cert.pem" "$guard_dir/ceph.conf" >"$file.new"
     mv "$file.new" "$file"
     SECONDS=0
     while kill -0 "$watched" 2>/dev/null && alive && [ $SECONDS -lt $lifetime_s ]; do
@@ -224,7 +227,7 @@ stop() { # FILE
 }
 
 run() { # FILE COMMAND...
-    local file=$1 pid= failed= endpoint= tls_endpoint= ca= lacking=
+    local file=$1 pid= failed= endpoint= tls_endpoint= ca= conf= lacking=
     shift
     if [ ! -e "$file" ]; then
         echo "there is no $file: Ceph was not started"
@@ -236,6 +239,7 @@ run() { # FILE COMMAND...
         exit 77
     fi
     export MS_CEPH_ENDPOINT=$endpoint MS_CEPH_BUCKET=ms-tests MS_CEPH_TLS_ENDPOINT=$tls_endpoint MS_CEPH_CA=$ca
+    export MS_CEPH_CONF=$conf
     export AWS_ACCESS_KEY_ID=testkey AWS_SECRET_ACCESS_KEY=testsecret
     unset AWS_SESSION_TOKEN
     "$@"
