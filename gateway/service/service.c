@@ -239,6 +239,7 @@ static enum ms_code open_objects(struct ms_svc *svc, const struct ms_svc_options
         .random = svc->random,
         .log = svc->log,
         .create = create,
+        .tries_max = o->tries_max,
         .trace = o->trace,
         .faults = o->faults,
         .store_id = svc->store_id,

@@ -28,6 +28,7 @@ struct ms_svc_options {
     struct ms_log *log;           /* may be NULL */
     const char *label;            /* process registry */
     unsigned engine_threads;      /* 0: 16 */
+    unsigned tries_max;           /* of a request to the object store; 0: 5 */
     uint64_t cache_bytes;         /* 0: 256 MiB */
     const char *cache_dir;        /* absolute: folder of this process's disk cache; NULL: none */
     uint64_t cache_disk_bytes;    /* hard limit of the disk cache; 0: 10 GiB */
