@@ -54,7 +54,7 @@ struct ms_cmd {
 
 /* What a command needs open. */
 enum ms_cli_need { MS_NEED_STORE = 1, MS_NEED_TENANT = 2, MS_NEED_READ_ONLY = 4,
-                   MS_NEED_NO_OBJECTS = 8 }; /* the object store may be down */
+                   MS_NEED_NO_OBJECTS = 8 }; /* the store is not asked at first */
 /* Open the store of --store (and the tenant of --tenant; with only one tenant that one). Everything
  * is closed by main. Errors: what the service says; MS_USAGE no tenant named and there are several,
  * naming them. */

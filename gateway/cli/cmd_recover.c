@@ -44,6 +44,8 @@ const struct ms_cmd ms_cmd_recover = {
     .summary = "settle what killed processes left behind",
     .help = "Files that were fsynced are completed from what the store holds; files that were "
             "neither closed nor fsynced\n"
-            "vanish, as on any file system after a crash. Running processes are not touched.\n",
+            "vanish, as on any file system after a crash. Running processes are not touched. What is "
+            "acknowledged from the\n"
+            "local disk (writeback) is uploaded, unless a mount is at it.\n",
     .run = run,
 };

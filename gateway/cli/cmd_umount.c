@@ -1,10 +1,11 @@
 #include "cli/out.h"
+#include "service/writeback.h"
 
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { OPT_LAZY };
+enum { OPT_LAZY, OPT_WAIT };
 
 #define WAIT_STEP_NS (20 * 1000 * 1000)
 #define WAIT_STEPS 3000 /* one minute */
@@ -45,6 +46,27 @@ static bool still_served(struct ms_cli *cli, const char *dir) {
     return found;
 }
 
+static bool go_on(void *priv, const struct ms_pending_sum *left) {
+    (void)priv, (void)left;
+    return !ms_cli_stopped();
+}
+
+static enum ms_code upload_all(struct ms_cli *cli, struct ms_error *reterr) {
+    const struct ms_drain how = {.for_ever = true, .others = true, .go_on = go_on};
+    return ms_writeback_drain(cli->svc, &how, reterr);
+}
+
+/* What a mount in writeback mode leaves behind is safe, and somebody should know of it. */
+static enum ms_code tell_pending(struct ms_cli *cli) {
+    struct ms_pending_sum sum;
+    if (!cli->quiet && ms_pending(cli->svc, NULL, NULL, &sum, NULL) == MS_OK && sum.files > 0)
+        fprintf(stderr,
+                "%llu files, %s, are on the local disk only: the next mount uploads them, or "
+                "msasset pending --wait\n",
+                (unsigned long long)sum.files, ms_out_size(sum.bytes).s);
+    return MS_OK;
+}
+
 static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr) {
     char dir[4096];
     if (!realpath(cli->args[0], dir))
@@ -53,11 +75,11 @@ static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr) {
     if (code != MS_OK || cli->given[OPT_LAZY])
         return code;
     struct ms_error ignored;
-    if (ms_cli_open(cli, MS_NEED_STORE, &ignored) != MS_OK)
+    if (ms_cli_open(cli, MS_NEED_STORE | MS_NEED_NO_OBJECTS, &ignored) != MS_OK)
         return MS_OK;
     for (int i = 0; i < WAIT_STEPS && !ms_cli_stopped() && still_served(cli, dir); i++)
         ms_clock_sleep_ns(WAIT_STEP_NS);
-    return MS_OK;
+    return cli->given[OPT_WAIT] ? upload_all(cli, reterr) : tell_pending(cli);
 }
 
 const struct ms_cmd ms_cmd_umount = {
@@ -68,7 +90,8 @@ const struct ms_cmd ms_cmd_umount = {
             "open keep the folder\n"
             "busy; --lazy detaches it at once and lets them finish.\n\nExample:\n  msasset umount "
             "/mnt/media\n",
-    .opts = {{"lazy", 'l', NULL, "detach now, end when nobody uses it"}},
+    .opts = {{"lazy", 'l', NULL, "detach now, end when nobody uses it"},
+             {"wait", 0, NULL, "upload what is acknowledged from the local disk before returning"}},
     .args_min = 1,
     .args_max = 1,
     .run = run,

@@ -293,7 +293,7 @@ enum ms_code ms_cli_open(struct ms_cli *cli, unsigned need, struct ms_error *ret
     struct ms_svc_options options;
     enum ms_code code = ms_cli_svc_options(cli, dir, &options, reterr);
     options.read_only = need & MS_NEED_READ_ONLY;
-    options.store_may_be_down = need & MS_NEED_NO_OBJECTS;
+    options.store_unasked = need & MS_NEED_NO_OBJECTS;
     if (code == MS_OK)
         code = ms_svc_open(&options, &cli->svc, reterr);
     if (code != MS_OK)

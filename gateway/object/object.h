@@ -214,7 +214,8 @@ struct ms_obj_options {
     const char *faults;  /* tests: script of the fault wrapper, or NULL (wrap_fault.h) */
     struct ms_id store_id; /* another store's prefix is refused with MS_FOREIGN; none: no marker, no check */
     bool may_be_down; /* a store that cannot be asked whose it is is opened all the same: ms_obj_check_owner later */
-    bool *ret_unchecked; /* with may_be_down: it could not be asked */
+    bool unasked;     /* it is not even asked; both: */
+    bool *ret_unchecked; /* it was not asked */
     const char *cache_dir; /* folder of the disk cache around it (wrap_disk.h); NULL: none */
     uint64_t cache_disk_bytes; /* its hard limit */
 };

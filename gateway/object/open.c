@@ -137,6 +137,10 @@ static enum ms_code claim(struct ms_obj *obj, const struct ms_obj_options *o,
 
     if (memcmp(o->store_id.b, none.b, MS_ID_BYTES) == 0)
         return MS_OK;
+    if (o->unasked) {
+        *o->ret_unchecked = true;
+        return MS_OK;
+    }
     code = check_marker(obj, o, &err);
     if (o->may_be_down && is_down(code)) {
         ms_log_failure(o->log, MS_LOG_WARN, "object-store-down", &err, NULL);

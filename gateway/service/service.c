@@ -244,6 +244,7 @@ static enum ms_code open_objects(struct ms_svc *svc, const struct ms_svc_options
         .faults = o->faults,
         .store_id = svc->store_id,
         .may_be_down = o->store_may_be_down,
+        .unasked = o->store_unasked,
         .ret_unchecked = &svc->unchecked,
         .cache_dir = create ? NULL : o->cache_dir,
         .cache_disk_bytes = o->cache_disk_bytes ? o->cache_disk_bytes : CACHE_DISK_BYTES,

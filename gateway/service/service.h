@@ -36,6 +36,7 @@ struct ms_svc_options {
     uint64_t map_bytes;           /* 0: the store's default */
     bool read_only;
     bool store_may_be_down; /* open nevertheless */
+    bool store_unasked;     /* whose it is is asked before anything is uploaded, not now */
     bool writeback;         /* acknowledge from the local disk, upload in the background */
     bool trace;             /* one log line per object call */
     const char *faults;     /* tests: script of the fault wrapper */

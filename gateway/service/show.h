@@ -25,6 +25,9 @@ json_t *ms_show_end(struct ms_show *show);
 json_t *ms_show_time(struct ms_instant at);
 json_t *ms_show_u64(uint64_t n);
 json_t *ms_show_asset(const struct ms_asset_info *info);
+/* What is acknowledged from the local disk and not uploaded yet, of ctx's tenant. Errors: MS_CORRUPT, MS_NO_MEMORY. */
+MS_NODISCARD enum ms_code ms_writeback_show(struct ms_svc *svc, const struct ms_ctx *ctx,
+                                            json_t **ret_json, struct ms_error *reterr);
 json_t *ms_show_quota(const struct ms_quota_info *info);
 
 /* Text of a value for people and programs: indented, a line feed at its end. The value is freed.

@@ -68,6 +68,15 @@ static bool show_root(const struct shown *s, struct ms_buf *buf) {
             return false;
     return true;
 }
+/* Where the bytes are: acknowledged from the local disk (writeback), or in the object store. */
+static bool show_bytes(const struct shown *s, struct ms_buf *buf) {
+    struct ms_object_id id = {s->version.object};
+    struct ms_object_record object;
+    if (!s->has_version || ms_object_id_is_none(id) ||
+        ms_row_get_object(s->t->txn, ms_key_object(id), &object, NULL) != MS_OK)
+        return false;
+    return print(buf, ms_instant_is_none(object.local) ? "STORED" : "LOCAL");
+}
 static bool show_tags(const struct shown *s, struct ms_buf *buf) {
     return print(buf, s->asset->rec.tags);
 }
@@ -84,6 +93,7 @@ static const struct {
     const char *name;
     show_fn *show;
 } computed[] = {
+    {OURS "bytes", show_bytes},
     {OURS "created", show_created},  {OURS "id", show_id},
     {OURS "media_type", show_media}, {OURS "name", show_name},
     {OURS "origin", show_origin},    {OURS "reason", show_reason},

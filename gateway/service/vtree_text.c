@@ -227,6 +227,8 @@ static enum ms_code pending_text(struct ms_vtree *vt, const struct ms_ctx *ctx, 
                                  struct ms_error *reterr) {
     MS_AUTO(collected_fini) struct collected c = {.tenant = vt->tenant};
     MS_TRY(collect(vt, &c, reterr));
+    json_t *uploads = NULL;
+    MS_TRY(ms_writeback_show(vt->svc, ctx, &uploads, reterr));
     if (c.n > 0)
         qsort(c.all, c.n, sizeof *c.all, by_time);
     struct ms_show s = ms_show_begin();
@@ -235,6 +237,7 @@ static enum ms_code pending_text(struct ms_vtree *vt, const struct ms_ctx *ctx, 
         s.failed |= json_array_append_new(files, show_pending(vt, ctx, &c.all[i])) != 0;
     ms_show_set(&s, "tenant_id", json_string(ms_id_text(vt->tenant.id).s));
     ms_show_set(&s, "files", files);
+    ms_show_set(&s, "uploads", uploads);
     return ms_show_text(ms_show_end(&s), buf, reterr);
 }
 

@@ -2,11 +2,15 @@
  * store that readers see: the near one where it has the key, else the real one.
  *
  * One folder, because each asset's own would cost two more journal commits of the file system for
- * every acknowledged file: '/' of a key is '+' in the file's name.
+ * every acknowledged file: '/' of a key is '+' in the file's name. For the same reason a PUT makes
+ * the file under its own name at once, where the directory driver writes another one and renames
+ * it: a torn file is nothing to a reader, because no row names it before it is whole; and the
+ * syncs of the folder are shared by all who wait for one.
  */
 #include "service/writeback.h"
 
 #include "base/assert.h"
+#include "object/drv_dir.h"
 #include "object/wrap.h"
 #include "service/tree_rows.h"
 
@@ -42,6 +46,13 @@ static void flat_name(const char *key, char ret_name[MS_OBJECT_KEY_MAX + 1]) {
 struct near {
     struct ms_wrap wrap;
     int folder; /* for what needs no driver */
+    pthread_mutex_t mutex;
+    pthread_cond_t synced;
+    struct { /* of the folder: syncs are counted when they begin */
+        uint64_t begun, done;
+        bool busy;
+        int failed; /* errno of the last one; 0: it went well */
+    } sync;
 };
 struct near_call {
     struct ms_wrap_call call;
@@ -55,6 +66,69 @@ static void near_replied(struct ms_wrap_call *call) {
     for (size_t i = 0; list && r->code == MS_OK && i < r->ret_n; i++)
         swap_char(r->ret_entries[i].key, '+', '/');
     ms_wrap_end(call);
+}
+
+/* One sync that began after the caller's last change to the folder is enough for him. */
+static enum ms_code sync_folder(struct near *n, struct ms_error *reterr) {
+    pthread_mutex_lock(&n->mutex);
+    uint64_t mine = n->sync.begun + 1;
+    while (n->sync.done < mine) {
+        if (n->sync.busy) {
+            (void)pthread_cond_wait(&n->synced, &n->mutex);
+            continue;
+        }
+        n->sync.busy = true;
+        uint64_t number = ++n->sync.begun;
+        pthread_mutex_unlock(&n->mutex);
+        int failed = fsync(n->folder) == 0 ? 0 : errno;
+        pthread_mutex_lock(&n->mutex);
+        n->sync.busy = false;
+        n->sync.done = number;
+        n->sync.failed = failed;
+        pthread_cond_broadcast(&n->synced);
+    }
+    int failed = n->sync.failed;
+    pthread_mutex_unlock(&n->mutex);
+    return failed == 0 ? MS_OK
+                       : ms_fail_errno(reterr, failed, "cannot sync the writeback folder");
+}
+
+static enum ms_code put_into(struct near *n, int fd, struct ms_obj_request *r,
+                             struct ms_dir_meta *meta, struct ms_error *reterr) {
+    MS_TRY(ms_obj_meta_text(r->meta, &meta->text, reterr));
+    MS_TRY(ms_dir_write_body(r, &r->body, fd, 0, meta->etag, reterr));
+    MS_TRY(ms_dir_meta_write(ms_dir_of(n->wrap.obj.inner), fd, r->key, meta, reterr));
+    (void)snprintf(r->ret_etag, sizeof r->ret_etag, "%s", meta->etag);
+    return MS_OK;
+}
+
+/* What fails leaves nothing behind; what is killed leaves a file that gc removes. */
+static enum ms_code put(struct near *n, struct ms_obj_request *r, struct ms_error *reterr) {
+    struct ms_dir_meta meta = {.text = MS_BUF_MAX(MS_DIR_META_MAX)};
+    int fd = openat(n->folder, r->key, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
+                    MS_DIR_FILE_MODE);
+
+    if (fd < 0)
+        return ms_fail_errno(reterr, errno, "cannot make %s in the writeback folder", r->key);
+    enum ms_code code = put_into(n, fd, r, &meta, reterr);
+    ms_dir_meta_fini(&meta);
+    close(fd);
+    if (code == MS_OK)
+        return sync_folder(n, reterr);
+    (void)unlinkat(n->folder, r->key, 0);
+    return code;
+}
+
+/* Here and now: who submits one is a part of an upload, on a thread of the engine that has nothing
+ * else to do and holds no lock. Handing it to another of them would only wake that one. */
+static void run_put(struct near_call *c) {
+    struct near *n = MS_CONTAINER_OF(c->call.wrap, struct near, wrap);
+    struct ms_obj_request *r = &c->call.inner;
+
+    r->timer.due_mono_ns =
+        ms_clock_mono_ns(ms_clock_system()) + ms_obj_timeout_ms(r) * INT64_C(1000000);
+    r->code = put(n, r, &r->error);
+    near_replied(&c->call);
 }
 
 static void near_submit(struct ms_obj *obj, struct ms_obj_request *request) {
@@ -71,7 +145,10 @@ static void near_submit(struct ms_obj *obj, struct ms_obj_request *request) {
         flat_name(c->call.inner.after, c->after);
         c->call.inner.after = c->after;
     }
-    ms_wrap_down(&c->call);
+    if (c->call.inner.op == MS_OBJ_PUT)
+        run_put(c);
+    else
+        ms_wrap_down(&c->call);
 }
 
 static void near_close(struct ms_obj *obj) {
@@ -80,6 +157,8 @@ static void near_close(struct ms_obj *obj) {
 
     ms_wrap_fini(wrap);
     close(n->folder);
+    pthread_cond_destroy(&n->synced);
+    pthread_mutex_destroy(&n->mutex);
     free(n);
 }
 
@@ -101,6 +180,8 @@ static enum ms_code near_wrap(struct ms_obj *inner, int folder, struct ms_obj **
     ms_wrap_init(&n->wrap, &near_ops, inner);
     n->wrap.obj.caps.batch_delete = n->wrap.obj.caps.copy = n->wrap.obj.caps.part_copy = false;
     n->folder = folder;
+    pthread_mutex_init(&n->mutex, NULL);
+    pthread_cond_init(&n->synced, NULL);
     *ret_obj = &n->wrap.obj;
     return MS_OK;
 }

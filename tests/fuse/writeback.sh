@@ -92,6 +92,10 @@ for f in "$work"/media/*; do check "cp of ${f##*/} while the store is away" cp "
 equals "pending" "$total" "$(pending files)"
 equals "pending bytes" "$(cat "$work"/media/* | wc -c)" "$(pending bytes)"
 equals "state of a pending file" ACTIVED "$(state_of "$mnt/files/long.bin")"
+bytes_of() { getfattr --only-values -n user.msasset.bytes "$1" 2>/dev/null; }
+equals "where its bytes are" LOCAL "$(bytes_of "$mnt/files/long.bin")"
+equals "pending.json counts it" "$total" "$(jq .uploads.files "$mnt/.msasset/pending.json")"
+equals "pending.json names it" 1 "$(jq '[.uploads.list[] | select(.path == "/files/long.bin")] | length' "$mnt/.msasset/pending.json")"
 for f in "$work"/media/*; do check "cmp of ${f##*/} before it is uploaded" cmp "$f" "$mnt/$(where "$f")"; done
 
 # Deleted and overwritten before the upload; an fsync that no close follows.
@@ -136,6 +140,7 @@ umount_from "$mnt"
 mount_on "$mnt"
 drop_caches
 for f in "$work"/media/*; do check "cmp of ${f##*/} from the store" cmp "$f" "$mnt/$(where "$f")"; done
+equals "where its bytes are now" STORED "$(bytes_of "$mnt/files/long.bin")"
 check "put is there" cmp "$work/media/film.mp4" "$mnt/videos/again.mp4"
 umount_from "$mnt"
 check "fsck with every byte" "$MSASSET" fsck --deep

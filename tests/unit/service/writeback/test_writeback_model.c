@@ -75,14 +75,15 @@ static void write_one(struct model *m, unsigned i) {
     m->acknowledged++;
 }
 
-/* A few bytes somewhere: where the base is in the store the faults may refuse it, and then the old
- * bytes stay. */
+/* A few bytes somewhere, acknowledged from here or written through: where the base is in the store,
+ * or the new bytes have to go there, the faults may refuse it, and then the old bytes stay. */
 static void patch_one(struct model *m, unsigned i) {
     struct model_file *f = &m->file[i];
     uint8_t bytes[64];
     char path[32];
 
     path_of(i, path);
+    m->w->svc->writeback = below(m, 2) != 0;
     size_t at = (size_t)below(m, f->n), n = sizeof bytes < f->n - at ? sizeof bytes : f->n - at;
     ms_random_fill(m->random, bytes, n);
     struct ms_handle *h = open_file(m->w, path, 'w');
@@ -92,6 +93,7 @@ static void patch_one(struct model *m, unsigned i) {
     if (code == MS_OK || released == MS_OK)
         memcpy(f->p + at, bytes, n);
     m->acknowledged += code == MS_OK;
+    m->w->svc->writeback = true;
 }
 
 static void remove_one(struct model *m, unsigned i) {
