@@ -205,17 +205,12 @@ struct call {
     struct ms_open_file *file;
     const char *op;
     struct ms_latch *latch; /* unmounting waits on it */
-    char *data;             /* read */
     size_t written;         /* write */
 };
 
 static struct call *call_new(fuse_req_t req, struct fuse_file_info *fi, const char *op,
-                             void (*done)(struct ms_file_io *), size_t data_bytes) {
+                             void (*done)(struct ms_file_io *)) {
     struct call *call = calloc(1, sizeof *call);
-    if (call && data_bytes && !(call->data = malloc(data_bytes))) {
-        free(call);
-        call = NULL;
-    }
     if (!call) {
         if (req)
             (void)fuse_reply_err(req, ENOMEM);
@@ -232,27 +227,45 @@ static struct call *call_new(fuse_req_t req, struct fuse_file_info *fi, const ch
 
 static void call_free(struct call *call) {
     struct ms_mount *mount = call->mount;
-    free(call->data);
     free(call);
     ms_calls_add(mount, -1);
 }
 
+/* A read: the kernel copies from where the bytes came from the store. */
+struct read_call {
+    struct ms_file_lent lent;
+    fuse_req_t req;
+    struct ms_mount *mount;
+};
+
 static void read_done(struct ms_file_io *io) {
-    struct call *call = MS_CONTAINER_OF(io, struct call, io);
-    if (io->code != MS_OK)
-        ms_reply_failure(call->req, call->op, io->code, &io->error);
-    else
-        (void)fuse_reply_buf(call->req, call->data, io->n);
-    call_free(call);
+    struct ms_file_lent *lent = MS_CONTAINER_OF(io, struct ms_file_lent, io);
+    struct read_call *call = MS_CONTAINER_OF(lent, struct read_call, lent);
+    struct ms_mount *mount = call->mount;
+    if (io->code != MS_OK) {
+        ms_reply_failure(call->req, "read", io->code, &io->error);
+    } else {
+        (void)fuse_reply_iov(call->req, lent->iov, (int)lent->iov_n);
+        ms_file_return(lent);
+    }
+    free(call);
+    ms_calls_add(mount, -1);
 }
 
 void ms_op_read(fuse_req_t req, fuse_ino_t nodeid, size_t size, off_t offset,
                 struct fuse_file_info *fi) {
     if (ms_virtual_is(nodeid) && ms_virtual_read(req, size, offset, fi))
         return;
-    struct call *call = call_new(req, fi, "read", read_done, size ? size : 1);
-    if (call)
-        ms_file_read(call->file->handle, (uint64_t)offset, size, call->data, &call->io);
+    struct read_call *call = calloc(1, sizeof *call);
+    if (!call) {
+        (void)fuse_reply_err(req, ENOMEM);
+        return;
+    }
+    call->req = req;
+    call->lent.io.done = read_done;
+    call->mount = file_of(fi)->mount;
+    ms_calls_add(call->mount, 1);
+    ms_file_lend(file_of(fi)->handle, (uint64_t)offset, size, &call->lent);
 }
 
 static void write_done(struct ms_file_io *io) {
@@ -306,7 +319,7 @@ static void simple_done(struct ms_file_io *io) {
 void ms_op_flush(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi) {
     if (ms_virtual_is(nodeid) && ms_virtual_sync(req, fi))
         return;
-    struct call *call = call_new(req, fi, "flush", simple_done, 0);
+    struct call *call = call_new(req, fi, "flush", simple_done);
     if (call)
         ms_file_flush(call->file->handle, &call->io);
 }
@@ -315,7 +328,7 @@ void ms_op_fsync(fuse_req_t req, fuse_ino_t nodeid, int datasync, struct fuse_fi
     (void)datasync;
     if (ms_virtual_is(nodeid) && ms_virtual_sync(req, fi))
         return;
-    struct call *call = call_new(req, fi, "fsync", simple_done, 0);
+    struct call *call = call_new(req, fi, "fsync", simple_done);
     if (call)
         ms_file_sync(call->file->handle, &call->io);
 }
@@ -338,7 +351,7 @@ static void release_done(struct ms_file_io *io) {
 void ms_op_release(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi) {
     if (ms_virtual_is(nodeid) && ms_virtual_release(req, fi))
         return;
-    struct call *call = call_new(req, fi, "release", release_done, 0);
+    struct call *call = call_new(req, fi, "release", release_done);
     if (!call)
         return; /* the handle stays in the list: unmounting releases it */
     ms_open_files_remove(call->file);
@@ -352,7 +365,7 @@ void ms_open_files_release_all(struct ms_mount *mount) {
         struct ms_latch latch;
         if (ms_virtual_drop(file))
             continue;
-        struct call *call = call_new(NULL, &fi, "release", release_done, 0);
+        struct call *call = call_new(NULL, &fi, "release", release_done);
         if (!call)
             return;
         ms_latch_init(&latch);

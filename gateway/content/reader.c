@@ -1,13 +1,18 @@
 #include "content/reader.h"
 
 #include "base/assert.h"
+#include "base/clock.h"
+#include "content/arena.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define FETCH_BYTES_MAX (8 * MS_MB)
+#define FETCH_BYTES_MAX (4 * MS_MB)
+#define FETCH_PART 32 /* of the limit: see the header about deadlocks */
+#define AHEAD_LEAST (16 * MS_MB)
+#define EPOCH_NS INT64_C(1000000000) /* a stream that was not read from for so long has no share */
 #define BUCKETS 16384
 #define HITS_AT_ONCE 64 /* chunks that ms_read_cached looks at */
 
@@ -26,15 +31,16 @@ struct slot {
  *   FETCHING --last answer--> READY --no pin and least recently used, or nothing left of it-->
  * freed
  *
- * Invariants: FETCHING: all slots are indexed, not in the LRU list. READY: in the LRU list; damaged
- * slots are not indexed. Memory goes only with pins == 0. */
+ * Invariants: FETCHING: all slots are indexed, in no list. READY: in one of the lists; damaged
+ * slots are not indexed. Memory goes only with pins == 0. unread: fetched ahead and wanted by
+ * nobody so far; READY: in the list of those. */
 struct chunk {
     struct chunk *newer, *older; /* LRU */
     struct ms_object_id object;
     uint64_t first; /* block */
     uint32_t blocks, indexed;
     unsigned block_log2;
-    bool verified, fetching, ahead;
+    bool verified, fetching, ahead, unread;
     unsigned pins;
     uint64_t offset; /* in the object */
     size_t length;
@@ -49,7 +55,7 @@ struct ms_read_wait {
     struct ms_read *read;
     struct chunk *chunk;
     uint64_t from, to;         /* blocks */
-    struct ms_read_wait *next; /* of the chunk, or of a list of hits */
+    struct ms_read_wait *next; /* of the chunk, of a list of hits, or of what a read holds */
     struct ms_read_wait *next_of_read;
     enum ms_code code; /* found while copying */
     uint64_t bad;      /* block */
@@ -62,31 +68,45 @@ struct flight {
     struct flight *next;
     struct ms_obj_request request;
     struct ms_task task;
+    struct ms_pace_mark mark;
+    int64_t came_ns;
+    bool is_new;      /* its memory was never used */
     uint64_t size;    /* of the version */
     int64_t retrying; /* slot; -1: the whole chunk */
     char key[MS_OBJECT_KEY_MAX + 1];
 };
 
+struct lru {
+    struct chunk *newest, *oldest;
+};
+
 struct ms_cache {
     struct ms_obj *obj;
     struct ms_log *log;
-    uint64_t bytes_max, fetch_max;
+    uint64_t bytes_max, fetch_max, unread_max;
     pthread_mutex_t mutex;
     pthread_cond_t idle;
     struct {
         struct slot *bucket[BUCKETS];
-        struct chunk *newest, *oldest;
+        struct ms_arena *arena;
+        struct lru used, unread;
         struct ms_read *line, **line_end; /* reads that wait for memory, first come first served */
-        uint64_t ahead_bytes;             /* in flight for nobody yet */
+        uint64_t ahead_bytes;             /* in flight that were fetched ahead */
         unsigned flights;
+        struct ms_pace pace;
+        struct { /* streams are counted by the second */
+            uint64_t number;
+            int64_t began_ns;
+            unsigned streams, streams_before;
+        } epoch;
         struct ms_cache_stats stats;
     } locked;
 };
 
 /* What is to be done when the lock is given up. */
 struct work {
-    struct flight *submit;
-    struct ms_read_wait *hits; /* their chunks are pinned */
+    struct flight *submit, **submit_end; /* in the order in which they were made */
+    struct ms_read_wait *hits;           /* their chunks are pinned */
     struct ms_read *done;
 };
 
@@ -142,30 +162,52 @@ static void unindex_slot(struct ms_cache *cache, struct slot *slot) {
     slot->chunk->indexed--;
 }
 
+static struct lru *lru_of(struct ms_cache *cache, const struct chunk *chunk) {
+    return chunk->unread ? &cache->locked.unread : &cache->locked.used;
+}
+
 static void lru_add(struct ms_cache *cache, struct chunk *chunk) {
+    struct lru *lru = lru_of(cache, chunk);
+
     chunk->newer = NULL;
-    chunk->older = cache->locked.newest;
+    chunk->older = lru->newest;
     if (chunk->older)
         chunk->older->newer = chunk;
     else
-        cache->locked.oldest = chunk;
-    cache->locked.newest = chunk;
+        lru->oldest = chunk;
+    lru->newest = chunk;
 }
 
 static void lru_remove(struct ms_cache *cache, struct chunk *chunk) {
-    *(chunk->newer ? &chunk->newer->older : &cache->locked.newest) = chunk->older;
-    *(chunk->older ? &chunk->older->newer : &cache->locked.oldest) = chunk->newer;
+    struct lru *lru = lru_of(cache, chunk);
+
+    *(chunk->newer ? &chunk->newer->older : &lru->newest) = chunk->older;
+    *(chunk->older ? &chunk->older->newer : &lru->oldest) = chunk->newer;
+}
+
+/* Somebody wants it, or nobody is expected to any more. */
+static void no_longer_unread(struct ms_cache *cache, struct chunk *chunk) {
+    if (!chunk->unread)
+        return;
+    MS_ASSERT(cache->locked.stats.unread >= chunk->length);
+    if (!chunk->fetching)
+        lru_remove(cache, chunk);
+    chunk->unread = false;
+    cache->locked.stats.unread -= chunk->length;
+    if (!chunk->fetching)
+        lru_add(cache, chunk);
 }
 
 static void chunk_free(struct ms_cache *cache, struct chunk *chunk) {
     MS_ASSERT(chunk->pins == 0 && !chunk->fetching);
+    no_longer_unread(cache, chunk);
     for (uint32_t i = 0; i < chunk->blocks; i++)
         if (chunk->slot[i].indexed)
             unindex_slot(cache, &chunk->slot[i]);
     lru_remove(cache, chunk);
     MS_ASSERT(cache->locked.stats.bytes >= chunk->length);
     cache->locked.stats.bytes -= chunk->length;
-    free(chunk->bytes);
+    ms_arena_give(cache->locked.arena, chunk->bytes, chunk->length);
     free(chunk);
 }
 
@@ -176,18 +218,32 @@ static void unpin(struct ms_cache *cache, struct chunk *chunk) {
         chunk_free(cache, chunk);
 }
 
-/* Make room for so many bytes; false: what is held is pinned or in flight. */
-static bool evict(struct ms_cache *cache, uint64_t bytes) {
-    struct chunk *chunk = cache->locked.oldest;
+static struct chunk *victim(const struct lru *lru) {
+    struct chunk *chunk = lru->oldest;
 
-    while (cache->locked.stats.bytes + bytes > cache->bytes_max && chunk) {
-        struct chunk *newer = chunk->newer;
+    while (chunk && chunk->pins > 0)
+        chunk = chunk->newer;
+    return chunk;
+}
 
-        if (chunk->pins == 0)
-            chunk_free(cache, chunk);
-        chunk = newer;
+/* Memory for a chunk, if need be of others. What was fetched ahead makes room for what is wanted
+ * only. A run of more than a block is not worth everything that there is. NULL: what is held is
+ * pinned or in flight, or the run is not to be had at that price. */
+static uint8_t *room_for(struct ms_cache *cache, uint64_t bytes, bool ahead, bool is_block) {
+    uint64_t freed = 0;
+    uint8_t *p;
+
+    while (!(p = ms_arena_take(cache->locked.arena, bytes))) {
+        struct chunk *chunk = victim(&cache->locked.used);
+
+        if (!chunk && !ahead)
+            chunk = victim(&cache->locked.unread);
+        if (!chunk || (!is_block && freed > 4 * bytes))
+            return NULL;
+        freed += chunk->length;
+        chunk_free(cache, chunk);
     }
-    return cache->locked.stats.bytes + bytes <= cache->bytes_max;
+    return p;
 }
 
 static uint64_t bytes_of(const struct ms_source *source, uint64_t block, uint64_t blocks) {
@@ -195,6 +251,8 @@ static uint64_t bytes_of(const struct ms_source *source, uint64_t block, uint64_
 
     return (to < source->size ? to : source->size) - from;
 }
+
+static int64_t now_ns(void) { return ms_clock_mono_ns(ms_clock_system()); }
 
 static void on_answer(struct ms_obj_request *request);
 
@@ -218,14 +276,24 @@ static struct flight *flight_new(struct ms_cache *cache, struct chunk *chunk,
     return f;
 }
 
-/* A chunk in flight; room was made. NULL: no memory of the machine. */
+static void submit_later(struct work *work, struct flight *f) {
+    if (!work->submit)
+        work->submit_end = &work->submit;
+    *work->submit_end = f;
+    work->submit_end = &f->next;
+}
+
+/* A chunk in flight, in room that was made. NULL: no memory of the machine; the room is given
+ * back. */
 static struct chunk *chunk_new(struct ms_cache *cache, const struct ms_source *source,
-                               uint64_t first, uint64_t blocks, struct work *work) {
+                               uint64_t first, uint64_t blocks, uint8_t *room, struct work *work) {
     struct chunk *c = calloc(1, sizeof *c + blocks * sizeof c->slot[0]);
     struct flight *f;
 
-    if (!c)
+    if (!c) {
+        ms_arena_give(cache->locked.arena, room, (size_t)bytes_of(source, first, blocks));
         return NULL;
+    }
     c->object = source->object;
     c->first = first;
     c->blocks = (uint32_t)blocks;
@@ -233,10 +301,10 @@ static struct chunk *chunk_new(struct ms_cache *cache, const struct ms_source *s
     c->verified = is_verified(source);
     c->offset = first << source->block_log2;
     c->length = (size_t)bytes_of(source, first, blocks);
-    c->bytes = malloc(c->length);
-    f = c->bytes ? flight_new(cache, c, source) : NULL;
+    c->bytes = room;
+    f = flight_new(cache, c, source);
     if (!f) {
-        free(c->bytes);
+        ms_arena_give(cache->locked.arena, room, c->length);
         free(c);
         return NULL;
     }
@@ -251,8 +319,9 @@ static struct chunk *chunk_new(struct ms_cache *cache, const struct ms_source *s
         cache->locked.stats.bytes_peak = cache->locked.stats.bytes;
     cache->locked.stats.misses += blocks;
     cache->locked.flights++;
-    f->next = work->submit;
-    work->submit = f;
+    f->is_new = ms_arena_is_new(cache->locked.arena, room, c->length);
+    f->mark = ms_pace_sent(&cache->locked.pace, now_ns());
+    submit_later(work, f);
     return c;
 }
 
@@ -274,6 +343,7 @@ static void settle(struct ms_read *read, struct work *work) {
     if (--read->pending > 0)
         return;
     MS_ASSERT(!read->waits && !read->in_line);
+    MS_ASSERT(!read->held || !read->into);
     read->link = work->done;
     work->done = read;
 }
@@ -286,6 +356,32 @@ static uint64_t good_from(const struct slot *slot) {
     while (i + n < c->blocks && slot[n].indexed)
         n++;
     return n;
+}
+
+/* A lent read keeps its share, in the order of the blocks, unless some of it did not come. */
+static void hold(struct ms_read *read, struct ms_read_wait *w) {
+    struct ms_read_wait **at = &read->held;
+
+    while (*at && (*at)->from < w->from)
+        at = &(*at)->next;
+    w->next = *at;
+    *at = w;
+}
+
+/* A share of what is there. The chunk gets a pin. */
+static void take_ready(struct ms_cache *cache, struct ms_read_wait *w, struct work *work) {
+    struct chunk *c = w->chunk;
+
+    c->pins++;
+    lru_remove(cache, c);
+    lru_add(cache, c);
+    if (!w->read->into) {
+        hold(w->read, w);
+        settle(w->read, work);
+        return;
+    }
+    w->next = work->hits;
+    work->hits = w;
 }
 
 /* Take a read's share of the chunk that has its next block. */
@@ -303,20 +399,17 @@ static void take_share(struct ms_cache *cache, struct ms_read *read, struct slot
         .read = read, .chunk = c, .from = read->next, .to = to < end ? to : end};
     if (!is_new)
         cache->locked.stats.hits += w->to - w->from;
+    no_longer_unread(cache, c);
     read->pending++;
     read->next = w->to;
-    if (c->fetching) {
-        w->next = c->waits;
-        c->waits = w;
-        w->next_of_read = read->waits;
-        read->waits = w;
+    if (!c->fetching) {
+        take_ready(cache, w, work);
         return;
     }
-    c->pins++;
-    lru_remove(cache, c);
-    lru_add(cache, c);
-    w->next = work->hits;
-    work->hits = w;
+    w->next = c->waits;
+    c->waits = w;
+    w->next_of_read = read->waits;
+    read->waits = w;
 }
 
 /* Missing neighbours from a block on, up to end and to what one fetch may carry. */
@@ -331,20 +424,57 @@ static uint64_t missing_from(struct ms_cache *cache, const struct ms_source *sou
 
 /* Start the fetch of a read's next blocks. False: it must wait in line. */
 static bool fetch_next(struct ms_cache *cache, struct ms_read *read, struct work *work) {
-    uint64_t n = missing_from(cache, read->source, read->next, last_block(read) + 1);
+    const struct ms_source *source = read->source;
+    uint64_t n = missing_from(cache, source, read->next, last_block(read) + 1);
     struct chunk *chunk;
+    uint8_t *room;
 
-    if (!evict(cache, bytes_of(read->source, read->next, n))) {
-        n = 1;
-        if (!evict(cache, bytes_of(read->source, read->next, n)))
-            return false;
-    }
-    chunk = chunk_new(cache, read->source, read->next, n, work);
+    while (!(room = room_for(cache, bytes_of(source, read->next, n), false, n == 1)) && n > 1)
+        n /= 2;
+    if (!room)
+        return false;
+    chunk = chunk_new(cache, source, read->next, n, room, work);
     if (!chunk)
         fail_read(read, MS_NO_MEMORY, "out of memory");
     else
         take_share(cache, read, &chunk->slot[0], true, work);
     return true;
+}
+
+static void drop_wait(struct ms_read_wait *w) {
+    struct ms_read_wait **at = &w->chunk->waits;
+
+    while (*at != w)
+        at = &(*at)->next;
+    *at = w->next;
+    free(w);
+}
+
+static void drop_waits(struct ms_read *read, struct work *work) {
+    while (read->waits) {
+        struct ms_read_wait *w = read->waits;
+
+        read->waits = w->next_of_read;
+        drop_wait(w);
+        settle(read, work);
+    }
+}
+
+static void drop_held(struct ms_cache *cache, struct ms_read *read) {
+    while (read->held) {
+        struct ms_read_wait *w = read->held;
+
+        read->held = w->next;
+        unpin(cache, w->chunk);
+        free(w);
+    }
+}
+
+/* A lent read must not wait for memory while it holds some. Needs: its walk is not over. */
+static void begin_again(struct ms_cache *cache, struct ms_read *read, struct work *work) {
+    drop_waits(read, work);
+    drop_held(cache, read);
+    read->next = read->offset >> read->source->block_log2;
 }
 
 /* Arrange for all blocks of a read, as far as memory goes. True: its walk is over; false: it waits
@@ -355,8 +485,11 @@ static bool walk(struct ms_cache *cache, struct ms_read *read, bool may_fetch, s
 
         if (slot)
             take_share(cache, read, slot, false, work);
-        else if (!may_fetch || !fetch_next(cache, read, work))
+        else if (!may_fetch || !fetch_next(cache, read, work)) {
+            if (!read->into)
+                begin_again(cache, read, work);
             return false;
+        }
     }
     return true;
 }
@@ -392,25 +525,40 @@ static void leave_line(struct ms_cache *cache, struct ms_read *read) {
     read->in_line = false;
 }
 
-/* Copy a read's share, or note the first block of it that did not come. The chunk is pinned. */
-static void copy_share(struct ms_read_wait *w) {
+/* Note the first block of a share that did not come. */
+static void judge_share(struct ms_read_wait *w) {
     const struct chunk *c = w->chunk;
-    struct ms_read *read = w->read;
-    uint64_t from = w->from << c->block_log2, to = w->to << c->block_log2;
 
     for (uint64_t block = w->from; block < w->to && !w->code; block++) {
         w->code = c->slot[block - c->first].code;
         w->bad = block;
     }
-    if (w->code)
-        return;
-    from = from > read->offset ? from : read->offset;
-    to = to < read->offset + read->length ? to : read->offset + read->length;
-    memcpy((uint8_t *)read->into + (from - read->offset), c->bytes + (from - c->offset),
-           (size_t)(to - from));
 }
 
-static void settle_share(struct ms_cache *cache, struct ms_read_wait *w, struct work *work) {
+/* The bytes of a share, as far as the read wants them. The chunk is pinned. */
+static struct iovec bytes_of_share(const struct ms_read_wait *w, const struct ms_read *read) {
+    const struct chunk *c = w->chunk;
+    uint64_t from = w->from << c->block_log2, to = w->to << c->block_log2;
+
+    from = from > read->offset ? from : read->offset;
+    to = to < read->offset + read->length ? to : read->offset + read->length;
+    return (struct iovec){c->bytes + (from - c->offset), (size_t)(to - from)};
+}
+
+static void copy_share(struct ms_read_wait *w) {
+    const struct ms_read *read = w->read;
+    struct iovec bytes;
+    uint64_t from = w->from << w->chunk->block_log2;
+
+    judge_share(w);
+    if (w->code)
+        return;
+    bytes = bytes_of_share(w, read);
+    from = from > read->offset ? from - read->offset : 0;
+    memcpy((uint8_t *)read->into + from, bytes.iov_base, bytes.iov_len);
+}
+
+static void fail_share(struct ms_read_wait *w) {
     struct ms_read *read = w->read;
 
     if (w->code == MS_CORRUPT && !read->code)
@@ -423,6 +571,12 @@ static void settle_share(struct ms_cache *cache, struct ms_read_wait *w, struct 
         read->error = w->chunk->error;
         read->code = w->code;
     }
+}
+
+static void settle_share(struct ms_cache *cache, struct ms_read_wait *w, struct work *work) {
+    struct ms_read *read = w->read;
+
+    fail_share(w);
     unpin(cache, w->chunk);
     free(w);
     settle(read, work);
@@ -438,6 +592,8 @@ static void perform(struct ms_cache *cache, struct work *work) {
         while (f) {
             struct flight *next = f->next;
 
+            if (f->is_new)
+                ms_arena_touch(f->request.into, f->request.length);
             ms_obj_submit(cache->obj, &f->request);
             f = next;
         }
@@ -463,6 +619,95 @@ static void perform(struct ms_cache *cache, struct work *work) {
     }
 }
 
+/* ---- ahead ----------------------------------------------------------------------------------- */
+
+/* Whether so much more may be on its way ahead; what nobody came for in all this time gives up its
+ * place. */
+static bool may_fetch_ahead(struct ms_cache *cache, uint64_t bytes, uint64_t flying_max) {
+    if (cache->locked.line || cache->locked.ahead_bytes + bytes > flying_max)
+        return false;
+    while (cache->locked.stats.unread + bytes > cache->unread_max && cache->locked.unread.oldest)
+        no_longer_unread(cache, cache->locked.unread.oldest);
+    return cache->locked.stats.unread + bytes <= cache->unread_max;
+}
+
+/* Fetch what is missing of a plan. Returns the byte up to which it is there or on its way. */
+static uint64_t fetch_ahead(struct ms_cache *cache, const struct ms_source *source,
+                            const struct ms_ahead *plan, uint64_t flying_max, struct work *work) {
+    uint64_t piece = plan->piece_bytes >> source->block_log2;
+    uint64_t block = plan->from >> source->block_log2;
+    uint64_t end = plan->from < plan->to ? ((plan->to - 1) >> source->block_log2) + 1 : block;
+
+    piece = piece ? piece : 1;
+    while (block < end) {
+        uint64_t cut = (block / piece + 1) * piece, n, bytes;
+        struct chunk *chunk;
+        uint8_t *room;
+
+        if (find(cache, source, block)) {
+            block++;
+            continue;
+        }
+        n = missing_from(cache, source, block, cut < end ? cut : end);
+        bytes = bytes_of(source, block, n);
+        if (!may_fetch_ahead(cache, bytes, flying_max) ||
+            !(room = room_for(cache, bytes, true, n == 1)) ||
+            !(chunk = chunk_new(cache, source, block, n, room, work)))
+            break;
+        chunk->ahead = chunk->unread = true;
+        cache->locked.ahead_bytes += bytes;
+        cache->locked.stats.unread += bytes;
+        block += n;
+    }
+    return block < end ? block << source->block_log2 : plan->to;
+}
+
+/* How many streams there are: those that were seen in this second or the one before. */
+static uint64_t count_stream(struct ms_cache *cache, struct ms_cursor *cursor) {
+    int64_t now = now_ns(), age = now - cache->locked.epoch.began_ns;
+
+    if (age >= EPOCH_NS) {
+        cache->locked.epoch.streams_before = age < 2 * EPOCH_NS ? cache->locked.epoch.streams : 0;
+        cache->locked.epoch.streams = 0;
+        cache->locked.epoch.number++;
+        cache->locked.epoch.began_ns = now;
+    }
+    if (cursor && cursor->epoch != cache->locked.epoch.number) {
+        cursor->epoch = cache->locked.epoch.number;
+        cache->locked.epoch.streams++;
+    }
+    return cache->locked.epoch.streams > cache->locked.epoch.streams_before
+               ? cache->locked.epoch.streams
+               : cache->locked.epoch.streams_before;
+}
+
+/* What lies before a stream is fetched, within its share, and within what the store has under way
+ * at once: more would make everybody wait for what nobody needs yet. */
+static void follow(struct ms_cache *cache, struct ms_read *read, bool missed, struct work *work) {
+    const struct ms_source *source = read->source;
+    uint64_t streams = count_stream(cache, NULL), flying_max, reached;
+    struct ms_ahead plan = ms_cursors_note(
+        read->cursors, &(struct ms_look){.offset = read->offset,
+                                         .length = read->length,
+                                         .size = source->size,
+                                         .block_log2 = source->block_log2,
+                                         .missed = missed,
+                                         .share_bytes = cache->unread_max / (streams ? streams : 1),
+                                         .piece_bytes_max = cache->fetch_max,
+                                         .pace = &cache->locked.pace});
+
+    if (!plan.is_stream)
+        return;
+    streams = count_stream(cache, plan.cursor);
+    flying_max = ms_pace_window(&cache->locked.pace, plan.piece_bytes);
+    flying_max = flying_max > AHEAD_LEAST ? flying_max : AHEAD_LEAST;
+    if (flying_max < streams * plan.piece_bytes)
+        flying_max = streams * plan.piece_bytes;
+    reached = fetch_ahead(cache, source, &plan, flying_max, work);
+    if (reached > plan.cursor->ahead || missed)
+        plan.cursor->ahead = reached;
+}
+
 static enum ms_code check_read(const struct ms_cache *cache, const struct ms_source *source,
                                struct ms_error *reterr) {
     uint64_t blocks = ms_block_count(source->size, source->block_log2);
@@ -481,20 +726,28 @@ static enum ms_code check_read(const struct ms_cache *cache, const struct ms_sou
 void ms_read_start(struct ms_cache *cache, struct ms_read *read) {
     const struct ms_source *source = read->source;
     struct work work = {0};
+    uint64_t before;
+    bool is_whole;
 
+    MS_ASSERT(read->into || read->length == 0 ||
+              ms_read_may_lend(cache, source, read->offset, read->length));
     MS_ASSERT(read->offset <= source->size && read->length <= source->size - read->offset);
     pthread_mutex_lock(&cache->mutex);
     read->code = MS_OK;
     read->error = (struct ms_error){0};
     read->next = read->offset >> source->block_log2;
     read->pending = 1; /* the walk */
-    read->waits = NULL;
+    read->waits = read->held = NULL;
     read->in_line = false;
     if (read->cancelled)
         fail_read(read, MS_CANCELLED, "cancelled");
     else if (read->length > 0)
         read->code = check_read(cache, source, &read->error);
-    if (read->length == 0 || walk(cache, read, !cache->locked.line, &work))
+    before = cache->locked.stats.misses;
+    is_whole = read->length == 0 || walk(cache, read, !cache->locked.line, &work);
+    if (read->cursors && read->length > 0 && !read->code)
+        follow(cache, read, !is_whole || cache->locked.stats.misses > before, &work);
+    if (is_whole)
         settle(read, &work);
     else
         stand_in_line(cache, read);
@@ -502,13 +755,34 @@ void ms_read_start(struct ms_cache *cache, struct ms_read *read) {
     perform(cache, &work);
 }
 
-static void drop_wait(struct ms_read_wait *w) {
-    struct ms_read_wait **at = &w->chunk->waits;
+bool ms_read_may_lend(const struct ms_cache *cache, const struct ms_source *source, uint64_t offset,
+                      size_t length) {
+    uint64_t first = offset >> source->block_log2;
 
-    while (*at != w)
-        at = &(*at)->next;
-    *at = w->next;
-    free(w);
+    return length > 0 && ((offset + length - 1) >> source->block_log2) - first < MS_READ_LENT_MAX &&
+           UINT64_C(1) << source->block_log2 <= cache->bytes_max / FETCH_PART;
+}
+
+size_t ms_read_lent(const struct ms_read *read, struct iovec ret_iov[MS_READ_LENT_MAX]) {
+    size_t n = 0;
+
+    MS_ASSERT(!read->into && !read->code);
+    for (const struct ms_read_wait *w = read->held; w; w = w->next) {
+        MS_ASSERT(n < MS_READ_LENT_MAX);
+        ret_iov[n++] = bytes_of_share(w, read);
+    }
+    return n;
+}
+
+void ms_read_release(struct ms_cache *cache, struct ms_read *read) {
+    struct work work = {0};
+
+    pthread_mutex_lock(&cache->mutex);
+    MS_ASSERT(read->pending == 0);
+    drop_held(cache, read);
+    serve_line(cache, &work);
+    pthread_mutex_unlock(&cache->mutex);
+    perform(cache, &work);
 }
 
 void ms_read_cancel(struct ms_cache *cache, struct ms_read *read) {
@@ -518,13 +792,7 @@ void ms_read_cancel(struct ms_cache *cache, struct ms_read *read) {
     read->cancelled = true; /* for a start that comes later */
     if (read->pending > 0)
         fail_read(read, MS_CANCELLED, "cancelled");
-    while (read->waits) {
-        struct ms_read_wait *w = read->waits;
-
-        read->waits = w->next_of_read;
-        drop_wait(w);
-        settle(read, &work);
-    }
+    drop_waits(read, &work);
     if (read->in_line) {
         leave_line(cache, read);
         settle(read, &work);
@@ -599,6 +867,7 @@ bool ms_read_cached(struct ms_cache *cache, const struct ms_source *source, uint
     }
     for (size_t i = 0; i < n; i++) {
         if (all) {
+            no_longer_unread(cache, hits[i].chunk);
             lru_remove(cache, hits[i].chunk);
             lru_add(cache, hits[i].chunk);
         }
@@ -613,30 +882,13 @@ bool ms_read_cached(struct ms_cache *cache, const struct ms_source *source, uint
 void ms_read_ahead(struct ms_cache *cache, const struct ms_source *source, uint64_t offset,
                    size_t length) {
     struct work work = {0};
-    uint64_t block, end;
+    struct ms_ahead ahead = {.from = offset, .piece_bytes = cache->fetch_max};
 
     if (offset >= source->size || length == 0 || check_read(cache, source, NULL) != MS_OK)
         return;
-    if (length > source->size - offset)
-        length = (size_t)(source->size - offset);
-    block = offset >> source->block_log2;
-    end = ((offset + length - 1) >> source->block_log2) + 1;
+    ahead.to = length < source->size - offset ? offset + length : source->size;
     pthread_mutex_lock(&cache->mutex);
-    while (block < end && !cache->locked.line) {
-        struct slot *slot = find(cache, source, block);
-        uint64_t n = slot ? 1 : missing_from(cache, source, block, end),
-                 bytes = bytes_of(source, block, n);
-        struct chunk *chunk;
-
-        if (!slot) {
-            if (cache->locked.ahead_bytes + bytes > cache->bytes_max / 4 || !evict(cache, bytes) ||
-                !(chunk = chunk_new(cache, source, block, n, &work)))
-                break;
-            chunk->ahead = true;
-            cache->locked.ahead_bytes += bytes;
-        }
-        block += n;
-    }
+    (void)fetch_ahead(cache, source, &ahead, cache->unread_max, &work);
     pthread_mutex_unlock(&cache->mutex);
     perform(cache, &work);
 }
@@ -649,6 +901,7 @@ static void on_chunk(struct ms_task *task);
 static void on_answer(struct ms_obj_request *request) {
     struct flight *f = MS_CONTAINER_OF(request, struct flight, request);
 
+    f->came_ns = now_ns();
     f->task.run = on_chunk;
     ms_engine_post(f->cache->obj->engine, &f->task);
 }
@@ -748,6 +1001,25 @@ static bool refetch(struct flight *f) {
     return false;
 }
 
+/* The share of a read that waited for the chunk. */
+static void hand_out(struct chunk *c, struct ms_read_wait *w, struct work *work) {
+    struct ms_read_wait **of_read = &w->read->waits;
+
+    while (*of_read != w)
+        of_read = &(*of_read)->next_of_read;
+    *of_read = w->next_of_read; /* no cancelling from here on: its bytes are copied now */
+    c->pins++;
+    if (w->read->into) {
+        w->next = work->hits;
+        work->hits = w;
+        return;
+    }
+    judge_share(w);
+    fail_share(w);
+    hold(w->read, w);
+    settle(w->read, work);
+}
+
 /* All answers are in: hand out what came, forget what did not. */
 static void chunk_ready(struct ms_cache *cache, struct chunk *c, struct work *work) {
     c->fetching = false;
@@ -762,15 +1034,10 @@ static void chunk_ready(struct ms_cache *cache, struct chunk *c, struct work *wo
         unindex_slot(cache, &c->slot[i]);
     }
     while (c->waits) {
-        struct ms_read_wait *w = c->waits, **of_read = &w->read->waits;
+        struct ms_read_wait *w = c->waits;
 
         c->waits = w->next;
-        while (*of_read != w)
-            of_read = &(*of_read)->next_of_read;
-        *of_read = w->next_of_read; /* no cancelling from here on: its bytes are copied now */
-        c->pins++;
-        w->next = work->hits;
-        work->hits = w;
+        hand_out(c, w, work);
     }
     unpin(cache, c);
     serve_line(cache, work);
@@ -790,6 +1057,8 @@ static void on_chunk(struct ms_task *task) {
     pthread_mutex_lock(&cache->mutex);
     cache->locked.stats.fetches++;
     cache->locked.stats.fetched_bytes += got;
+    if (f->retrying < 0)
+        ms_pace_came(&cache->locked.pace, &f->mark, got, f->came_ns);
     pthread_mutex_unlock(&cache->mutex);
     if (refetch(f))
         return;
@@ -815,8 +1084,15 @@ enum ms_code ms_cache_new(struct ms_obj *obj, struct ms_log *log, uint64_t bytes
         return ms_fail(reterr, MS_NO_MEMORY, "no memory for a cache");
     cache->obj = obj;
     cache->log = log;
+    if (ms_arena_new(bytes_max, &cache->locked.arena, reterr) != MS_OK) {
+        free(cache);
+        return MS_NO_MEMORY;
+    }
     cache->bytes_max = bytes_max;
-    cache->fetch_max = bytes_max / 16 < FETCH_BYTES_MAX ? bytes_max / 16 : FETCH_BYTES_MAX;
+    cache->fetch_max = FETCH_BYTES_MAX;
+    while (cache->fetch_max > bytes_max / FETCH_PART && cache->fetch_max > 1)
+        cache->fetch_max /= 2;
+    cache->unread_max = bytes_max / 4 * 3;
     cache->locked.line_end = &cache->locked.line;
     pthread_mutex_init(&cache->mutex, NULL);
     pthread_cond_init(&cache->idle, NULL);
@@ -831,9 +1107,12 @@ void ms_cache_free(struct ms_cache *cache) {
     while (cache->locked.flights > 0)
         pthread_cond_wait(&cache->idle, &cache->mutex);
     MS_ASSERT(!cache->locked.line);
-    while (cache->locked.oldest)
-        chunk_free(cache, cache->locked.oldest);
-    MS_ASSERT(cache->locked.stats.bytes == 0);
+    while (cache->locked.used.oldest)
+        chunk_free(cache, cache->locked.used.oldest);
+    while (cache->locked.unread.oldest)
+        chunk_free(cache, cache->locked.unread.oldest);
+    MS_ASSERT(cache->locked.stats.bytes == 0 && ms_arena_used(cache->locked.arena) == 0);
+    ms_arena_free(cache->locked.arena);
     pthread_mutex_unlock(&cache->mutex);
     pthread_cond_destroy(&cache->idle);
     pthread_mutex_destroy(&cache->mutex);

@@ -1,13 +1,22 @@
 /* reader.h — verified reads of sealed versions.
  *
- * Every block that leaves the store is compared with its hash; a block that fails is fetched once
- * more, alone, then the reads that want it are MS_CORRUPT (EIO) and the damage is logged with
- * object and block; its neighbours are served. A damaged block is not kept: the next read asks the
- * store again. Blocks are kept in one cache per process under a hard byte limit; readers of one
- * block share one fetch; missing neighbours are fetched by one GET of at most 8 MiB (and at most a
- * sixteenth of the limit). A read for which there is no memory waits in line.
+ * Every block that leaves the store is compared with its hash once, when it arrives; a block that
+ * fails is fetched once more, alone and past every cache (fresh), then the reads that want it are
+ * MS_CORRUPT (EIO) and the damage is logged with object and block; its neighbours are served. A
+ * damaged block is not kept: the next read asks the store again. Blocks are kept in one cache per
+ * process under a hard byte limit, in one mapping (content/arena.h); readers of one block share one
+ * fetch; missing neighbours are fetched by one GET of at most 4 MiB (and at most a 32nd of the
+ * limit). A read for which there is no memory waits in line.
  *
- * What is fetched together is kept and dropped together (a chunk), the least recently used first.
+ * What is fetched together is kept and dropped together (a chunk), the least recently used first;
+ * what was fetched ahead and not read yet goes last. It may hold three quarters of the limit, which
+ * the streams share evenly; how much is fetched ahead of each is content/window.h's.
+ *
+ * A read copies into the caller's memory, or is lent the blocks themselves: they stay where they
+ * are until it is released. No deadlock: whatever holds memory ends without more of it. Fetches and
+ * lent reads that are whole do; a lent read that must wait for memory lets go of what it holds
+ * first, begins again, and fits beside its own chunks because it may span MS_READ_LENT_MAX blocks
+ * at most, none larger than a 32nd of the limit.
  *
  * Threads: any; done may come on any thread, also before ms_read_start returns, with no lock held.
  * A done that starts the next read inside itself may nest as deep as blocks are cached: hand over
@@ -18,7 +27,10 @@
 
 #include "base/id.h"
 #include "content/hash.h"
+#include "content/window.h"
 #include "object/object.h"
+
+#include <sys/uio.h>
 
 struct ms_cache;
 /* bytes_max: hard limit over all blocks, in flight and kept. Reads of a version whose block is
@@ -40,14 +52,18 @@ struct ms_source {
 };
 void ms_source_fini(struct ms_source *source);
 
-struct ms_read_wait; /* a read's share of one chunk in flight */
+struct ms_read_wait; /* a read's share of one chunk */
+
+#define MS_READ_LENT_MAX 8
 
 /* One read of [offset, offset + length), inside the size. The caller's memory until done. */
 struct ms_read {
     const struct ms_source *source; /* stays until done */
     uint64_t offset;
     size_t length;
-    void *into;
+    void *into;                 /* NULL: lent, see ms_read_may_lend() */
+    struct ms_cursors *cursors; /* of the handle; NULL: nothing is fetched ahead. Used until
+                                   ms_read_start() returns, under the cache's lock */
     void (*done)(struct ms_read *read);
     void *priv;
     enum ms_code code;
@@ -56,6 +72,7 @@ struct ms_read {
     uint64_t next;              /* first block that nothing was arranged for yet */
     unsigned pending;           /* what must still come before done */
     struct ms_read_wait *waits; /* chunks in flight */
+    struct ms_read_wait *held;  /* lent: chunks that are there, by offset */
     struct ms_read *link;       /* in line for memory, then in a list of finished ones */
     bool in_line, cancelled;
 };
@@ -66,6 +83,13 @@ void ms_read_start(struct ms_cache *cache, struct ms_read *read);
  * fetched all the same. One that is done is left alone; one that was not started yet (its memory is
  * zeroed but for the caller's members) will end at its start. */
 void ms_read_cancel(struct ms_cache *cache, struct ms_read *read);
+/* Whether a range may be lent: it does not span too many blocks for this cache. */
+bool ms_read_may_lend(const struct ms_cache *cache, const struct ms_source *source, uint64_t offset,
+                      size_t length);
+/* Lent and MS_OK: the bytes, in order. They stay until ms_read_release(). Returns how many pieces. */
+size_t ms_read_lent(const struct ms_read *read, struct iovec ret_iov[MS_READ_LENT_MAX]);
+/* Every lent read, once it is done, whatever became of it. */
+void ms_read_release(struct ms_cache *cache, struct ms_read *read);
 /* Answer from the cache alone: true when all of it was there. */
 bool ms_read_cached(struct ms_cache *cache, const struct ms_source *source, uint64_t offset,
                     size_t length, void *into);
@@ -73,8 +97,8 @@ bool ms_read_cached(struct ms_cache *cache, const struct ms_source *source, uint
 MS_NODISCARD enum ms_code ms_read_run(struct ms_cache *cache, const struct ms_source *source,
                                       uint64_t offset, size_t length, void *into,
                                       struct ms_error *reterr);
-/* Blocks that will likely be wanted next: fetched when memory allows, at most a quarter of the
- * limit at a time. The range is cut at the end of the version; source may go when it returns. */
+/* Blocks that will be wanted next: fetched as far as memory for what is ahead allows. The range is
+ * cut at the end of the version; source may go when it returns. */
 void ms_read_ahead(struct ms_cache *cache, const struct ms_source *source, uint64_t offset,
                    size_t length);
 
@@ -83,6 +107,7 @@ struct ms_cache_stats {
     uint64_t bytes_peak;
     uint64_t hits, misses; /* blocks */
     uint64_t fetches, fetched_bytes;
+    uint64_t unread;  /* of bytes: fetched ahead, or being so, for nobody yet */
     uint64_t corrupt; /* blocks that were wrong twice, or whose object is gone */
 };
 void ms_cache_stats(struct ms_cache *cache, struct ms_cache_stats *ret_stats);

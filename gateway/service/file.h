@@ -25,6 +25,9 @@
 
 #include "service/tree.h"
 
+#include <sys/uio.h>
+
+struct ms_image_read;
 struct ms_file;   /* the live image */
 struct ms_handle; /* one open(): a share of it */
 
@@ -53,6 +56,22 @@ struct ms_file_io {
 /* into stays until done. */
 void ms_file_read(struct ms_handle *handle, uint64_t offset, size_t length, void *into,
                   struct ms_file_io *io);
+
+/* A read without a copy: the bytes stay where they came from the store, and are the caller's to
+ * look at from done with MS_OK until ms_file_return(), which must come soon: they are part of the
+ * memory that all reads share. A failed read lends nothing. What is not sealed, and what spans too
+ * much, is copied into memory of its own. */
+#define MS_FILE_LENT_MAX 8
+struct ms_file_lent {
+    struct ms_file_io io;
+    struct iovec iov[MS_FILE_LENT_MAX]; /* io.n bytes in all */
+    size_t iov_n;
+    struct ms_image_read *read; /* the service's */
+};
+/* done and priv of lent->io are the caller's to set. */
+void ms_file_lend(struct ms_handle *handle, uint64_t offset, size_t length,
+                  struct ms_file_lent *lent);
+void ms_file_return(struct ms_file_lent *lent);
 /* *ret_n may be less than n: cut short at the quota or size limit; the next write then fails
  * (MS_QUOTA, MS_TOO_LARGE). An append handle writes at the end, whatever offset says. */
 MS_NODISCARD enum ms_code ms_file_write(struct ms_handle *handle, uint64_t offset, const void *p,

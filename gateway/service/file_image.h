@@ -208,7 +208,7 @@ struct ms_handle {
     struct ms_file_job *release; /* made with it: a release must not fail for want of memory */
     bool read, write, append, admin;
     atomic_bool idle; /* counted in idle_writers */
-    _Atomic uint64_t next_offset; /* a sequential reader is read ahead */
+    struct ms_cursors cursors; /* its readers' ways, for reading ahead; the cache's lock is theirs */
     char who[MS_WHO_MAX + 1];
 };
 
@@ -294,7 +294,6 @@ MS_NODISCARD enum ms_code ms_image_named(const struct ms_tree *t, uint64_t ino,
 
 /* file_read.c: bytes as this process sees them, for readers and for judging. No rights are asked.
  */
-struct ms_image_read;
 void ms_image_read(struct ms_file *file, uint64_t offset, size_t length, void *into,
                    struct ms_file_io *io);
 

@@ -1,13 +1,17 @@
 /* Reads: the patch over the basis. What is staged is copied at once, the rest comes from the store
- * through the cache. */
+ * through the cache. A sealed file's bytes may be lent as they lie there. */
 #include "service/file_image.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define READ_AHEAD_BYTES (2 * 1024 * 1024)
+_Static_assert(MS_FILE_LENT_MAX >= MS_READ_LENT_MAX, "what the cache lends is lent on");
 
-struct piece;
+/* One absent range. */
+struct piece {
+    struct ms_read read;
+    struct piece *next;
+};
 struct ms_image_read {
     struct ms_image_read *prev, *next; /* of the image's list */
     bool listed;
@@ -15,22 +19,19 @@ struct ms_image_read {
     struct ms_file *file;
     struct ms_patch *patch;
     struct ms_basis *basis;
-    uint8_t *into;
+    struct ms_cursors *cursors; /* of the handle; NULL: nothing is read ahead */
+    struct ms_file_lent *lent;  /* NULL: copied into the caller's memory */
+    uint8_t *own;               /* memory of a lent read that is no loan of the cache's */
+    uint8_t *into;              /* NULL: the cache lends */
     uint64_t offset;
     size_t length;
-    bool check, admin; /* ask again at the end whether it may be read */
-    struct piece *pieces;
+    bool check, admin;           /* ask again at the end whether it may be read */
+    struct piece *pieces, first; /* the first one needs no memory of its own */
     atomic_uint pending;
     pthread_mutex_t mutex;
     enum ms_code code;
     struct ms_error error;
 };
-/* One absent range. */
-struct piece {
-    struct ms_read read;
-    struct piece *next;
-};
-
 static void fail_read(struct ms_image_read *r, enum ms_code code, const struct ms_error *err) {
     pthread_mutex_lock(&r->mutex);
     if (r->code == MS_OK) {
@@ -66,6 +67,45 @@ static void delist(struct ms_image_read *r) {
     pthread_mutex_unlock(&file->mutex);
 }
 
+static void free_pieces(struct ms_image_read *r) {
+    while (r->pieces) {
+        struct piece *next = r->pieces->next;
+
+        if (!r->into && r->length > 0)
+            ms_read_release(r->file->svc->cache, &r->pieces->read);
+        if (r->pieces != &r->first)
+            free(r->pieces);
+        r->pieces = next;
+    }
+}
+
+static void free_read(struct ms_image_read *r) {
+    free_pieces(r);
+    ms_patch_unref(r->patch);
+    ms_basis_unref(r->basis);
+    ms_image_unref(r->file);
+    pthread_mutex_destroy(&r->mutex);
+    free(r->own);
+    free(r);
+}
+
+/* What the caller gets to see. False: nothing, and the read is over. */
+static bool lend(struct ms_image_read *r) {
+    struct ms_file_lent *lent = r->lent;
+
+    if (!lent || r->io->code != MS_OK)
+        return false;
+    lent->read = r;
+    lent->iov_n = 0;
+    if (r->length > 0 && r->into)
+        lent->iov[lent->iov_n++] = (struct iovec){r->into, r->length};
+    else if (r->length > 0)
+        lent->iov_n = ms_read_lent(&r->first.read, lent->iov);
+    return true;
+}
+
+void ms_file_return(struct ms_file_lent *lent) { free_read(MS_TAKE(lent->read)); }
+
 static void finish(struct ms_image_read *r) {
     struct ms_file_io *io = r->io;
     struct ms_error err;
@@ -83,17 +123,8 @@ static void finish(struct ms_image_read *r) {
     io->code = code;
     io->error = err;
     io->n = code == MS_OK ? r->length : 0;
-    while (r->pieces) {
-        struct piece *next = r->pieces->next;
-
-        free(r->pieces);
-        r->pieces = next;
-    }
-    ms_patch_unref(r->patch);
-    ms_basis_unref(r->basis);
-    ms_image_unref(r->file);
-    pthread_mutex_destroy(&r->mutex);
-    free(r);
+    if (!lend(r))
+        free_read(r);
     io->done(io);
 }
 
@@ -112,14 +143,10 @@ static void piece_done(struct ms_read *read) {
 
 static void fetch(struct ms_image_read *r, uint64_t offset, size_t length) {
     struct ms_source *source = &r->basis->source;
-    void *into = r->into + (offset - r->offset);
-    struct piece *piece;
+    struct piece *piece = r->pieces ? calloc(1, sizeof *piece) : &r->first;
     struct ms_error err;
 
     MS_ASSERT(offset + length <= source->size);
-    if (ms_read_cached(r->file->svc->cache, source, offset, length, into))
-        return;
-    piece = calloc(1, sizeof *piece);
     if (!piece) {
         fail_read(r, ms_fail(&err, MS_NO_MEMORY, "no memory for a read"), &err);
         return;
@@ -129,7 +156,8 @@ static void fetch(struct ms_image_read *r, uint64_t offset, size_t length) {
     piece->read = (struct ms_read){.source = source,
                                    .offset = offset,
                                    .length = length,
-                                   .into = into,
+                                   .into = r->into ? r->into + (offset - r->offset) : NULL,
+                                   .cursors = r->cursors,
                                    .done = piece_done,
                                    .priv = r};
     atomic_fetch_add(&r->pending, 1);
@@ -191,29 +219,45 @@ static void snapshot(struct ms_image_read *r) {
         r->length = (size_t)(size - r->offset);
 }
 
-static void read_as(struct ms_file *file, uint64_t offset, size_t length, void *into,
-                    struct ms_file_io *io, bool check, bool admin) {
+/* Memory for a lent read that the cache cannot lend: what is staged is no block of the store. */
+static void find_memory(struct ms_image_read *r) {
+    const struct ms_cache *cache = r->file->svc->cache;
+    struct ms_error err;
+
+    if (!r->lent || r->length == 0)
+        return;
+    if (!r->patch && r->basis && ms_read_may_lend(cache, &r->basis->source, r->offset, r->length))
+        return;
+    r->own = r->into = malloc(r->length);
+    if (!r->own)
+        fail_read(r, ms_fail(&err, MS_NO_MEMORY, "no memory for a read"), &err);
+}
+
+static struct ms_image_read *read_new(struct ms_file *file, uint64_t offset, size_t length,
+                                      struct ms_file_io *io) {
     struct ms_image_read *r = calloc(1, sizeof *r);
 
     io->error = (struct ms_error){0};
     if (!r) {
         nothing_read(io, ms_fail(&io->error, MS_NO_MEMORY, "no memory for a read"));
-        return;
+        return NULL;
     }
     r->io = io;
     r->file = ms_image_ref(file);
-    r->into = into;
     r->offset = offset;
     r->length = length;
-    r->check = check;
-    r->admin = admin;
     atomic_init(&r->pending, 1);
     pthread_mutex_init(&r->mutex, NULL);
+    return r;
+}
+
+static void read_start(struct ms_image_read *r) {
     snapshot(r);
-    if (r->length > 0)
+    find_memory(r);
+    if (r->length > 0 && r->code == MS_OK)
         split(r);
     start(r);
-    if (r->pieces && check)
+    if (r->pieces && r->check)
         enlist(r);
     settle_one(r);
 }
@@ -248,39 +292,41 @@ void ms_image_cancel_reads(struct ms_file *file) {
 
 void ms_image_read(struct ms_file *file, uint64_t offset, size_t length, void *into,
                    struct ms_file_io *io) {
-    read_as(file, offset, length, into, io, false, false);
-}
+    struct ms_image_read *r = read_new(file, offset, length, io);
 
-/* The second of two reads in a row, and each further one, fetches what comes behind it. */
-static void read_ahead(struct ms_handle *handle, uint64_t offset, size_t length) {
-    struct ms_file *file = handle->file;
-    struct ms_basis *basis = NULL;
-    uint64_t end = offset + length;
-    bool in_row = atomic_exchange(&handle->next_offset, end) == offset && offset > 0;
-
-    if (!in_row)
+    if (!r)
         return;
-    pthread_mutex_lock(&file->mutex);
-    if (!file->locked.patch)
-        basis = ms_basis_ref(file->locked.basis);
-    pthread_mutex_unlock(&file->mutex);
-    if (basis && end < basis->source.size) {
-        uint64_t left = basis->source.size - end;
-
-        ms_read_ahead(file->svc->cache, &basis->source, end,
-                      left < READ_AHEAD_BYTES ? left : READ_AHEAD_BYTES);
-    }
-    ms_basis_unref(basis);
+    r->into = into;
+    read_start(r);
 }
 
-void ms_file_read(struct ms_handle *handle, uint64_t offset, size_t length, void *into,
-                  struct ms_file_io *io) {
+static void read_through(struct ms_handle *handle, uint64_t offset, size_t length, void *into,
+                         struct ms_file_lent *lent, struct ms_file_io *io) {
     enum ms_code code = ms_image_may(handle->file, handle->admin, MS_RIGHT_READ, &io->error);
+    struct ms_image_read *r;
 
     if (code != MS_OK) {
         nothing_read(io, code);
         return;
     }
-    read_ahead(handle, offset, length);
-    read_as(handle->file, offset, length, into, io, true, handle->admin);
+    r = read_new(handle->file, offset, length, io);
+    if (!r)
+        return;
+    r->into = into;
+    r->lent = lent;
+    r->cursors = &handle->cursors;
+    r->check = true;
+    r->admin = handle->admin;
+    read_start(r);
+}
+
+void ms_file_read(struct ms_handle *handle, uint64_t offset, size_t length, void *into,
+                  struct ms_file_io *io) {
+    MS_ASSERT(into || length == 0);
+    read_through(handle, offset, length, into, NULL, io);
+}
+
+void ms_file_lend(struct ms_handle *handle, uint64_t offset, size_t length,
+                  struct ms_file_lent *lent) {
+    read_through(handle, offset, length, NULL, lent, &lent->io);
 }

@@ -3,6 +3,7 @@
 #include "content/reader.h"
 #include "content/tap.h"
 
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +24,7 @@ struct fixture {
     struct ms_source source, unhashed;
     uint8_t *bytes, *got;
     uint64_t flip_at; /* a GET that covers it gets it wrong */
-    atomic_uint flips;
+    atomic_uint flips, fresh;
 };
 
 static void log_write(struct ms_log *log, enum ms_log_level level, const char *line) {
@@ -81,6 +82,7 @@ static int setup(void **state) {
 static int teardown(void **state) {
     struct fixture *f = *state;
 
+    tap_release(&f->tap, MS_OBJ_GET); /* a test that failed may hold some */
     ms_cache_free(f->cache);
     ms_engine_free(f->engine);
     ms_obj_close(f->mem);
@@ -95,6 +97,7 @@ static int teardown(void **state) {
 static void flip(void *priv, struct ms_obj_request *r) {
     struct fixture *f = priv;
 
+    atomic_fetch_add(&f->fresh, r->fresh);
     if (r->code || f->flip_at < r->offset || f->flip_at >= r->offset + r->length)
         return;
     if (atomic_load(&f->flips) == 0)
@@ -152,7 +155,7 @@ static void every_range_around_the_blocks_is_read_cold_and_warm(void **state) {
 static void neighbours_that_are_missing_come_by_one_get(void **state) {
     struct fixture *f = *state;
 
-    limit(f, 16 * 16 * BLOCK); /* a sixteenth: 16 blocks */
+    limit(f, 32 * 16 * BLOCK); /* a 32nd: 16 blocks */
     read_is_right(f, 20 * BLOCK, 1);
     assert_int_equal(f->tap.count[MS_OBJ_GET], 1);
     read_is_right(f, 10 * BLOCK + 5, 16 * BLOCK - 5); /* 10..19 and 21..25 */
@@ -213,12 +216,14 @@ static void a_flipped_byte_in_the_object_fails_its_block_only(void **state) {
 static void a_block_that_was_wrong_once_is_fetched_again(void **state) {
     struct fixture *f = *state;
 
+    limit(f, 32 * 4 * BLOCK);
     flip_at(f, 7 * BLOCK, 1);
     read_is_right(f, 6 * BLOCK, 4 * BLOCK);
     assert_int_equal(f->logged_differs, 1);
     assert_int_equal(f->logged_damaged, 0);
     assert_int_equal(stats_of(f).corrupt, 0);
     assert_int_equal(f->tap.log[1].length, BLOCK); /* alone */
+    assert_int_equal(f->fresh, 1);                 /* and from nobody's cache */
 }
 
 static void a_cut_object_is_served_up_to_the_cut(void **state) {
@@ -245,6 +250,7 @@ static void an_object_that_is_gone_is_damage_not_enoent(void **state) {
 static void a_failing_store_is_reported_as_such_and_nothing_is_kept(void **state) {
     struct fixture *f = *state;
 
+    limit(f, 32 * 4 * BLOCK);
     f->tap.rule[MS_OBJ_GET].fail_next = 1;
     f->tap.rule[MS_OBJ_GET].fail_code = MS_UNAVAILABLE;
     assert_code(read_at(f, 0, 3 * BLOCK, &test_err), MS_UNAVAILABLE);
@@ -257,6 +263,7 @@ static void a_failing_store_is_reported_as_such_and_nothing_is_kept(void **state
 static void a_bad_sector_fails_as_io_for_its_block_only(void **state) {
     struct fixture *f = *state;
 
+    limit(f, 32 * 4 * BLOCK);
     f->tap.rule[MS_OBJ_GET].fail_next = 2; /* the whole chunk, then its first block */
     f->tap.rule[MS_OBJ_GET].fail_code = MS_IO;
     assert_code(read_at(f, 0, 3 * BLOCK, &test_err), MS_IO);
@@ -491,6 +498,165 @@ static void a_read_that_was_cancelled_before_its_start_ends_there(void **state) 
     assert_int_equal(f->tap.count[MS_OBJ_GET], 0);
 }
 
+/* ---- lent ----------------------------------------------------------------------------------- */
+
+struct loan {
+    struct ms_read read;
+    struct ms_latch latch;
+};
+
+static void loan_done(struct ms_read *read) { ms_latch_open(read->priv); }
+
+static void loan_start(struct fixture *f, struct loan *l, uint64_t offset, size_t length) {
+    ms_latch_init(&l->latch);
+    l->read = (struct ms_read){.source = &f->source,
+                               .offset = offset,
+                               .length = length,
+                               .done = loan_done,
+                               .priv = &l->latch};
+    ms_read_start(f->cache, &l->read);
+}
+
+static bool loan_is_right(struct fixture *f, const struct loan *l) {
+    struct iovec iov[MS_READ_LENT_MAX];
+    size_t n = ms_read_lent(&l->read, iov);
+    uint64_t at = l->read.offset;
+
+    for (size_t i = 0; i < n; i++) {
+        if (memcmp(iov[i].iov_base, f->bytes + at, iov[i].iov_len) != 0)
+            return false;
+        at += iov[i].iov_len;
+    }
+    return at == l->read.offset + l->read.length;
+}
+
+static void what_is_lent_is_the_cache_s_own_memory_and_stays_until_it_is_returned(void **state) {
+    struct fixture *f = *state;
+    struct loan a, b;
+    struct iovec one[MS_READ_LENT_MAX], other[MS_READ_LENT_MAX];
+
+    limit(f, 32 * BLOCK);
+    loan_start(f, &a, 3 * BLOCK + 5, 4 * BLOCK);
+    ms_latch_wait(&a.latch);
+    assert_true(loan_is_right(f, &a));
+    loan_start(f, &b, 3 * BLOCK + 5, 4 * BLOCK);
+    ms_latch_wait(&b.latch);
+    assert_int_equal(ms_read_lent(&a.read, one), ms_read_lent(&b.read, other));
+    assert_ptr_equal(one[0].iov_base, other[0].iov_base);
+    ms_read_release(f->cache, &b.read);
+    for (uint64_t i = 10; i < 90; i++)
+        read_is_right(f, i * BLOCK, BLOCK); /* more than there is room for beside it */
+    assert_true(loan_is_right(f, &a));
+    assert_true(ms_read_cached(f->cache, &f->source, 4 * BLOCK, BLOCK, f->got));
+    ms_read_release(f->cache, &a.read);
+    ms_read_release(f->cache, &a.read); /* nothing more to return */
+    for (uint64_t i = 10; i < 90; i++)
+        read_is_right(f, i * BLOCK, BLOCK);
+    assert_false(ms_read_cached(f->cache, &f->source, 4 * BLOCK, BLOCK, f->got));
+}
+
+static void what_spans_too_much_of_the_cache_is_not_lent(void **state) {
+    struct fixture *f = *state;
+
+    limit(f, 32 * BLOCK);
+    assert_true(ms_read_may_lend(f->cache, &f->source, 0, 8 * BLOCK));
+    assert_false(ms_read_may_lend(f->cache, &f->source, 1, 8 * BLOCK));
+    assert_false(ms_read_may_lend(f->cache, &f->source, 0, 0));
+    limit(f, 31 * BLOCK);
+    assert_false(ms_read_may_lend(f->cache, &f->source, 0, 1));
+}
+
+static void a_damaged_block_is_not_lent(void **state) {
+    struct fixture *f = *state;
+    struct loan l;
+
+    limit(f, 32 * BLOCK);
+    flip_at(f, 5 * BLOCK, 2);
+    loan_start(f, &l, 4 * BLOCK, 3 * BLOCK);
+    ms_latch_wait(&l.latch);
+    assert_int_equal(l.read.code, MS_CORRUPT);
+    ms_read_release(f->cache, &l.read);
+    loan_start(f, &l, 4 * BLOCK, 3 * BLOCK);
+    ms_latch_wait(&l.latch);
+    assert_int_equal(l.read.code, MS_OK);
+    assert_true(loan_is_right(f, &l));
+    ms_read_release(f->cache, &l.read);
+}
+
+static void a_loan_that_is_cancelled_holds_nothing_up(void **state) {
+    struct fixture *f = *state;
+    struct loan a, b;
+
+    limit(f, 32 * BLOCK);
+    read_is_right(f, 0, BLOCK);
+    f->tap.rule[MS_OBJ_GET].hold = true;
+    loan_start(f, &a, 0, 3 * BLOCK); /* one is there */
+    loan_start(f, &b, BLOCK, BLOCK);
+    ms_read_cancel(f->cache, &a.read);
+    ms_latch_wait(&a.latch);
+    assert_int_equal(a.read.code, MS_CANCELLED);
+    ms_read_release(f->cache, &a.read);
+    tap_release(&f->tap, MS_OBJ_GET);
+    ms_latch_wait(&b.latch);
+    assert_true(b.read.code == MS_OK && loan_is_right(f, &b));
+    ms_read_release(f->cache, &b.read);
+}
+
+/* Loans that span as much as may be, in a cache that has room for four of them; among them reads
+ * that copy, and some are cancelled. */
+static void *borrow_at_random(void *arg) {
+    struct reader *r = arg;
+    struct ms_random_seeded random;
+
+    ms_random_seeded_init(&random, r->seed);
+    for (unsigned i = 0; i < 60; i++) {
+        uint64_t at = ms_random_below(&random.random, SIZE - 8 * BLOCK);
+        size_t n = 1 + (size_t)ms_random_below(&random.random, 7 * BLOCK + 1);
+        bool cancel = i % 7 == 0;
+        struct loan l;
+
+        loan_start(r->f, &l, at, n);
+        if (cancel)
+            ms_read_cancel(r->f->cache, &l.read);
+        ms_latch_wait(&l.latch);
+        if (l.read.code != MS_OK && !(cancel && l.read.code == MS_CANCELLED))
+            r->bad++;
+        if (l.read.code == MS_OK && !loan_is_right(r->f, &l))
+            r->bad++;
+        if (i % 3 == 0)
+            sched_yield();
+        if (l.read.code == MS_OK && !loan_is_right(r->f, &l))
+            r->bad++;
+        ms_read_release(r->f->cache, &l.read);
+        if (i % 5 == 0)
+            ms_read_ahead(r->f->cache, &r->f->source, at, 8 * BLOCK);
+    }
+    ms_random_seeded_fini(&random);
+    return NULL;
+}
+
+static void many_loans_in_little_memory_never_lock_up(void **state) {
+    struct fixture *f = *state;
+    struct reader *r = calloc(64, sizeof *r);
+    uint64_t seed = ms_test_seed();
+    unsigned bad = 0;
+
+    limit(f, 32 * BLOCK);
+    for (unsigned i = 0; i < 64; i++) {
+        r[i] = (struct reader){.f = f, .seed = seed + i};
+        assert_int_equal(
+            pthread_create(&r[i].thread, NULL, i % 4 ? borrow_at_random : read_at_random, &r[i]),
+            0);
+    }
+    for (unsigned i = 0; i < 64; i++) {
+        pthread_join(r[i].thread, NULL);
+        bad += r[i].bad;
+    }
+    assert_int_equal(bad, 0);
+    (void)stats_of(f);
+    free(r);
+}
+
 /* ---- ahead ---------------------------------------------------------------------------------- */
 
 static void what_was_read_ahead_is_there_when_wanted_and_is_bounded(void **state) {
@@ -498,18 +664,70 @@ static void what_was_read_ahead_is_there_when_wanted_and_is_bounded(void **state
 
     limit(f, 64 * BLOCK);
     f->tap.rule[MS_OBJ_GET].hold = true;
-    ms_read_ahead(f->cache, &f->source, 0, SIZE); /* 16 blocks: a quarter */
-    assert_int_equal(stats_of(f).bytes, 16 * BLOCK);
+    ms_read_ahead(f->cache, &f->source, 0, SIZE); /* 48 blocks: three quarters */
+    assert_int_equal(stats_of(f).bytes, 48 * BLOCK);
     ms_read_ahead(f->cache, &f->source, 50 * BLOCK, BLOCK);
-    assert_int_equal(stats_of(f).bytes, 16 * BLOCK);
+    assert_int_equal(stats_of(f).bytes, 48 * BLOCK);
+    assert_int_equal(stats_of(f).unread, 48 * BLOCK);
     tap_release(&f->tap, MS_OBJ_GET);
-    read_is_right(f, 0, 16 * BLOCK);
-    assert_int_equal(stats_of(f).misses, 16);
+    read_is_right(f, 0, 48 * BLOCK);
+    assert_int_equal(stats_of(f).misses, 48);
+    assert_int_equal(stats_of(f).unread, 0);
     ms_read_ahead(f->cache, &f->source, SIZE - 1, SIZE); /* cut at the end */
     read_is_right(f, SIZE - 1, 1);
-    assert_int_equal(stats_of(f).misses, 17);
+    assert_int_equal(stats_of(f).misses, 49);
     ms_read_ahead(f->cache, &f->source, SIZE, 1);
     ms_read_ahead(f->cache, &f->source, 60 * BLOCK, 3 * BLOCK); /* ms_cache_free waits for it */
+}
+
+static void follow_at(struct fixture *f, struct ms_cursors *cursors, uint64_t offset,
+                      size_t length) {
+    struct ms_latch latch;
+    struct ms_read read = {.source = &f->source,
+                           .offset = offset,
+                           .length = length,
+                           .into = f->got,
+                           .cursors = cursors,
+                           .done = open_latch,
+                           .priv = &latch};
+
+    ms_latch_init(&latch);
+    ms_read_start(f->cache, &read);
+    ms_latch_wait(&latch);
+    assert_int_equal(read.code, MS_OK);
+    assert_memory_equal(f->got, f->bytes + offset, length);
+}
+
+static void a_stream_is_fetched_ahead_and_a_jump_is_not(void **state) {
+    struct ms_cursors cursors = {{{0}}};
+    struct fixture *f = *state;
+
+    limit(f, 1024 * BLOCK);
+    for (uint64_t i = 0; i < 20; i++)
+        follow_at(f, &cursors, (i * 37 % 100) * BLOCK, BLOCK);
+    assert_int_equal(stats_of(f).fetched_bytes, 20 * BLOCK);
+    limit(f, 1024 * BLOCK);
+    cursors = (struct ms_cursors){{{0}}};
+    for (uint64_t i = 0; i < 100; i++)
+        follow_at(f, &cursors, i * BLOCK, BLOCK);
+    follow_at(f, &cursors, 100 * BLOCK, SIZE - 100 * BLOCK);
+    assert_true(stats_of(f).fetches < 40);             /* by few large ones */
+    assert_int_equal(stats_of(f).fetched_bytes, SIZE); /* and nothing twice */
+    assert_int_equal(stats_of(f).unread, 0);
+}
+
+/* Each stream reads on when its turn comes; what lies before all of them is kept until it is read. */
+static void streams_share_the_memory_and_none_is_fetched_twice(void **state) {
+    enum { STREAMS = 5 };
+    struct fixture *f = *state;
+    struct ms_cursors cursors[STREAMS] = {{{{0}}}};
+
+    limit(f, 64 * BLOCK);
+    for (uint64_t i = 0; i < 20; i++)
+        for (uint64_t s = 0; s < STREAMS; s++)
+            follow_at(f, &cursors[s], (s * 20 + i) * BLOCK, BLOCK);
+    /* the last ones fetch beyond their part, into the next one's, which is there by then or not */
+    assert_true(stats_of(f).fetched_bytes <= 150 * BLOCK);
 }
 
 static void a_block_larger_than_the_cache_is_refused(void **state) {
@@ -541,6 +759,13 @@ int main(void) {
         TEST(sixty_four_readers_never_pass_the_limit),
         TEST(a_cancel_may_meet_the_start_and_the_answer),
         TEST(a_read_that_was_cancelled_before_its_start_ends_there),
+        TEST(what_is_lent_is_the_cache_s_own_memory_and_stays_until_it_is_returned),
+        TEST(what_spans_too_much_of_the_cache_is_not_lent),
+        TEST(a_damaged_block_is_not_lent),
+        TEST(a_loan_that_is_cancelled_holds_nothing_up),
+        TEST(many_loans_in_little_memory_never_lock_up),
+        TEST(a_stream_is_fetched_ahead_and_a_jump_is_not),
+        TEST(streams_share_the_memory_and_none_is_fetched_twice),
         TEST(what_was_read_ahead_is_there_when_wanted_and_is_bounded),
         TEST(a_block_larger_than_the_cache_is_refused),
     };
