@@ -7,7 +7,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define HEAD_BYTES ((size_t)4096) /* before the bytes: the slab's record, so that none needs malloc */
+#define HEAD_BYTES                                                                                 \
+    ((size_t)4096) /* before the bytes: the slab's record, so that none needs malloc */
 #define STEP_BYTES ((size_t)64 << 10) /* in which high grows */
 
 struct ms_slabs {

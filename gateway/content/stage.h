@@ -40,7 +40,8 @@ uint64_t ms_journal_bytes(struct ms_journal *journal);
 /* What stages may hold in memory, all together: thirteen parts, enough for a store of 1 GB/s that is
  * 100 ms away. */
 #define MS_STAGE_MEMORY_BYTES (UINT64_C(104) << 20)
-void ms_journal_limit_memory(struct ms_journal *journal, uint64_t bytes_max); /* for tests; 0: none */
+void ms_journal_limit_memory(struct ms_journal *journal,
+                             uint64_t bytes_max);       /* for tests; 0: none */
 uint64_t ms_journal_memory(struct ms_journal *journal); /* that is held now */
 
 struct ms_stage;
@@ -132,6 +133,7 @@ MS_NODISCARD enum ms_code ms_stage_file(struct ms_stage *stage, uint64_t offset,
                                         int *ret_fd, struct ms_error *reterr);
 /* It holds its share of the memory: more bytes push some into the file. */
 bool ms_stage_is_crowded(struct ms_stage *stage);
+unsigned ms_stage_share(struct ms_stage *stage); /* grains; at least 2. Never waits */
 /* The store has a range: it will hardly be looked at again, so it goes to the file when memory gets
  * short. Waits for the disk; writers do not wait for it. */
 void ms_stage_rest(struct ms_stage *stage, uint64_t offset, uint64_t n);

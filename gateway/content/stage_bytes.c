@@ -161,13 +161,14 @@ static bool make_room(struct ms_stage *s, size_t but) {
 }
 
 /* Stages share the memory evenly, and two grains are everybody's. */
-static bool is_over_share(const struct ms_stage *s) {
+unsigned ms_stage_share(struct ms_stage *s) {
     uint64_t users = atomic_load(&s->journal->users),
-             all = ms_slabs_max(s->journal->slabs) / MS_SLAB_BYTES;
-    uint64_t share = all / (users ? users : 1);
+             share = ms_slabs_max(s->journal->slabs) / MS_SLAB_BYTES / (users ? users : 1);
 
-    return s->locked.held >= (share > 2 ? share : 2);
+    return share > 2 ? (unsigned)share : 2;
 }
+
+static bool is_over_share(struct ms_stage *s) { return s->locked.held >= ms_stage_share(s); }
 
 static struct ms_slab *take_slab(struct ms_stage *s, size_t grain, size_t end) {
     struct ms_slab *slab;
@@ -285,17 +286,15 @@ int ms_bytes_put(struct ms_stage *s, uint64_t from, const void *p, size_t n, siz
 static enum ms_code get_file(const struct ms_stage *s, uint64_t from, char *p, size_t n,
                              struct ms_error *reterr) {
     for (size_t done = 0; done < n;) {
-        ssize_t r = s->locked.fd < 0
-                        ? 0
-                        : pread(s->locked.fd, p + done, n - done, (off_t)(from + done));
+        ssize_t r =
+            s->locked.fd < 0 ? 0 : pread(s->locked.fd, p + done, n - done, (off_t)(from + done));
 
         if (r < 0 && errno == EINTR)
             continue;
         if (r < 0)
-            return ms_fail_errno(reterr, errno,
-                                 "cannot read %zu bytes at offset %" PRIu64
-                                 " in the staging area %s",
-                                 n, from, s->journal->dir);
+            return ms_fail_errno(
+                reterr, errno, "cannot read %zu bytes at offset %" PRIu64 " in the staging area %s",
+                n, from, s->journal->dir);
         if (r == 0) { /* zeros at the end of the file take no bytes in it */
             memset(p + done, 0, n - done);
             break;

@@ -45,8 +45,8 @@ struct ms_stage {
     pthread_rwlock_t lock;
     struct { /* write lock to change, read lock to see */
         struct ms_runs runs;
-        uint64_t pages;    /* that hold data: what the journal counts */
-        uint64_t *touched; /* by grain: generation of its last change */
+        uint64_t pages;        /* that hold data: what the journal counts */
+        uint64_t *touched;     /* by grain: generation of its last change */
         struct ms_slab **slab; /* by grain; NULL: in the file, or nowhere */
         size_t grains;
         size_t held;      /* slabs */

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define IN_FLIGHT_USUAL 4
 #define IN_FLIGHT_MAX 64
 #define ROUNDS_MAX 16  /* how often a call starts again because the file got shorter */
 #define RENEWALS_MAX 3 /* upload ids that the store may lose in one call */
@@ -660,8 +659,10 @@ enum ms_code ms_upload_new(const struct ms_upload_options *o, struct ms_upload *
     if (code)
         return code;
     if (u) {
-        u->sends_n = o->parts_in_flight_max ? o->parts_in_flight_max : IN_FLIGHT_USUAL;
+        u->sends_n = o->parts_in_flight_max ? o->parts_in_flight_max : IN_FLIGHT_TUNED;
         u->sends_n = u->sends_n > IN_FLIGHT_MAX ? IN_FLIGHT_MAX : u->sends_n;
+        u->in_flight_fixed = o->parts_in_flight_max > 0;
+        u->in_flight_max = u->in_flight_fixed ? u->sends_n : IN_FLIGHT_USUAL;
         u->send = calloc(u->sends_n, sizeof *u->send);
     }
     if (!u || !u->send || copy_meta(u, &o->meta) != MS_OK)

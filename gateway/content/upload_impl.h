@@ -15,6 +15,9 @@
 
 #include "content/upload.h"
 
+#define IN_FLIGHT_USUAL 4
+#define IN_FLIGHT_TUNED 16
+
 enum ms_upload_kind { CALL_SYNC, CALL_FINISH, CALL_DROP };
 struct ms_upload_call {
     enum ms_upload_kind kind;
@@ -55,14 +58,14 @@ struct ms_upload_send {
     bool used;
     uint32_t index;
     uint64_t offset, length, generation;
-    bool sync;       /* WHOLE: under the key of a sync */
-    bool for_call;   /* not ahead of any */
-    bool alone;      /* no other send takes staging space */
-    bool freeze;     /* the body cannot change under the transfer */
-    bool copy;       /* the store copies the part from the base */
-    int fd;          /* a frozen copy; -1 */
+    bool sync;                 /* WHOLE: under the key of a sync */
+    bool for_call;             /* not ahead of any */
+    bool alone;                /* no other send takes staging space */
+    bool freeze;               /* the body cannot change under the transfer */
+    bool copy;                 /* the store copies the part from the base */
+    int fd;                    /* a frozen copy; -1 */
     struct ms_stage_view view; /* of a body in memory */
-    uint8_t *memory; /* of a small body, or for filling */
+    uint8_t *memory;           /* of a small body, or for filling */
     struct ms_hashes hashes;
     struct ms_read read;
     enum ms_code code;
@@ -114,7 +117,17 @@ struct ms_upload {
     struct ms_hashes hashes;
 
     struct ms_upload_send *send;
-    unsigned in_flight;
+    bool in_flight_fixed;
+    unsigned in_flight, in_flight_max; /* of sends_n; max changes by what the store shows */
+    struct {                           /* since the last look at in_flight_max */
+        unsigned parts;
+        bool full; /* there was always more to send */
+        uint64_t bytes;
+        int64_t since_ns;
+        uint64_t rate;  /* bytes a millisecond, before the last try */
+        bool tried;     /* two more than then */
+        unsigned quiet; /* looks without a try */
+    } pace;
     struct ms_upload_wire control;
     enum ms_upload_order order;
     bool control_busy, order_for_call;

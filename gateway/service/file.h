@@ -77,7 +77,7 @@ void ms_file_return(struct ms_file_lent *lent);
 MS_NODISCARD enum ms_code ms_file_write(struct ms_handle *handle, uint64_t offset, const void *p,
                                         size_t n, size_t *ret_n, struct ms_error *reterr);
 /* After a write. True: the writer is far ahead of the store, and done comes when that has caught up or
- * a quarter of a second is over; answer it then. False: done does not come. */
+ * two seconds are over; answer it then. False: done does not come. */
 bool ms_file_pace(struct ms_handle *handle, struct ms_file_io *io);
 /* A page that was changed through a map: to its offset, also with an append handle. */
 MS_NODISCARD enum ms_code ms_file_write_back(struct ms_handle *handle, uint64_t offset,

@@ -2,14 +2,14 @@
  *
  * Bytes that leave memory before they were sent are written to the disk and read again, so a writer
  * that is as fast as the store is better off. Who waits is only told so later: no thread stands
- * still. A store that is away must not hold writers up: an answer waits for a quarter of a second at
- * most, and when nothing was sent meanwhile, no further one does until something is. */
+ * still. A store that is away must not hold writers up: an answer waits for two seconds at most, and
+ * when nothing was sent meanwhile, no further one does until something is. */
 #include "service/file_image.h"
 
 #include <stdlib.h>
 
-#define LOOK_NS INT64_C(4000000)
-#define LOOKS_MAX 64u
+#define LOOK_NS INT64_C(5000000)
+#define LOOKS_MAX 400u
 
 struct pace {
     struct ms_timer timer;
@@ -71,8 +71,7 @@ bool ms_file_pace(struct ms_handle *handle, struct ms_file_io *io) {
     if (!p)
         return false;
     io->code = MS_OK;
-    *p = (struct pace){
-        .timer = {.fire = look}, .file = ms_image_ref(file), .io = io, .sent = sent};
+    *p = (struct pace){.timer = {.fire = look}, .file = ms_image_ref(file), .io = io, .sent = sent};
     ms_engine_after(file->svc->engine, &p->timer, LOOK_NS);
     return true;
 }

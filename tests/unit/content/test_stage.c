@@ -495,7 +495,8 @@ static void look(struct ms_stage *stage, const uint8_t *bytes, uint64_t size, st
 }
 
 static void step(struct ms_stage *stage, uint8_t *bytes, uint64_t *size, struct ms_random *random) {
-    uint64_t at = ms_random_below(random, WIDE - 1), most = ms_random_below(random, 4) ? 70000 : 1 << 21;
+    uint64_t at = ms_random_below(random, WIDE - 1),
+             most = ms_random_below(random, 4) ? 70000 : 1 << 21;
     uint64_t n = 1 + ms_random_below(random, most);
     int fd;
 
@@ -534,7 +535,8 @@ static void step(struct ms_stage *stage, uint8_t *bytes, uint64_t *size, struct 
     }
 }
 
-static void compare_wide(struct ms_stage *stage, const uint8_t *bytes, uint64_t size, uint8_t *got) {
+static void compare_wide(struct ms_stage *stage, const uint8_t *bytes, uint64_t size,
+                         uint8_t *got) {
     assert_int_equal(ms_stage_size(stage), size);
     if (size > 0)
         assert_ok(ms_stage_read(stage, 0, got, size, &test_err));

@@ -283,6 +283,10 @@ static void object_is_as_told(struct fixture *f) {
 
 static void finish_and_compare(struct fixture *f) {
     assert_ok(run(f, ms_upload_finish, &test_err));
+    if (f->size == 0) {
+        assert_false(exists(f, KEY));
+        return;
+    }
     object_is_as_told(f);
     assert_int_equal(f->outcome.result.size, f->size);
     assert_memory_equal(f->got, f->bytes, f->size);
@@ -1105,6 +1109,80 @@ static void a_copied_part_that_is_touched_on_its_way_is_sent(void **state) {
     assert_int_equal(h.failed, 0);
 }
 
+/* ---- any patch, against an array of bytes ---- */
+
+static void step_of_patch(struct fixture *f, struct ms_random *random) {
+    static const uint64_t memory[] = {0, 9 * MS_MB, 17 * MS_MB, MS_STAGE_MEMORY_BYTES};
+    uint64_t at = ms_random_below(random, f->size ? f->size : 1);
+    uint64_t n = 1 + ms_random_below(random, ms_random_below(random, 3) ? 5000 : 3 * MS_MB);
+
+    switch (ms_random_below(random, 8)) {
+    case 0:
+        truncate_to(f, ms_random_below(random, 2) ? at : (f->size + n < MAX ? f->size + n : at));
+        ms_upload_written(f->upload, at, 0);
+        break;
+    case 1:
+        ms_journal_limit_memory(f->journal, memory[ms_random_below(random, MS_ARRAY_LEN(memory))]);
+        break;
+    case 2:
+        assert_ok(run(f, ms_upload_sync, &test_err));
+        assert_int_equal(f->outcome.result.size, f->size);
+        break;
+    case 3:
+        ms_stage_rest(f->stage, at, STEP);
+        break;
+    case 4:
+    default:
+        at = ms_random_below(random, 3) ? at : f->size;
+        write_at(f, at, at + n <= MAX ? n : MAX - at);
+    }
+}
+
+/* Calls fail now and then, and are repeated. */
+static void finish_at_last(struct fixture *f) {
+    enum ms_code code = MS_UNAVAILABLE;
+
+    for (int tries = 0; code == MS_UNAVAILABLE && tries < 10; tries++)
+        code = run(f, ms_upload_finish, &test_err);
+    assert_int_equal(code, MS_OK);
+    finish_and_compare(f); /* once more: it is what it is */
+}
+
+static void any_patch_arrives(struct fixture *f, const char *kind, unsigned rounds) {
+    struct ms_random_seeded random;
+    uint64_t seed = ms_test_seed();
+    unsigned copies = 0;
+
+    for (unsigned round = 0; round < rounds; round++) {
+        ms_random_seeded_init(&random, seed + round);
+        rest_on_base(f, kind);
+        for (uint64_t i = ms_random_below(&random.random, 8); i > 0; i--)
+            step_of_patch(f, &random.random);
+        if (ms_random_below(&random.random, 3) == 0)
+            fail_next(f, MS_OBJ_MP_COPY, 1,
+                      ms_random_below(&random.random, 2) ? MS_NOT_FOUND : MS_UNAVAILABLE);
+        if (ms_random_below(&random.random, 3) == 0)
+            fail_next(f, MS_OBJ_MP_PUT, 1, MS_UNAVAILABLE);
+        finish_at_last(f);
+        copies += f->tap.count[MS_OBJ_MP_COPY];
+        if (f->size > 0)
+            remove_object(f);
+        ms_random_seeded_fini(&random);
+    }
+    assert_true(copies > 0 || rounds < 4);
+}
+
+static void any_patch_arrives_in_memory(void **state) {
+    any_patch_arrives(*state, "mem:", ms_test_rounds(12));
+}
+static void any_patch_arrives_in_a_folder(void **state) {
+    any_patch_arrives(*state, "dir:", ms_test_rounds(8));
+}
+/* Against a store that is given by its URL. */
+static void any_patch_arrives_there(void **state) {
+    any_patch_arrives(*state, getenv("MS_TEST_STORE"), ms_test_rounds(12));
+}
+
 static void a_damaged_base_fails_the_finish_and_completes_nothing(void **state) {
     struct fixture *f = *state;
     struct ms_obj_request put = {.op = MS_OBJ_PUT, .key = BASE_KEY};
@@ -1185,8 +1263,13 @@ int main(void) {
         TEST(the_part_where_a_base_was_cut_goes_by_bytes),
         TEST(a_copy_that_the_store_refuses_goes_by_bytes),
         TEST(a_copied_part_that_is_touched_on_its_way_is_sent),
+        TEST(any_patch_arrives_in_memory),
+        TEST(any_patch_arrives_in_a_folder),
         TEST(a_damaged_base_fails_the_finish_and_completes_nothing),
         TEST(a_staging_area_with_room_for_one_part_is_enough_for_a_patch),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    const struct CMUnitTest there[] = {TEST(any_patch_arrives_there)};
+
+    return getenv("MS_TEST_STORE") ? cmocka_run_group_tests(there, NULL, NULL)
+                                   : cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -148,6 +148,38 @@ static void large_files_are_sent_while_they_are_written(void **state) {
     check_settled(w);
 }
 
+static bool write_paced(struct ms_handle *a, size_t at, struct ms_file_io *io) {
+    put_bytes(a, at, big + at, MS_MB);
+    return ms_file_pace(a, io);
+}
+
+/* It is told a little later, and not again as long as nothing gets away. */
+static void a_writer_far_ahead_of_the_store_waits_but_not_for_a_store_that_is_away(void **state) {
+    struct world *w = *state;
+    struct ms_handle *a = make_file(w, "/files/big");
+    struct ms_file_wait wait;
+    size_t at = 0;
+    bool paced = false;
+
+    ms_journal_limit_memory(w->svc->journal, 24 * MS_MB);
+    gate_hold(w);
+    for (; at < 17 * MS_MB; at += MS_MB)
+        assert_false(write_paced(a, at, ms_file_wait_begin(&wait)));
+    gate_wait(w, 1);
+    for (; !paced && at < BIG / 2 + 10 * MS_MB; at += MS_MB)
+        paced = write_paced(a, at, ms_file_wait_begin(&wait));
+    assert_true(paced);
+    assert_ok(ms_file_wait_end(&wait, NULL, &test_err)); /* although the store holds still */
+    for (; at < BIG; at += MS_MB)
+        assert_false(write_paced(a, at, &wait.io));
+    assert_true(ms_journal_memory(w->svc->journal) <= 24 * MS_MB);
+    gate_release(w);
+    seal_file(a);
+    check_file(w, "/files/big", big, BIG);
+    assert_int_equal(ms_journal_memory(w->svc->journal), 0);
+    check_settled(w);
+}
+
 static void a_small_patch_of_a_large_file_is_sealed(void **state) {
     struct world *w = *state;
     struct ms_handle *a;
@@ -273,6 +305,7 @@ int main(void) {
         TEST(what_fsync_promised_is_sealed_by_itself_when_the_store_is_back),
         TEST(a_promise_that_cannot_be_kept_yet_does_not_keep_the_service_from_ending),
         TEST(large_files_are_sent_while_they_are_written),
+        TEST(a_writer_far_ahead_of_the_store_waits_but_not_for_a_store_that_is_away),
         TEST(a_small_patch_of_a_large_file_is_sealed),
         TEST(a_write_while_a_close_is_sending_is_not_lost),
         TEST(a_dozen_hanging_closes_hold_nobody_else_up),
