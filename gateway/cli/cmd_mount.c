@@ -1,5 +1,6 @@
 #include "cli/out.h"
 #include "fuse/mount.h"
+#include "service/catalogue.h"
 #include "service/writeback.h"
 
 #include <dirent.h>
@@ -123,7 +124,13 @@ static enum ms_code serve(struct starting *s, const char *tenant, struct ms_erro
                                      .read_only = cli->given[OPT_READ_ONLY] != NULL,
                                      .allow_other = cli->given[OPT_ALLOW_OTHER] != NULL,
                                      .debug = cli->given[OPT_DEBUG] != NULL};
-    return ms_mount_run(cli->svc, &mount, on_ready, s, reterr);
+    struct ms_catalogue_keeper *keeper = NULL;
+    if (!cli->svc->read_only &&
+        (code = ms_catalogue_start(cli->svc, MS_CATALOGUE_INTERVAL_MS, &keeper, reterr)) != MS_OK)
+        return code;
+    code = ms_mount_run(cli->svc, &mount, on_ready, s, reterr);
+    ms_catalogue_stop(keeper);
+    return code;
 }
 
 /* The mount process: it ends as every command does, but whoever waited has had the message. */

@@ -1,4 +1,5 @@
 #include "cli/out.h"
+#include "service/catalogue.h"
 
 #include <fcntl.h>
 #include <libgen.h>
@@ -88,7 +89,11 @@ static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr) {
     if (code == MS_OK)
         cli->svc->writeback = writeback;
     cli->args_n--;
-    return code == MS_OK ? ms_cli_each(cli, each, reterr) : code;
+    if (code != MS_OK)
+        return code;
+    code = ms_cli_each(cli, each, reterr);
+    ms_catalogue_tend(cli->svc);
+    return code;
 }
 
 const struct ms_cmd ms_cmd_put = {

@@ -1,4 +1,5 @@
 #include "cli/out.h"
+#include "service/catalogue.h"
 #include "service/upkeep.h"
 
 static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr) {
@@ -8,6 +9,7 @@ static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr) {
         code = ms_sweep(cli->svc, &r, reterr);
     if (code != MS_OK)
         return code;
+    ms_catalogue_tend(cli->svc);
     if (cli->json)
         return ms_out_json(json_pack("{s:I,s:I,s:I,s:o}", "applied", (json_int_t)r.applied,
                                      "failed_uploads", (json_int_t)r.failed_uploads, "purged",

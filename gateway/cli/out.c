@@ -217,6 +217,18 @@ bool ms_progress_count(void *progress, uint64_t done) {
     return !ms_cli_stopped();
 }
 
+bool ms_progress_number(void *progress, uint64_t done) {
+    struct ms_progress *p = progress;
+    p->done = done;
+    int64_t now = ms_clock_mono_ns(ms_clock_system());
+    if (p->on && now - p->drawn_ns >= REDRAW_NS) {
+        p->drawn_ns = now;
+        fprintf(stderr, "\r%.40s %" PRIu64 " \033[K", p->label, done);
+        p->drawn = true;
+    }
+    return !ms_cli_stopped();
+}
+
 void ms_progress_end(struct ms_progress *p) {
     if (p->drawn)
         fputs("\r\033[K", stderr);

@@ -49,7 +49,8 @@ struct ms_progress {
 void ms_progress_begin(struct ms_progress *p, const struct ms_cli *cli, const char *label);
 /* The callback of transfers: false when a signal asked to stop. */
 bool ms_progress_update(void *progress, uint64_t done, uint64_t total);
-bool ms_progress_count(void *progress, uint64_t done); /* no total known */
+bool ms_progress_count(void *progress, uint64_t done); /* bytes, no total known */
+bool ms_progress_number(void *progress, uint64_t done); /* things, no total known */
 void ms_progress_end(struct ms_progress *p);
 
 #endif

@@ -258,6 +258,30 @@ struct ms_key ms_key_ratemonth(struct ms_instant month) {
 
 struct ms_key ms_key_ratemonths(void) { return (struct ms_key){.bytes = {'r'}, .len = 1}; }
 
+struct ms_key ms_key_mark(const struct ms_key *of) {
+    struct ms_key k = key_start('k');
+
+    MS_ASSERT(of->len > MS_ID_BYTES);
+    add_bytes(&k, of->bytes + 1, MS_ID_BYTES);
+    add_bytes(&k, of->bytes, 1);
+    add_bytes(&k, of->bytes + 1 + MS_ID_BYTES, of->len - 1 - MS_ID_BYTES);
+    return k;
+}
+struct ms_key ms_key_of_dead(struct ms_tenant_id t, struct ms_object_id o) {
+    return key_of_ids('K', t.id, o.id);
+}
+struct ms_key ms_key_marks_of(struct ms_tenant_id t) { return key_of_id('k', t.id); }
+struct ms_key ms_key_marks(void) { return key_start('k'); }
+struct ms_key ms_key_catalogue(struct ms_tenant_id t) { return key_of_id('c', t.id); }
+
+struct ms_key ms_key_scratch(char what, const void *p, size_t n) {
+    struct ms_key k = key_start('z');
+
+    add_bytes(&k, &what, 1);
+    add_bytes(&k, p, n);
+    return k;
+}
+
 static enum ms_code split_end(const struct ms_reader *r, bool right_table, const char *table,
                               struct ms_error *reterr) {
     if (right_table && ms_reader_done(r))

@@ -35,6 +35,9 @@
  *   ACCOUNT   'Z' tenant                             account
  *   DAY       'Y' tenant, midnight i64               day
  *   RATEMONTH 'r' month i64                          ratemonth       GLOBAL
+ *   MARK      'k' tenant, table byte, its key        8 bytes         changed since the catalogue was written
+ *   CATALOGUE 'c' tenant                             catalogue       its segments in the object store
+ *   SCRATCH   'z' ...                                lines, numbers  of a rebuild at work; never in a finished store
  * The store keeps its own rows under 0x00 (processes, numbers, feed, last instant).
  */
 #ifndef MS_MODEL_KEYS_H
@@ -113,6 +116,15 @@ struct ms_key ms_key_day(struct ms_tenant_id t, struct ms_instant midnight);
 struct ms_key ms_key_days_of(struct ms_tenant_id t);      /* prefix */
 struct ms_key ms_key_ratemonth(struct ms_instant month);
 struct ms_key ms_key_ratemonths(void);                    /* prefix */
+/* of: a key that starts with the tenant. The mark's key has all of it, so it can be had back. */
+struct ms_key ms_key_mark(const struct ms_key *of);
+/* The key of no row: for the mark of an object that has died. */
+struct ms_key ms_key_of_dead(struct ms_tenant_id t, struct ms_object_id o);
+struct ms_key ms_key_marks_of(struct ms_tenant_id t);     /* prefix */
+struct ms_key ms_key_marks(void);                         /* prefix */
+struct ms_key ms_key_catalogue(struct ms_tenant_id t);
+/* Rows of a rebuild at work; what: one byte of its own choice, then any bytes (at most 400). */
+struct ms_key ms_key_scratch(char what, const void *p, size_t n);
 
 /* The parts of a whole key, table byte included, as a scan gives it. Errors: MS_CORRUPT another
  * table or length. */

@@ -114,6 +114,7 @@ static bool is_block_log2(uint8_t log2) {
 ANYTHING_GOES(usage) /* a drift of counters is fsck's finding, and must stay readable for it */
 ANYTHING_GOES(chain)
 ANYTHING_GOES(ratemonth)
+ANYTHING_GOES(catalogue)
 
 static const char *broken_meta(const struct ms_meta_record *r) {
     if (is_none(r->store_id))

@@ -507,8 +507,8 @@ enum ms_code ms_change_object_take(struct ms_txn *txn, struct ms_object_id objec
     return ms_row_put_object(txn, ms_key_object(object), &row, reterr);
 }
 
-enum ms_code ms_change_object_release(struct ms_txn *txn, struct ms_object_id object,
-                                      struct ms_error *reterr) {
+enum ms_code ms_change_object_release(struct ms_txn *txn, struct ms_tenant_id tenant,
+                                      struct ms_object_id object, struct ms_error *reterr) {
     struct ms_object_record row;
     MS_TRY(ms_row_get_object(txn, ms_key_object(object), &row, reterr));
     if (row.refs == 0)
@@ -516,10 +516,13 @@ enum ms_code ms_change_object_release(struct ms_txn *txn, struct ms_object_id ob
     if (--row.refs > 0)
         return ms_row_put_object(txn, ms_key_object(object), &row, reterr);
     MS_TRY(ms_local_end(txn, &row, reterr));
-    struct ms_tombstone_record tomb = {
-        .object = object.id, .size = row.size, .dead_since = ms_txn_instant(txn)};
+    struct ms_tombstone_record tomb = {.object = object.id,
+                                       .size = row.size,
+                                       .dead_since = ms_txn_instant(txn),
+                                       .tenant = tenant.id};
     memcpy(tomb.key, row.key, sizeof tomb.key);
     MS_TRY(ms_row_put_tombstone(txn, ms_key_tomb(object), &tomb, reterr));
+    MS_TRY(ms_row_mark_dead(txn, tenant, object, reterr));
     return ms_row_del(txn, ms_key_object(object), reterr);
 }
 
@@ -529,7 +532,7 @@ enum ms_code ms_change_version_drop(struct ms_txn *txn, struct ms_tenant_id tena
     MS_TRY(ms_row_get_version(txn, ms_key_version(tenant, version), &row, reterr));
     MS_TRY(ms_row_del(txn, ms_key_version(tenant, version), reterr));
     struct ms_object_id object = {row.object};
-    return ms_object_id_is_none(object) ? MS_OK : ms_change_object_release(txn, object, reterr);
+    return ms_object_id_is_none(object) ? MS_OK : ms_change_object_release(txn, tenant, object, reterr);
 }
 
 /* ---- quota ----------------------------------------------------------------------------------- */

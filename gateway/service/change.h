@@ -121,7 +121,8 @@ MS_NODISCARD enum ms_code ms_change_inode_drop(struct ms_txn *txn, struct ms_ten
  * tombstone. */
 MS_NODISCARD enum ms_code ms_change_object_take(struct ms_txn *txn, struct ms_object_id object,
                                                 struct ms_error *reterr);
-MS_NODISCARD enum ms_code ms_change_object_release(struct ms_txn *txn, struct ms_object_id object,
+MS_NODISCARD enum ms_code ms_change_object_release(struct ms_txn *txn, struct ms_tenant_id tenant,
+                                                   struct ms_object_id object,
                                                    struct ms_error *reterr);
 /* A version goes: row deleted, its object released. */
 MS_NODISCARD enum ms_code ms_change_version_drop(struct ms_txn *txn, struct ms_tenant_id tenant,

@@ -240,7 +240,7 @@ enum ms_code ms_fsck(struct ms_svc *svc, const struct ms_fsck_options *options,
     ms_numbers_fini(&f.refs);
     ms_numbers_fini(&f.intents);
     free(f.process);
-    if (code == MS_OK)
+    if (code == MS_OK || code == MS_CANCELLED)
         *ret_result = f.result;
     return ms_pass_up(code, &err, reterr);
 }

@@ -49,19 +49,29 @@ static uint64_t hash_with_size(const char *key, uint64_t size) {
     return ms_key_hash(key) ^ (size * UINT64_C(0x9e3779b97f4a7c15));
 }
 
+/* Two texts into one number; of those that have an ETag, which not every list tells. */
+static uint64_t hash_with_etag(const char *key, const char *etag) {
+    return ms_key_hash(key) ^ (ms_key_hash(etag) * UINT64_C(0x9e3779b97f4a7c15));
+}
+
 static enum ms_code index_list(struct ms_stored_list *list, struct ms_numbers *index,
-                               struct ms_error *reterr) {
+                               struct ms_numbers *etags, struct ms_error *reterr) {
     struct ms_stored stored;
     enum ms_code code;
-    while ((code = ms_stored_list_next(list, &stored, reterr)) == MS_OK)
+    while ((code = ms_stored_list_next(list, &stored, reterr)) == MS_OK) {
         MS_TRY(ms_numbers_add(index, hash_with_size(stored.key, stored.size), reterr));
+        if (stored.etag[0])
+            MS_TRY(ms_numbers_add(etags, hash_with_etag(stored.key, stored.etag), reterr));
+    }
     ms_numbers_sort(index);
+    ms_numbers_sort(etags);
     ms_stored_list_rewind(list);
     return code == MS_NOT_FOUND ? MS_OK : code;
 }
 
 struct object_pass {
-    const struct ms_numbers *listed;
+    const struct ms_numbers *listed, *etags;
+    uint64_t looked_at;
     struct ms_object_record *doubtful; /* of one read */
     size_t n, cap;
 };
@@ -71,8 +81,12 @@ static enum ms_code check_listed(void *priv, struct ms_txn *txn, struct ms_view 
     struct object_pass *p = priv;
     struct ms_object_record object;
     (void)txn, (void)key;
-    if (ms_object_decode(value, &object, NULL) != MS_OK ||
-        ms_numbers_have(p->listed, hash_with_size(object.key, object.size)))
+    p->looked_at++;
+    if (ms_object_decode(value, &object, NULL) != MS_OK)
+        return MS_OK;
+    bool same = object.etag[0] == '\0' || p->etags->n == 0 ||
+                ms_numbers_have(p->etags, hash_with_etag(object.key, object.etag));
+    if (same && ms_numbers_have(p->listed, hash_with_size(object.key, object.size)))
         return MS_OK;
     if (p->n == p->cap) {
         size_t cap = p->cap ? 2 * p->cap : 64;
@@ -89,16 +103,21 @@ static enum ms_code check_listed(void *priv, struct ms_txn *txn, struct ms_view 
 static enum ms_code ask_store(struct ms_fsck *f, const struct ms_object_record *object,
                               struct ms_error *reterr) {
     uint64_t size = 0;
+    char etag[MS_ETAG_MAX + 1] = "";
     bool there;
-    enum ms_code code = ms_stored_size(f->svc, object->key, &size, reterr);
+    enum ms_code code = ms_stored_head(f->svc, object->key, &size, etag, reterr);
     if (code != MS_OK && code != MS_NOT_FOUND)
         return code;
-    if (code == MS_OK && size == object->size)
+    bool same = object->etag[0] == '\0' || etag[0] == '\0' || strcmp(etag, object->etag) == 0;
+    if (code == MS_OK && size == object->size && same)
         return MS_OK;
     MS_TRY(is_still(f, object->id, &there, reterr));
     if (there && code == MS_NOT_FOUND)
         ms_fsck_finding(f, "store", "object %s of %" PRIu64 " bytes is not in the store",
                         object->key, object->size);
+    else if (there && size == object->size)
+        ms_fsck_finding(f, "store", "object %s has ETag %s in the store, not %s: it was replaced",
+                        object->key, etag, object->etag);
     else if (there)
         ms_fsck_finding(f, "store", "object %s has %" PRIu64 " bytes in the store, not %" PRIu64,
                         object->key, size, object->size);
@@ -119,6 +138,9 @@ static enum ms_code check_objects(struct ms_fsck *f, struct object_pass *p,
         for (size_t i = 0; i < p->n; i++)
             MS_TRY(ask_store(f, &p->doubtful[i], reterr));
         p->n = 0;
+        if (f->options->listed && !f->options->listed(f->options->priv, p->looked_at))
+            return ms_fail(reterr, MS_CANCELLED, "fsck was stopped after %" PRIu64 " objects",
+                           p->looked_at);
     }
     return MS_OK;
 }
@@ -147,10 +169,11 @@ static enum ms_code check_list(struct ms_fsck *f, struct ms_error *reterr) {
     const struct ms_instant any_age = {0};
     MS_AUTO(ms_stored_list_fini) struct ms_stored_list list = {NULL, 0};
     MS_AUTO(ms_numbers_fini) struct ms_numbers index = {NULL, 0, 0};
+    MS_AUTO(ms_numbers_fini) struct ms_numbers etags = {NULL, 0, 0};
     MS_AUTO(ms_numbers_fini) struct ms_numbers known = {NULL, 0, 0};
-    struct object_pass p = {.listed = &index};
+    struct object_pass p = {.listed = &index, .etags = &etags};
     MS_TRY(ms_stored_list_make(f->svc, false, any_age, &list, reterr));
-    MS_TRY(index_list(&list, &index, reterr));
+    MS_TRY(index_list(&list, &index, &etags, reterr));
     enum ms_code code = check_objects(f, &p, reterr);
     free(p.doubtful);
     if (code != MS_OK)
@@ -193,12 +216,19 @@ struct deep {
     uint64_t from, n; /* the piece, in blocks */
 };
 
+/* By its id and the seed, so a stopped check can be taken up with the same objects. */
+static bool is_sampled(const struct ms_fsck *f, const struct ms_object_record *object) {
+    unsigned percent = f->options->sample_percent;
+    uint64_t n = (ms_id_half(object->id) ^ f->options->sample_seed) * UINT64_C(0x9e3779b97f4a7c15);
+    return percent == 0 || percent >= 100 || (n >> 32) % 100 < percent;
+}
+
 static enum ms_code add_size(void *priv, struct ms_txn *txn, struct ms_view key,
                              struct ms_view value, struct ms_error *reterr) {
     struct deep *d = ((struct ms_fsck *)priv)->part;
     struct ms_object_record object;
     (void)txn, (void)key, (void)reterr;
-    if (ms_object_decode(value, &object, NULL) == MS_OK)
+    if (ms_object_decode(value, &object, NULL) == MS_OK && is_sampled(d->f, &object))
         d->total += object.size;
     return MS_OK;
 }
@@ -335,7 +365,8 @@ static enum ms_code read_all(struct deep *d, struct next_object *next, struct ms
         MS_TRY(ms_walk_some(d->f->svc, &next->walk, reterr));
         for (size_t i = 0; i < next->n; i++) {
             d->object = next->objects[i];
-            MS_TRY(read_object(d, reterr));
+            if (is_sampled(d->f, &d->object))
+                MS_TRY(read_object(d, reterr));
         }
     }
     return MS_OK;

@@ -11,10 +11,12 @@
 #include "service/upkeep_list.h"
 #include "service/writeback.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #define OBJECTS_A_COMMIT 256u
 #define HASH_ROWS_A_COMMIT 8000u
+#define MS_CLOCK_KEY_PREFIX ".catalogue/clock-"
 
 struct tomb {
     struct ms_object_id object;
@@ -27,9 +29,12 @@ struct tomb {
 
 struct gc {
     struct ms_svc *svc;
+    const struct ms_gc_options *options;
     bool dry_run;
-    struct ms_instant before; /* none: whatever its age */
+    struct ms_instant before; /* none: whatever its age; by the host's clock */
+    struct ms_instant stored_before; /* the same by the object store's */
     struct ms_gc_result result;
+    uint64_t done; /* for the progress */
     struct tomb *tomb; /* of the batch */
     unsigned n;
 };
@@ -43,6 +48,13 @@ static enum ms_code write_op(struct gc *gc, ms_write_fn *fn, const void *in, voi
                              .fence = ms_store_fence(gc->svc->store),
                              .frees = true};
     return ms_store_write(gc->svc->store, &write, reterr);
+}
+
+static enum ms_code go_on(struct gc *gc, uint64_t more, struct ms_error *reterr) {
+    gc->done += more;
+    if (!gc->options->progress || gc->options->progress(gc->options->priv, gc->done))
+        return MS_OK;
+    return ms_fail(reterr, MS_CANCELLED, "stopped; begin again any time");
 }
 
 /* ---- plan: tombstones that are old enough and nobody's --------------------------------------- */
@@ -269,74 +281,165 @@ static enum ms_code tombstones(struct gc *gc, struct ms_error *reterr) {
     struct ms_walk walk = {.prefix = ms_key_tombs(), .each = plan_tomb, .priv = gc};
     while (!walk.ended) { /* one read plans at most 512 */
         MS_TRY(ms_walk_some(gc->svc, &walk, reterr));
+        uint64_t n = gc->n;
         MS_TRY(bury_planned(gc, reterr));
+        MS_TRY(go_on(gc, n, reterr));
     }
     return MS_OK;
 }
 
 /* ---- strays ---------------------------------------------------------------------------------- */
 
-static enum ms_code remove_stray(struct gc *gc, const struct ms_stored *stray,
+/* What goes to the object store in one request where it takes many. */
+struct strays {
+    struct ms_stored at[OBJECTS_A_COMMIT];
+    unsigned n;
+};
+
+/* Bytes of an upload's parts; it is no matter when they cannot be told. */
+static uint64_t bytes_of_parts(struct gc *gc, const struct ms_stored *upload) {
+    struct ms_obj_request request = {
+        .op = MS_OBJ_MP_PARTS, .key = upload->key, .upload_id = upload->upload_id};
+    uint64_t bytes = 0;
+    if (ms_obj_run(gc->svc->obj, &request, NULL) == MS_OK)
+        for (size_t i = 0; i < request.ret_n; i++)
+            bytes += request.ret_parts[i].size;
+    free(request.ret_parts);
+    return bytes;
+}
+
+static enum ms_code abort_upload(struct gc *gc, const struct ms_stored *upload,
                                  struct ms_error *reterr) {
-    bool upload = stray->upload_id[0] != '\0';
+    uint64_t bytes = bytes_of_parts(gc, upload);
     if (!gc->dry_run)
-        MS_TRY(upload ? ms_stored_abort(gc->svc, stray, reterr)
-                      : ms_stored_delete(gc->svc, stray->key, reterr));
-    gc->result.uploads_aborted += upload;
-    gc->result.strays_deleted += !upload;
-    return MS_OK;
+        MS_TRY(ms_stored_abort(gc->svc, upload, reterr));
+    gc->result.uploads_aborted++;
+    gc->result.uploads_bytes += bytes;
+    return go_on(gc, 1, reterr);
+}
+
+static enum ms_code delete_strays(struct gc *gc, struct strays *strays, struct ms_error *reterr) {
+    const char *keys[OBJECTS_A_COMMIT];
+    struct ms_obj_request request = {
+        .op = MS_OBJ_DELETE_MANY, .keys = keys, .keys_n = strays->n};
+    bool many = gc->svc->obj->caps.batch_delete;
+    for (unsigned i = 0; i < strays->n; i++)
+        keys[i] = strays->at[i].key;
+    if (!gc->dry_run && many && strays->n > 0)
+        MS_TRY(ms_obj_run(gc->svc->obj, &request, reterr));
+    for (unsigned i = 0; i < strays->n; i++) {
+        if (!gc->dry_run && !many)
+            MS_TRY(ms_stored_delete(gc->svc, keys[i], reterr));
+        gc->result.strays_deleted++;
+        gc->result.strays_bytes += strays->at[i].size;
+    }
+    uint64_t n = strays->n;
+    strays->n = 0;
+    return go_on(gc, n, reterr);
 }
 
 static enum ms_code remove_unknown(struct gc *gc, struct ms_stored_list *list,
-                                   const struct ms_numbers *known, struct ms_error *reterr) {
+                                   const struct ms_numbers *known, struct strays *strays,
+                                   struct ms_error *reterr) {
     struct ms_stored stored;
     enum ms_code code;
-    while ((code = ms_stored_list_next(list, &stored, reterr)) == MS_OK)
-        if (!ms_numbers_have(known, ms_key_hash(stored.key)))
-            MS_TRY(remove_stray(gc, &stored, reterr));
-    return code == MS_NOT_FOUND ? MS_OK : code;
+    while ((code = ms_stored_list_next(list, &stored, reterr)) == MS_OK) {
+        if (ms_numbers_have(known, ms_key_hash(stored.key)))
+            continue;
+        if (stored.upload_id[0])
+            MS_TRY(abort_upload(gc, &stored, reterr));
+        else
+            strays->at[strays->n++] = stored;
+        if (strays->n == OBJECTS_A_COMMIT)
+            MS_TRY(delete_strays(gc, strays, reterr));
+    }
+    if (code != MS_NOT_FOUND)
+        return code;
+    return delete_strays(gc, strays, reterr);
 }
 
 /* An upload is alive as long as its intent is: once the object is sealed nothing completes it. */
 static enum ms_code strays(struct gc *gc, bool uploads, struct ms_error *reterr) {
     MS_AUTO(ms_stored_list_fini) struct ms_stored_list list = {NULL, 0};
     MS_AUTO(ms_numbers_fini) struct ms_numbers known = {NULL, 0, 0};
-    MS_TRY(ms_stored_list_make(gc->svc, uploads, gc->before, &list, reterr));
+    MS_TRY(ms_stored_list_make(gc->svc, uploads, gc->stored_before, &list, reterr));
+    MS_TRY(go_on(gc, list.n, reterr));
     if (list.n == 0)
         return MS_OK;
     MS_TRY(ms_known_keys(gc->svc, uploads, &known, reterr));
-    return remove_unknown(gc, &list, &known, reterr);
+    struct strays *found = calloc(1, sizeof *found);
+    if (!found)
+        return ms_fail(reterr, MS_NO_MEMORY, "no memory for deleting objects");
+    enum ms_code code = remove_unknown(gc, &list, &known, found, reterr);
+    free(found);
+    return code;
+}
+
+/* ---- the object store's clock ---------------------------------------------------------------- */
+
+/* What the store says of an object that was put just now. */
+static enum ms_code store_now(struct ms_svc *svc, const char *key, struct ms_instant *ret_now,
+                              struct ms_error *reterr) {
+    struct ms_obj_request put = {
+        .op = MS_OBJ_PUT, .key = key, .body = {.memory = ms_view_str("now"), .length = 3}};
+    struct ms_obj_request list = {.op = MS_OBJ_LIST, .key = key, .list_max = 1};
+    MS_TRY(ms_obj_run(svc->obj, &put, reterr));
+    enum ms_code code = ms_obj_run(svc->obj, &list, reterr);
+    if (code == MS_OK && list.ret_n == 1)
+        *ret_now = list.ret_entries[0].modified;
+    free(list.ret_entries);
+    MS_TRY(ms_stored_delete(svc, key, reterr));
+    return code;
+}
+
+/* A host whose clock runs ahead must not take what is young for old. */
+static enum ms_code age_by_the_store(struct gc *gc, struct ms_error *reterr) {
+    char key[80];
+    struct ms_instant now = {0};
+    gc->stored_before = gc->before;
+    if (gc->dry_run || ms_instant_is_none(gc->before))
+        return MS_OK;
+    (void)snprintf(key, sizeof key, MS_CLOCK_KEY_PREFIX "%s",
+                   ms_id_text(ms_store_instance(gc->svc->store).id).s);
+    MS_TRY(store_now(gc->svc, key, &now, reterr));
+    if (!ms_instant_is_none(now))
+        gc->stored_before = ms_instant_add_ms(now, -gc->options->grace_ms);
+    return MS_OK;
 }
 
 /* ---- entry point ----------------------------------------------------------------------------- */
 
 static enum ms_code collect(struct gc *gc, struct ms_error *reterr) {
     MS_TRY(tombstones(gc, reterr));
-    uint64_t near = 0;
-    MS_TRY(ms_near_sweep(gc->svc, gc->before, !gc->dry_run, NULL, NULL, &near, reterr));
-    gc->result.strays_deleted += near;
+    MS_TRY(age_by_the_store(gc, reterr));
     MS_TRY(strays(gc, true, reterr));
     return strays(gc, false, reterr);
 }
 
-enum ms_code ms_gc(struct ms_svc *svc, int64_t grace_ms, bool dry_run,
-                   struct ms_gc_result *ret_result, struct ms_error *reterr) {
-    struct gc gc = {.svc = svc, .dry_run = dry_run};
-    if (svc->read_only && !dry_run)
+enum ms_code ms_gc_with(struct ms_svc *svc, const struct ms_gc_options *options,
+                        struct ms_gc_result *ret_result, struct ms_error *reterr) {
+    struct gc gc = {.svc = svc, .options = options, .dry_run = options->dry_run};
+    if (svc->read_only && !gc.dry_run)
         return ms_fail(reterr, MS_READ_ONLY, "the store %s is open read-only: nothing is deleted",
                        svc->dir);
-    if (grace_ms < 0)
+    if (options->grace_ms < 0)
         return ms_fail(reterr, MS_INVALID, "a grace of %lld ms ends before it begins",
-                       (long long)grace_ms);
-    if (grace_ms > 0)
-        gc.before = ms_instant_add_ms(ms_clock_now(svc->clock), -grace_ms);
+                       (long long)options->grace_ms);
+    if (options->grace_ms > 0)
+        gc.before = ms_instant_add_ms(ms_clock_now(svc->clock), -options->grace_ms);
     gc.tomb = calloc(OBJECTS_A_COMMIT * 4, sizeof *gc.tomb);
     if (!gc.tomb)
         return ms_fail(reterr, MS_NO_MEMORY, "no memory for deleting objects");
     struct ms_error err = {0};
     enum ms_code code = collect(&gc, &err);
     free(gc.tomb);
-    if (code == MS_OK)
+    if (code == MS_OK || code == MS_CANCELLED)
         *ret_result = gc.result;
     return ms_pass_up(code, &err, reterr);
+}
+
+enum ms_code ms_gc(struct ms_svc *svc, int64_t grace_ms, bool dry_run,
+                   struct ms_gc_result *ret_result, struct ms_error *reterr) {
+    struct ms_gc_options options = {.grace_ms = grace_ms, .dry_run = dry_run};
+    return ms_gc_with(svc, &options, ret_result, reterr);
 }

@@ -223,6 +223,7 @@ static enum ms_code open_meta(struct ms_svc *svc, const struct ms_svc_options *o
         .log = svc->log,
         .map_bytes = o->map_bytes,
         .create = create,
+        .store_id = o->store_id,
         .read_only = o->read_only,
         .label = o->label ? o->label : "msasset",
     };

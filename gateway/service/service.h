@@ -43,6 +43,7 @@ struct ms_svc_options {
     const char *object_url; /* init only: NULL: dir:<dir>/objects */
     uint64_t free_bytes;    /* init only: free quota of new tenants; 0: 5 GB */
     int64_t retention_ms;   /* init only: bin retention of new tenants; 0: 7 days */
+    struct ms_id store_id;  /* init only, of a rebuild: the store's id; none: a new one */
 };
 
 struct ms_files; /* service/file.c: the live files of this process, by (tenant, inode) */
@@ -65,6 +66,7 @@ struct ms_svc {
     struct ms_id store_id;
     bool read_only, writeback;
     bool unchecked; /* the object store was down when it was opened: nobody knows whose it is */
+    int catalogue_busy; /* atomic: a flush of this process is at work (service/catalogue.h) */
 };
 
 /* Make a store in an empty or missing folder. A cut in the middle leaves a folder that init can

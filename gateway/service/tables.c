@@ -1,5 +1,40 @@
 #include "service/tables.h"
 
+/* ---- marks ----------------------------------------------------------------------------------- */
+
+/* What the catalogue in the object store tells (service/catalogue.h). A version never changes: one
+ * that goes before it was told need not be told any more. */
+static bool is_told(uint8_t table, bool gone) {
+    return table == 'T' || table == 'I' || table == 'A' || (table == 'V' && !gone);
+}
+
+/* In the transaction of the change itself, so that no kill can lose it. The value is new each
+ * time: whoever told the row removes the mark only if it is still the one that he saw. */
+static enum ms_code mark(struct ms_txn *txn, const struct ms_key *key, bool gone,
+                         struct ms_error *reterr) {
+    uint8_t token[8];
+    if (is_told(key->bytes[0], gone)) {
+        struct ms_key k = ms_key_mark(key);
+        ms_txn_random(txn, token, sizeof token);
+        return ms_txn_put(txn, ms_key_view(&k), ms_view_of(token, sizeof token), reterr);
+    }
+    if (key->bytes[0] == 'V') {
+        struct ms_key k = ms_key_mark(key);
+        return ms_txn_del(txn, ms_key_view(&k), reterr);
+    }
+    return MS_OK;
+}
+
+enum ms_code ms_row_mark_dead(struct ms_txn *txn, struct ms_tenant_id tenant,
+                              struct ms_object_id object, struct ms_error *reterr) {
+    struct ms_key key = ms_key_of_dead(tenant, object), k = ms_key_mark(&key);
+    uint8_t token[8];
+    ms_txn_random(txn, token, sizeof token);
+    return ms_txn_put(txn, ms_key_view(&k), ms_view_of(token, sizeof token), reterr);
+}
+
+/* ---- rows ------------------------------------------------------------------------------------ */
+
 /* Every row of every record goes through these two, so encode and decode cannot be forgotten
  * anywhere. */
 
@@ -23,7 +58,8 @@
         ms_##name##_encode(record, &w);                                                            \
         if (w.failed)                                                                              \
             return ms_fail(reterr, MS_INTERNAL, "a %s record does not encode", #name);             \
-        return ms_txn_put(txn, ms_key_view(&key), ms_writer_view(&w), reterr);                     \
+        enum ms_code code = ms_txn_put(txn, ms_key_view(&key), ms_writer_view(&w), reterr);        \
+        return code == MS_OK ? mark(txn, &key, false, reterr) : code;                              \
     }                                                                                              \
     enum ms_code ms_row_next_##name(struct ms_scan *scan, struct ms_view *ret_key,                 \
                                     struct ms_##name##_record *ret_record,                         \
@@ -37,7 +73,8 @@
 MS_RECORDS(MS_ROW_DEFINE)
 
 enum ms_code ms_row_del(struct ms_txn *txn, struct ms_key key, struct ms_error *reterr) {
-    return ms_txn_del(txn, ms_key_view(&key), reterr);
+    enum ms_code code = ms_txn_del(txn, ms_key_view(&key), reterr);
+    return code == MS_OK ? mark(txn, &key, true, reterr) : code;
 }
 
 enum ms_code ms_row_get_id(struct ms_txn *txn, struct ms_key key, struct ms_id *ret_id,

@@ -22,6 +22,9 @@ MS_RECORDS(MS_ROW_DECLARE)
 
 MS_NODISCARD enum ms_code ms_row_del(struct ms_txn *txn, struct ms_key key,
                                      struct ms_error *reterr);
+/* For the catalogue: the object is dead, which its row cannot say, having no tenant in its key. */
+MS_NODISCARD enum ms_code ms_row_mark_dead(struct ms_txn *txn, struct ms_tenant_id tenant,
+                                           struct ms_object_id object, struct ms_error *reterr);
 /* Rows that hold one id (TNAME, AOWNER, BINASSET, ORPHAN). */
 MS_NODISCARD enum ms_code ms_row_get_id(struct ms_txn *txn, struct ms_key key, struct ms_id *ret_id,
                                         struct ms_error *reterr);

@@ -28,6 +28,10 @@ static enum ms_code fill_tenant(struct ms_txn *txn, const struct ms_tenant_optio
                                 struct ms_tenant_record *ret_tenant, struct ms_error *reterr) {
     struct ms_meta_record meta;
     MS_TRY(ms_row_get_meta(txn, ms_key_meta(), &meta, reterr));
+    if (o->again) {
+        *ret_tenant = *o->again;
+        return ms_txn_number(txn, "ino", &ret_tenant->root_ino, reterr);
+    }
     memset(ret_tenant, 0, sizeof *ret_tenant);
     ms_txn_random(txn, ret_tenant->id.b, MS_ID_BYTES);
     (void)snprintf(ret_tenant->name, sizeof ret_tenant->name, "%s", o->name);

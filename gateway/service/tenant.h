@@ -11,6 +11,7 @@ struct ms_tenant_options {
     uint64_t free_bytes;  /* UINT64_MAX: the store's default */
     int64_t retention_ms; /* -1: the store's default */
     uint32_t uid, gid, umask;
+    const struct ms_tenant_record *again; /* a rebuild: all of this but the inodes; NULL: a new one */
 };
 /* Makes the root and the type folders in the same step. Errors: MS_EXISTS, MS_BAD_NAME. */
 MS_NODISCARD enum ms_code ms_tenant_add(struct ms_svc *svc, const char *who,

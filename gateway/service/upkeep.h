@@ -55,29 +55,52 @@ MS_NODISCARD enum ms_code ms_recover_quick(struct ms_svc *svc, struct ms_recover
 
 /* Delete objects behind tombstones older than grace_ms, abort multiparts and delete objects that no
  * row knows, older than the grace (0: whatever the store had before the rows were read). Only keys
- * of msasset's own making are ever deleted. dry_run: count only. */
-struct ms_gc_result {
-    uint64_t tombstones, deleted, deleted_bytes, uploads_aborted, strays_deleted;
+ * of msasset's own making are ever deleted. dry_run: count only.
+ *
+ * A stray's age is by the object store's clock on both sides: a small object of now is put, listed
+ * and deleted again (a dry run goes by the host's clock). Memory: 8 bytes for each object that rows
+ * know, and one page of a list; the list itself lies in a nameless file. */
+struct ms_gc_options {
+    int64_t grace_ms;
+    bool dry_run;
+    /* done: objects and uploads looked at or removed so far; false: stop, with MS_CANCELLED and
+     * what was done in the result. May be NULL. */
+    bool (*progress)(void *priv, uint64_t done);
+    void *priv;
 };
+struct ms_gc_result {
+    uint64_t tombstones; /* that wait for their grace */
+    uint64_t deleted, deleted_bytes;
+    uint64_t uploads_aborted, uploads_bytes; /* bytes of their parts */
+    uint64_t strays_deleted, strays_bytes;
+};
+MS_NODISCARD enum ms_code ms_gc_with(struct ms_svc *svc, const struct ms_gc_options *options,
+                                     struct ms_gc_result *ret_result, struct ms_error *reterr);
 MS_NODISCARD enum ms_code ms_gc(struct ms_svc *svc, int64_t grace_ms, bool dry_run,
                                 struct ms_gc_result *ret_result, struct ms_error *reterr);
 
 /* ---- fsck ------------------------------------------------------------------------------------ */
 
 /* Compare rows with each other, counters with their recomputation, chains with their hashes; store:
- * rows with a LIST; deep: every block of every object with its hash. finding: a broken invariant.
- * pending: something a dead process left and recover or gc will settle. Repairs nothing. On a live
- * store, what differs only because somebody is at work is looked at again before it is reported. */
+ * rows with a LIST (missing, of another size or ETag, unknown); deep: every block of every object
+ * with its hash, or of sample_percent of the objects, others each time the seed is another.
+ * finding: a broken invariant. pending: something a dead process left and recover or gc will settle.
+ * Repairs nothing. On a live store, what differs only because somebody is at work is looked at again
+ * before it is reported. */
 struct ms_fsck_options {
     bool store, deep;
+    unsigned sample_percent; /* deep; 0: all */
+    uint64_t sample_seed;
     void (*finding)(void *priv, const char *invariant, const char *text);
     void (*pending)(void *priv, const char *kind, const char *text);
     bool (*progress)(void *priv, uint64_t done, uint64_t total); /* deep: bytes; false: stop */
+    bool (*listed)(void *priv, uint64_t objects); /* store: looked at so far; false: stop */
     void *priv;
 };
 struct ms_fsck_result {
     uint64_t tenants, inodes, assets, objects, bytes_read, findings, pending;
 };
+/* Stopped (MS_CANCELLED), it gives in the result what was checked until then. */
 MS_NODISCARD enum ms_code ms_fsck(struct ms_svc *svc, const struct ms_fsck_options *options,
                                   struct ms_fsck_result *ret_result, struct ms_error *reterr);
 

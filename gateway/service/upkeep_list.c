@@ -73,6 +73,7 @@ static bool get_text(FILE *file, char *ret_text, size_t size) {
 static enum ms_code keep(struct ms_stored_list *list, const struct ms_obj_entry *entry,
                          struct ms_error *reterr) {
     if (!put_text(list->file, entry->key) || !put_text(list->file, entry->upload_id) ||
+        !put_text(list->file, entry->etag) ||
         fwrite(&entry->size, sizeof entry->size, 1, list->file) != 1)
         return ms_fail_errno(reterr, errno, "cannot write the list of objects");
     list->n++;
@@ -135,6 +136,7 @@ enum ms_code ms_stored_list_next(struct ms_stored_list *list, struct ms_stored *
                                  struct ms_error *reterr) {
     if (get_text(list->file, ret_stored->key, sizeof ret_stored->key) &&
         get_text(list->file, ret_stored->upload_id, sizeof ret_stored->upload_id) &&
+        get_text(list->file, ret_stored->etag, sizeof ret_stored->etag) &&
         fread(&ret_stored->size, sizeof ret_stored->size, 1, list->file) == 1)
         return MS_OK;
     if (ferror(list->file))
@@ -162,11 +164,12 @@ enum ms_code ms_stored_abort(struct ms_svc *svc, const struct ms_stored *upload,
     return ms_obj_run(svc->obj, &request, reterr);
 }
 
-enum ms_code ms_stored_size(struct ms_svc *svc, const char *key, uint64_t *ret_size,
-                            struct ms_error *reterr) {
+enum ms_code ms_stored_head(struct ms_svc *svc, const char *key, uint64_t *ret_size,
+                            char ret_etag[MS_ETAG_MAX + 1], struct ms_error *reterr) {
     struct ms_obj_request request = {.op = MS_OBJ_HEAD, .key = key};
     MS_TRY(ms_obj_run(svc->reads, &request, reterr));
     *ret_size = request.ret_size;
+    memcpy(ret_etag, request.ret_etag, sizeof request.ret_etag);
     ms_buf_fini(&request.ret_meta);
     return MS_OK;
 }

@@ -18,6 +18,7 @@ struct ms_stored {
     char key[MS_OBJECT_KEY_MAX + 1];
     char upload_id[MS_UPLOAD_ID_MAX + 1]; /* "" of an object */
     uint64_t size;
+    char etag[MS_ETAG_MAX + 1]; /* "" when the list has none */
 };
 
 /* In a file without a name, so memory does not grow with the store. */
@@ -47,8 +48,8 @@ MS_NODISCARD enum ms_code ms_stored_delete(struct ms_svc *svc, const char *key,
 MS_NODISCARD enum ms_code ms_stored_abort(struct ms_svc *svc, const struct ms_stored *upload,
                                           struct ms_error *reterr);
 /* Errors: MS_NOT_FOUND. */
-MS_NODISCARD enum ms_code ms_stored_size(struct ms_svc *svc, const char *key, uint64_t *ret_size,
-                                         struct ms_error *reterr);
+MS_NODISCARD enum ms_code ms_stored_head(struct ms_svc *svc, const char *key, uint64_t *ret_size,
+                                         char ret_etag[MS_ETAG_MAX + 1], struct ms_error *reterr);
 
 /* Which keys rows know, as sorted hashes of 8 bytes: two keys of one hash are taken for one, which
  * keeps what might be deleted, never the other way round. */

@@ -153,7 +153,11 @@ static enum ms_code put_first_rows(struct ms_store *store, MDB_txn *mdb, struct 
     struct ms_writer w = ms_writer_on(b, sizeof b);
     enum ms_code code;
 
-    store->id = ms_id_new(store->options.random);
+    static const struct ms_id none;
+
+    store->id = store->options.store_id;
+    if (memcmp(store->id.b, none.b, sizeof none.b) == 0)
+        store->id = ms_id_new(store->options.random);
     ms_write_bytes(&w, HEADER_MAGIC, sizeof HEADER_MAGIC);
     ms_write_u32(&w, MS_STORE_FORMAT);
     ms_write_bytes(&w, store->id.b, sizeof store->id.b);

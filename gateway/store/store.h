@@ -40,6 +40,7 @@ struct ms_store_options {
     uint64_t map_bytes_max;   /* 0: 1 TiB; growing stops there */
     unsigned readers_max;     /* 0: 512 */
     bool create;              /* make it when the folder is empty or missing */
+    struct ms_id store_id;    /* of a store that is made; none: a new one */
     bool read_only;           /* fsck of a copy, statistics: no writer thread */
     const char *label;        /* for the process registry: "mount /srv/x", "msasset put" */
     unsigned feed_rows_max;   /* 0: 16384; the feed keeps up to a quarter more */

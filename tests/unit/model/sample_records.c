@@ -263,6 +263,10 @@ static void valid_audit(struct sample_source *s, struct ms_audit_record *r) {
 
 static void valid_chain(struct sample_source *s, struct ms_chain_record *r) { (void)s, (void)r; }
 
+static void valid_catalogue(struct sample_source *s, struct ms_catalogue_record *r) {
+    (void)s, (void)r;
+}
+
 static void valid_lease(struct sample_source *s, struct ms_lease_record *r) { (void)s, (void)r; }
 
 static void valid_intent(struct sample_source *s, struct ms_intent_record *r) {

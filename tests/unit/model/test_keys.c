@@ -118,10 +118,19 @@ static uint32_t u32(uint64_t n) { return (uint32_t)(n & UINT32_MAX); }
     K(account, 'Z', 17, ms_key_account(TENANT(x)), all('Z'), by_id(a, b, 0))                       \
     K(day, 'Y', 25, ms_key_day(TENANT(x), ms_instant_of(x->at)), ms_key_days_of(TENANT(x)),        \
       ORDER(by_id(a, b, 0), by_at(a, b)))                                                          \
-    K(ratemonth, 'r', 9, ms_key_ratemonth(ms_instant_of(x->at)), ms_key_ratemonths(), by_at(a, b))
+    K(ratemonth, 'r', 9, ms_key_ratemonth(ms_instant_of(x->at)), ms_key_ratemonths(), by_at(a, b)) \
+    K(mark, 'k', 26, mark_key(x), ms_key_marks_of(TENANT(x)),                                      \
+      ORDER(by_id(a, b, 0), by_number(a, b, 0)))                                                   \
+    K(catalogue, 'c', 17, ms_key_catalogue(TENANT(x)), all('c'), by_id(a, b, 0))
 
 static int by_u32(const struct tuple *a, const struct tuple *b) {
     return (u32(a->number[0]) > u32(b->number[0])) - (u32(a->number[0]) < u32(b->number[0]));
+}
+
+static struct ms_key mark_key(const struct tuple *x) {
+    struct ms_key inode = ms_key_inode(TENANT(x), x->number[0]);
+
+    return ms_key_mark(&inode);
 }
 
 static struct ms_key all(char table) {

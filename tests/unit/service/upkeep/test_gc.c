@@ -2,9 +2,11 @@
 
 #include "service/file_image.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define HOUR MS_GC_GRACE_MS
@@ -216,16 +218,74 @@ static void strays_of_our_making_go_and_nothing_else(void **state) {
     assert_int_equal(gc_now(w, 0, false).strays_deleted, 0);
 }
 
-/* The store's own clock dates them, so the grace is compared with that. */
+static void make_old(struct world *w, const char *key, int64_t age_ms) {
+    char path[5000];
+    int64_t ms = ms_clock_kernel_now().ms - age_ms;
+    struct timespec at[2] = {{.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000}};
+    at[1] = at[0];
+    snprintf(path, sizeof path, "%s/objects/%s", w->dir, key);
+    assert_int_equal(utimensat(AT_FDCWD, path, at, 0), 0);
+}
+
+/* The store's own clock dates them, and tells what is now: whatever the host's clock says. */
 static void a_young_stray_is_left_alone(void **state) {
     struct world *w = *state;
     put(w, ours);
-    ms_clock_fake_set(&w->clock, ms_instant_add_ms(ms_clock_kernel_now(), HOUR - MS_MINUTE_MS));
+    ms_clock_fake_set(&w->clock, ms_instant_add_ms(ms_clock_kernel_now(), 400 * MS_DAY_MS));
+    make_old(w, ours, HOUR - 5 * MS_MINUTE_MS);
     assert_int_equal(gc_now(w, HOUR, false).strays_deleted, 0);
     assert_true(in_store(w, ours));
-    ms_clock_fake_advance(&w->clock, 2 * MS_MINUTE_MS);
-    assert_int_equal(gc_now(w, HOUR, false).strays_deleted, 1);
+    ms_clock_fake_set(&w->clock, ms_instant_of(1000));
+    assert_int_equal(gc_now(w, HOUR, false).strays_deleted, 0);
+    make_old(w, ours, HOUR + 5 * MS_MINUTE_MS);
+    struct ms_gc_result r = gc_now(w, HOUR, false);
+    assert_int_equal(r.strays_deleted, 1);
+    assert_int_equal(r.strays_bytes, 5);
     assert_false(in_store(w, ours));
+}
+
+static void many_strays_go_in_batches(void **state) {
+    struct world *w = *state;
+    unsigned n = 600;
+    fill_world(w);
+    (void)gc_now(w, 0, false);
+    for (unsigned i = 0; i < n; i++) {
+        char key[100];
+        snprintf(key, sizeof key, "00112233445566778899aabbccddeeff/ffeeddccbbaa9988776655443322%04x.1.mp4",
+                 i);
+        put(w, key);
+    }
+    unsigned before = atomic_load(&w->gate.requests);
+    struct ms_gc_result r = gc_now(w, 0, false);
+    assert_int_equal(r.strays_deleted, n);
+    assert_int_equal(r.strays_bytes, 5 * n);
+    assert_in_range(atomic_load(&w->gate.requests) - before, 4, 20);
+    check_clean(w->svc);
+}
+
+static bool stop_soon(void *priv, uint64_t done) {
+    unsigned *left = priv;
+    (void)done;
+    return (*left)-- > 1;
+}
+
+static void stopped_and_begun_again(void **state) {
+    struct world *w = *state;
+    char key[MS_OBJECT_KEY_MAX + 1];
+    enum ms_code code = MS_CANCELLED;
+    for (unsigned i = 0; i < 20; i++)
+        make_tombstone(w, "/files/a.bin", key);
+    put(w, ours);
+    for (unsigned at = 1; code == MS_CANCELLED; at++) {
+        unsigned left = at;
+        struct ms_gc_result r;
+        struct ms_gc_options options = {.progress = stop_soon, .priv = &left};
+        code = ms_gc_with(w->svc, &options, &r, &test_err);
+        assert_true(code == MS_OK || code == MS_CANCELLED);
+        check_findings(w->svc);
+    }
+    assert_false(in_store(w, ours));
+    check_clean(w->svc);
 }
 
 /* ---- what is alive ----------------------------------------------------------------------- */
@@ -429,6 +489,8 @@ int main(int argc, char **argv) {
         ON_DIR(several_deleters_delete_each_once),
         ON_DIR(strays_of_our_making_go_and_nothing_else),
         ON_DIR(a_young_stray_is_left_alone),
+        ON_DIR(many_strays_go_in_batches),
+        ON_DIR(stopped_and_begun_again),
         ON_DIR(an_upload_under_way_loses_nothing),
         ON_DIR(an_object_between_its_upload_and_its_commit_is_kept),
         ON_DIR(files_are_written_while_gc_runs_without_grace),
