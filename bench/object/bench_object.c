@@ -214,7 +214,7 @@ static void write_config(struct bench *b, enum kind kind, size_t n, const char *
 
     for (size_t i = 0; file && i < n; i++) {
         MS_AUTO(ms_buf_fini) struct ms_buf url = {0};
-        char key[64], no[16];
+        char key[64], no[24];
         const struct ms_s3_param query[] = {{"partNumber", no}, {"uploadId", b->upload_id}};
 
         snprintf(no, sizeof no, "%zu", i + 1);

@@ -155,7 +155,7 @@ enum ms_code ms_dir_meta_read(const struct ms_dir *d, int fd, const char *key,
         text[n] = '\0';
     if ((n <= 0 || !decode(text, &meta, &code, reterr)) &&
         !sidecar_read(d, key, st, &meta, &code, reterr)) {
-        snprintf(meta.etag, sizeof meta.etag, "file-%llx-%" PRIx64, (long long)st->st_size,
+        snprintf(meta.etag, sizeof meta.etag, MS_ETAG_MADE_UP "%llx-%" PRIx64, (long long)st->st_size,
                  (uint64_t)mtime_ns(st));
         code = ms_obj_meta_text(NULL, &meta.text, reterr);
     }

@@ -94,6 +94,13 @@ struct ms_obj_part {
     char etag[MS_ETAG_MAX + 1];
 };
 
+/* Drivers without lasting ETags of their own make one up from size and time when an object's metadata is gone (its
+ * file was copied without attributes): such a one says nothing about whether the object was replaced. */
+#define MS_ETAG_MADE_UP "file-"
+static inline bool ms_etag_tells(const char *etag) {
+    return etag[0] != '\0' && strncmp(etag, MS_ETAG_MADE_UP, sizeof MS_ETAG_MADE_UP - 1) != 0;
+}
+
 struct ms_obj_entry {
     char key[MS_OBJECT_KEY_MAX + 1];
     char upload_id[MS_UPLOAD_ID_MAX + 1]; /* MP_LIST */

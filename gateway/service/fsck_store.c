@@ -60,7 +60,7 @@ static enum ms_code index_list(struct ms_stored_list *list, struct ms_numbers *i
     enum ms_code code;
     while ((code = ms_stored_list_next(list, &stored, reterr)) == MS_OK) {
         MS_TRY(ms_numbers_add(index, hash_with_size(stored.key, stored.size), reterr));
-        if (stored.etag[0])
+        if (ms_etag_tells(stored.etag))
             MS_TRY(ms_numbers_add(etags, hash_with_etag(stored.key, stored.etag), reterr));
     }
     ms_numbers_sort(index);
@@ -108,7 +108,7 @@ static enum ms_code ask_store(struct ms_fsck *f, const struct ms_object_record *
     enum ms_code code = ms_stored_head(f->svc, object->key, &size, etag, reterr);
     if (code != MS_OK && code != MS_NOT_FOUND)
         return code;
-    bool same = object->etag[0] == '\0' || etag[0] == '\0' || strcmp(etag, object->etag) == 0;
+    bool same = object->etag[0] == '\0' || !ms_etag_tells(etag) || strcmp(etag, object->etag) == 0;
     if (code == MS_OK && size == object->size && same)
         return MS_OK;
     MS_TRY(is_still(f, object->id, &there, reterr));

@@ -411,6 +411,9 @@ static enum ms_code age_by_the_store(struct gc *gc, struct ms_error *reterr) {
 
 static enum ms_code collect(struct gc *gc, struct ms_error *reterr) {
     MS_TRY(tombstones(gc, reterr));
+    uint64_t near = 0;
+    MS_TRY(ms_near_sweep(gc->svc, gc->before, !gc->dry_run, NULL, NULL, &near, reterr));
+    gc->result.strays_deleted += near;
     MS_TRY(age_by_the_store(gc, reterr));
     MS_TRY(strays(gc, true, reterr));
     return strays(gc, false, reterr);
