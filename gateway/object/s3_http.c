@@ -37,8 +37,6 @@ struct ms_s3_http {
     /* the thread's own */
     struct list running, waiting[MS_S3_CLASSES];
     struct ms_s3_turns turns;
-    CURL **idle; /* handles to use again: connections_max of room */
-    unsigned idle_n;
     int64_t curl_due_ns, check_due_ns; /* INT64_MAX: never */
     pthread_mutex_t mutex;
     struct {
@@ -214,7 +212,9 @@ void ms_s3_transfer_fini(struct ms_s3_transfer *transfer) {
 
 /* ---- beginning ------------------------------------------------------------------------------- */
 
-/* What all transfers have in common: set once in the life of a handle. */
+/* What all transfers have in common. A handle is for one transfer only; connections are the multi handle's and are
+ * kept. libcurl 7.88 keeps a pointer to the last header of a handle's former transfer, which it has freed, and follows
+ * it when the next answer begins with a continuation line: a damaged answer would end the process. */
 static CURL *new_easy(const struct ms_s3_http *h) {
     CURL *e = curl_easy_init();
 
@@ -263,20 +263,11 @@ static void set_options(struct ms_s3_transfer *t) {
     curl_easy_setopt(e, CURLOPT_SEEKDATA, t);
 }
 
-static void give_back(struct ms_s3_http *h, CURL *easy) {
-    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, NULL);
-    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, NULL);
-    if (h->idle_n < h->limits.connections_max)
-        h->idle[h->idle_n++] = easy;
-    else
-        curl_easy_cleanup(easy);
-}
-
 /* A transfer that is in no list any more; the last touch. */
 static void finish(struct ms_s3_http *h, struct ms_s3_transfer *t) {
     if (t->easy) {
         curl_multi_remove_handle(h->multi, t->easy);
-        give_back(h, MS_TAKE(t->easy));
+        curl_easy_cleanup(MS_TAKE(t->easy));
     }
     t->on_done(t);
 }
@@ -289,7 +280,7 @@ static void end_running(struct ms_s3_http *h, struct ms_s3_transfer *t) {
 
 static void begin(struct ms_s3_http *h, struct ms_s3_transfer *t) {
     append(&h->running, t);
-    t->easy = h->idle_n > 0 ? h->idle[--h->idle_n] : new_easy(h);
+    t->easy = new_easy(h);
     if (t->easy) {
         set_options(t);
         t->window_ns = mono_ns();
@@ -619,9 +610,6 @@ void ms_s3_http_start(struct ms_s3_http *http, struct ms_s3_transfer *transfer) 
 /* ---- life ------------------------------------------------------------------------------------ */
 
 static void free_parts(struct ms_s3_http *h) {
-    for (unsigned i = 0; i < h->idle_n; i++)
-        curl_easy_cleanup(h->idle[i]);
-    free(h->idle);
     if (h->multi)
         curl_multi_cleanup(h->multi);
     if (h->epoll >= 0)
@@ -649,10 +637,9 @@ static enum ms_code set_up(struct ms_s3_http *h, const char *ca_file, struct ms_
     struct epoll_event event = {.events = EPOLLIN};
 
     h->multi = curl_multi_init();
-    h->idle = calloc(h->limits.connections_max, sizeof(CURL *));
     if (ca_file && *ca_file)
         h->ca_file = strdup(ca_file);
-    if (!h->multi || !h->idle || (ca_file && *ca_file && !h->ca_file))
+    if (!h->multi || (ca_file && *ca_file && !h->ca_file))
         return ms_fail(reterr, MS_NO_MEMORY, "no memory for an HTTP client");
     h->epoll = epoll_create1(EPOLL_CLOEXEC);
     h->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -233,6 +233,20 @@ static void an_answer_without_end_is_cut_short(void **state) {
     assert_int_equal(run_op(rig, MS_OBJ_DELETE), MS_OK);
 }
 
+/* libcurl follows a stale pointer there when its handle had an answer before. */
+static void an_answer_that_begins_with_a_continuation_line_ends_nobody(void **state) {
+    struct rig *rig = *state;
+
+    for (unsigned i = 0; i < 20; i++) {
+        assert_int_equal(run_op(rig, MS_OBJ_DELETE), MS_OK);
+        tell_text(rig, "HTTP/1.1 200 OK\r\n folded: into nothing\r\nContent-Length: 0\r\n\r\n");
+        for (size_t k = 0; k < MS_ARRAY_LEN(ops); k++)
+            (void)run_op(rig, ops[k].op);
+        tell_good(rig);
+    }
+    assert_int_equal(run_op(rig, MS_OBJ_DELETE), MS_OK);
+}
+
 /* Bytes of a good answer changed at random: whatever comes of it, it ends, and the driver goes on. */
 static void damaged_answers_do_no_harm(void **state) {
     static const char good[] =
@@ -264,6 +278,7 @@ int main(void) {
         CASE(every_operation_ends_as_it_should),
         CASE(a_copy_fails_as_its_look_does),
         CASE(an_answer_without_end_is_cut_short),
+        CASE(an_answer_that_begins_with_a_continuation_line_ends_nobody),
         CASE(damaged_answers_do_no_harm),
     };
 
