@@ -287,6 +287,9 @@ static void goal_of_parts(struct ms_upload *u) {
         p->fits = ms_upload_fits(u, i);
         u->goal_missing += !p->fits;
     }
+    /* No part can be taken back, and Ceph's RGW completes an upload only by all of its parts. */
+    for (uint32_t i = u->goal_parts; i < u->parts; i++)
+        u->renew |= u->part[i].sent;
 }
 
 /* What the call is about: the file as it is now. */
@@ -338,6 +341,15 @@ static void give_up_id(struct ms_upload *u) {
         u->part[i] = (struct ms_upload_part){0};
 }
 
+/* While a list is all that a crash leaves, parts behind it go out one after the other: recovery can complete an upload
+ * only by all of its parts (RGW), so every byte before them must be there. */
+static bool may_go(const struct ms_upload *u, uint32_t i) {
+    const struct ms_upload_part *before = i > 0 ? &u->part[i - 1] : NULL;
+
+    return !before || u->part[0].listed == 0 || u->part[i].listed > 0 ||
+           (before->length == ms_part_no(i).length && !before->busy);
+}
+
 static void start_sends(struct ms_upload *u) {
     bool sync = u->call->kind == CALL_SYNC;
     struct ms_upload_send *s = ms_upload_free_send(u);
@@ -352,6 +364,8 @@ static void start_sends(struct ms_upload *u) {
     while (s && u->cursor < u->goal_parts && !(u->tight && u->in_flight > 0)) {
         const struct ms_upload_part *p = &u->part[u->cursor];
 
+        if (!may_go(u, u->cursor))
+            return; /* the end of the one before comes here again */
         if (!p->fits && !p->busy) {
             ms_upload_start_send(u, s, u->cursor, sync,
                                  ms_upload_length_wanted(u, ms_part_no(u->cursor + 1)));
@@ -494,7 +508,7 @@ static void send_ahead(struct ms_upload *u) {
         struct ms_upload_part *p = &u->part[i];
 
         p->ready = p->ready && p->length == 0; /* a call may have sent it */
-        if (!p->ready || p->busy)
+        if (!p->ready || p->busy || !may_go(u, i))
             continue;
         if (!u->upload_id[0]) {
             if (!u->control_busy)

@@ -47,6 +47,7 @@ struct ms_upload_part {
     uint64_t listed;     /* the largest length in a list of this upload id */
     bool intact;         /* the bytes are one state of the part and the hashes are theirs */
     bool busy;
+    bool sent;         /* the store may have a part of this number under this upload id */
     bool fits;         /* what the running call wants */
     bool ready, ahead; /* written from end to end; was sent before any call wanted it */
     unsigned torn;

@@ -565,7 +565,7 @@ void ms_upload_start_send(struct ms_upload *u, struct ms_upload_send *s, uint32_
     s->for_call = u->call != NULL;
     s->copy = s->shrunk = false;
     s->code = MS_OK;
-    p->busy = true;
+    p->busy = p->sent = true;
     u->in_flight++;
     s->wire.task.run = send_step;
     ms_engine_post(u->obj->engine, &s->wire.task);

@@ -5,6 +5,8 @@
  */
 #include "service/recover_part.h"
 
+#include "content/parts.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -18,41 +20,53 @@ void ms_recovered_fini(struct ms_recovered *recovered) { ms_hashes_fini(&recover
 
 static void free_parts(struct ms_obj_part **parts) { free(*parts); }
 
-/* Each listed part as the store has it now. Errors: MS_NOT_FOUND one of them is not there. */
-static enum ms_code parts_now(struct ms_obj *obj, const struct ms_intent_record *intent,
-                              const struct ms_obj_part *listed, size_t n,
-                              struct ms_obj_part *ret_now, struct ms_error *reterr) {
-    struct ms_obj_request request = {
-        .op = MS_OBJ_MP_PARTS, .key = intent->key, .upload_id = intent->upload_id};
-    MS_TRY(ms_obj_run(obj, &request, reterr));
-    MS_AUTO(free_parts) struct ms_obj_part *has = request.ret_parts;
+/* Behind the listed parts, those that a writer sent after its fsync: they count when every byte before them is there.
+ * Ceph's RGW completes an upload only by all of its parts. */
+static size_t later_parts(const struct ms_obj_part *has, size_t has_n, size_t at, struct ms_obj_part *now, size_t n) {
+    while (at < has_n && has[at].part_no == now[n - 1].part_no + 1 &&
+           now[n - 1].size == ms_part_no(now[n - 1].part_no).length)
+        now[n++] = has[at++];
+    return n;
+}
+
+/* Each listed part as the store has it now, and later ones. ret_now: with room for n and for all that the store has.
+ * Errors: MS_NOT_FOUND one of them is not there. */
+static enum ms_code parts_now(const struct ms_obj_request *list, const char *key, const struct ms_obj_part *listed,
+                              size_t n, struct ms_obj_part *ret_now, size_t *ret_n, struct ms_error *reterr) {
+    const struct ms_obj_part *has = list->ret_parts;
     size_t at = 0;
-    for (size_t i = 0; i < n; i++) {
-        while (at < request.ret_n && has[at].part_no < listed[i].part_no)
+    for (size_t i = 0; i < n; i++, at++) {
+        while (at < list->ret_n && has[at].part_no < listed[i].part_no)
             at++;
-        if (at == request.ret_n || has[at].part_no != listed[i].part_no ||
+        if (at == list->ret_n || has[at].part_no != listed[i].part_no ||
             has[at].size < listed[i].size)
             return ms_fail(reterr, MS_NOT_FOUND,
                            "part %" PRIu32 " of %s, %" PRIu64
                            " bytes that an fsync has promised, is not in the store",
-                           listed[i].part_no, intent->key, listed[i].size);
+                           listed[i].part_no, key, listed[i].size);
         ret_now[i] = has[at];
     }
+    *ret_n = later_parts(has, list->ret_n, at, ret_now, n);
     return MS_OK;
 }
 
 static enum ms_code complete_once(struct ms_obj *obj, const struct ms_intent_record *intent,
                                   const struct ms_obj_part *listed, size_t n,
                                   struct ms_error *reterr) {
-    MS_AUTO(free_parts) struct ms_obj_part *now = calloc(n, sizeof *now);
+    struct ms_obj_request list = {
+        .op = MS_OBJ_MP_PARTS, .key = intent->key, .upload_id = intent->upload_id};
+    MS_TRY(ms_obj_run(obj, &list, reterr));
+    MS_AUTO(free_parts) struct ms_obj_part *has = list.ret_parts;
+    MS_AUTO(free_parts) struct ms_obj_part *now = calloc(n + list.ret_n, sizeof *now);
     if (!now)
         return ms_fail(reterr, MS_NO_MEMORY, "no memory for %zu parts", n);
-    MS_TRY(parts_now(obj, intent, listed, n, now, reterr));
+    size_t now_n = 0;
+    MS_TRY(parts_now(&list, intent->key, listed, n, now, &now_n, reterr));
     struct ms_obj_request request = {.op = MS_OBJ_MP_COMPLETE,
                                      .key = intent->key,
                                      .upload_id = intent->upload_id,
                                      .parts = now,
-                                     .parts_n = n};
+                                     .parts_n = now_n};
     return ms_obj_run(obj, &request, reterr);
 }
 

@@ -142,6 +142,44 @@ check "and gives no bytes" test ! -e "$work/got-flip"
 refuses "fsck --deep names the block" "finding block: block [01] " "$MSASSET" fsck --deep
 export MSASSET_STORE=$work/store
 
+# ---- RGW completes an upload only by all of its parts: a file that became shorter, and one that grew after an fsync
+mount_on "$mnt"
+write_parts() { # NAME MIB STEP...: write so much, then truncate=MIB, fsync, write=MIB or kill=PID
+    python3 - "$mnt/files/$1" "${@:2}" <<'PY'
+import os, sys, time
+fd = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT, 0o644)
+def write(mib):
+    for _ in range(mib):
+        assert os.write(fd, os.urandom(1 << 20)) == 1 << 20
+write(int(sys.argv[2]))
+for step in sys.argv[3:]:
+    what, _, n = step.partition("=")
+    if what == "truncate":
+        os.ftruncate(fd, int(n) << 20)
+    elif what == "write":
+        write(int(n))
+    elif what == "fsync":
+        os.fsync(fd)
+    elif what == "settle":
+        time.sleep(2)  # parts go out ahead of any call meanwhile
+    else:
+        os.kill(int(n), 9)
+        os._exit(0)
+os.close(fd)
+PY
+}
+check "cut at the end of a part after an fsync" write_parts cut.bin 9 fsync truncate=8
+check "cut without one" write_parts cut2.bin 41 settle truncate=9
+equals "the size of what was cut" 9437184 "$(stat -c %s "$mnt/files/cut2.bin")"
+pid=$(pid_of "$mnt")
+check "grown after an fsync, and killed" write_parts grown.bin 9 fsync write=30 settle kill="$pid"
+fusermount3 -uz "$mnt" 2>/dev/null || umount -l "$mnt"
+wait_gone "$pid"
+check "recover" "$MSASSET" recover -q
+check "what was fsynced is there" "$MSASSET" get -f -q files/grown.bin "$work/got"
+check "all of it" test "$(stat -c %s "$work/got")" -ge 9437184
+store_is_settled
+
 # ---- the disk of the journal is full: a large file is refused, and all is well again without it
 mount -t tmpfs -o size=12m tmpfs "$MSASSET_STORE/journal"
 unmount_journal() { umount -l "$MSASSET_STORE/journal" 2>/dev/null || true; }
