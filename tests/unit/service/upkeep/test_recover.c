@@ -174,10 +174,7 @@ static void bytes_that_were_sealed_later_win(void **state) {
     struct ms_recover_result result;
     struct ms_handle *h;
     make_base(w, story_of("overwrite"), "/files/two.bin");
-    struct child_plan plan = {
-        .work = "overwrite", .path = "/files/two.bin", .kill_at = 14, .after = true};
-    struct child_end end = child_run(w, &plan);
-    assert_true(child_said(&end, 's') && !child_said(&end, 'c'));
+    kill_after(w, "overwrite", "/files/two.bin", 's');
     ms_clock_fake_advance(&w->clock, 5);
     h = open_file(w, "/files/two.bin", 't');
     put_bytes(h, 0, "newer", 5);
