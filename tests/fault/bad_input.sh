@@ -53,9 +53,9 @@ for name in changed cut gone; do
 done
 check "its other blocks are served" cmp -n 262144 "$mnt/files/changed.bin" "$work/small.bin"
 check "the mount goes on" cat "$mnt/files/whole.bin"
-equals "fsck --store-list finds a cut one and a missing one" 2 \
+equals "fsck --store-list finds a cut, a missing and a replaced one" 3 \
     "$("$MSASSET" fsck --store-list --json 2>/dev/null | jq '.findings | length')"
-equals "fsck --deep finds all three" 3 "$("$MSASSET" fsck --deep --json 2>/dev/null | jq '.findings | length')"
+equals "fsck --deep finds all three, and the block of the replaced one" 4 "$("$MSASSET" fsck --deep --json 2>/dev/null | jq '.findings | length')"
 refuses "fsck says so" "block 1 .bytes 262144 to 299999. of object .* is damaged" "$MSASSET" fsck --deep
 for name in changed cut gone; do check "rm of $name" rm "$mnt/files/$name.bin"; done
 

@@ -160,18 +160,24 @@ static void a_writer_far_ahead_of_the_store_waits_but_not_for_a_store_that_is_aw
     struct ms_file_wait wait;
     size_t at = 0;
     bool paced = false;
+    unsigned again = 0;
 
     ms_journal_limit_memory(w->svc->journal, 24 * MS_MB);
     gate_hold(w);
     for (; at < 17 * MS_MB; at += MS_MB)
-        assert_false(write_paced(a, at, ms_file_wait_begin(&wait)));
+        put_bytes(a, at, big + at, MS_MB);
     gate_wait(w, 1);
     for (; !paced && at < BIG / 2 + 10 * MS_MB; at += MS_MB)
         paced = write_paced(a, at, ms_file_wait_begin(&wait));
     assert_true(paced);
     assert_ok(ms_file_wait_end(&wait, NULL, &test_err)); /* although the store holds still */
-    for (; at < BIG; at += MS_MB)
-        assert_false(write_paced(a, at, &wait.io));
+    for (; at < BIG; at += MS_MB) {
+        if (!write_paced(a, at, ms_file_wait_begin(&wait)))
+            continue;
+        assert_ok(ms_file_wait_end(&wait, NULL, &test_err));
+        again++;
+    }
+    assert_in_range(again, 0, 2); /* a part may just have begun to go when it was looked at */
     assert_true(ms_journal_memory(w->svc->journal) <= 24 * MS_MB);
     gate_release(w);
     seal_file(a);
