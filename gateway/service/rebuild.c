@@ -213,7 +213,7 @@ static enum ms_code make_beside(struct ms_rebuild *r, struct ms_svc_options *sto
 
 enum ms_code ms_rebuild(const struct ms_rebuild_options *options,
                         struct ms_rebuild_result *ret_result, struct ms_error *reterr) {
-    struct ms_rebuild r = {.options = options};
+    struct ms_rebuild r = {.options = options, .telling = PTHREAD_MUTEX_INITIALIZER};
     struct ms_svc_options store = options->store;
     struct ms_error err = {0};
     char beside[PATH_MAX];

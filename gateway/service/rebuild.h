@@ -26,7 +26,7 @@ struct ms_rebuild_options {
     /* Something that was lost, or is not as it was; text names it. May be NULL. */
     void (*note)(void *priv, const char *kind, const char *text);
     /* stage: "objects", "lines", "assets" (counts) or "hashes" (bytes); total 0: not known. False:
-     * stop, with MS_CANCELLED. May be NULL. */
+     * stop, with MS_CANCELLED. From any thread of the rebuild, one at a time. May be NULL. */
     bool (*progress)(void *priv, const char *stage, uint64_t done, uint64_t total);
     void *priv;
 };

@@ -17,6 +17,8 @@
 #include "service/catalogue_part.h"
 #include "service/rebuild.h"
 
+#include <pthread.h>
+
 /* When a tenant's newest whole snapshot was begun, and whether lines of it are damaged. */
 struct ms_rebuild_tenant {
     struct ms_tenant_id id;
@@ -33,6 +35,7 @@ struct ms_rebuild {
     size_t tenant_n;
     uint64_t free_bytes; /* defaults of new tenants, as told; 0: not */
     int64_t retention_ms;
+    pthread_mutex_t telling; /* the caller's progress(): never two calls at once; innermost */
 };
 
 struct ms_listed {

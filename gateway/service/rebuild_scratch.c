@@ -174,7 +174,12 @@ void ms_built_note(struct ms_built *b, const char *kind, const char *fmt, ...) {
 
 enum ms_code ms_rebuild_goes_on(struct ms_rebuild *r, const char *stage, uint64_t done,
                                 uint64_t total, struct ms_error *reterr) {
-    if (!r->options->progress || r->options->progress(r->options->priv, stage, done, total))
+    bool on = true;
+    pthread_mutex_lock(&r->telling);
+    if (r->options->progress)
+        on = r->options->progress(r->options->priv, stage, done, total);
+    pthread_mutex_unlock(&r->telling);
+    if (on)
         return MS_OK;
     return ms_fail(reterr, MS_CANCELLED, "stopped; begin again with the same command");
 }

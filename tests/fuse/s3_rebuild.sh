@@ -59,15 +59,18 @@ mount_on "$mnt"
 (head -c 60000000 /dev/zero; exec sleep 60) >"$mnt/files/never.bin" 2>"$work/never.err" &
 writer=$!
 waited=0
-until "$MSASSET" fsck --store-list -v | grep -q "pending upload\|pending intent" || [ $((waited += 1)) -gt 100 ]; do
+uploads() { python3 "$MS_SOURCE_DIR/tests/support/s3_keys.py" uploads "rebuild.$$/"; }
+until uploads | grep -q UploadId || [ $((waited += 1)) -gt 300 ]; do
     sleep 0.2
 done
+check "an upload is under way" eval "uploads | grep -q UploadId"
 kill_mount "$mnt"
 kill "$writer" 2>/dev/null || true
 "$MSASSET" recover -q
 "$MSASSET" gc --grace 0s --json >"$work/gc.json"
 jq -c . "$work/gc.json"
 store_is_settled
+equals "nothing is left of it" "" "$(uploads)"
 
 # Without the catalogue: birth facts only. The bytes are all there, in the type folders.
 python3 "$MS_SOURCE_DIR/tests/support/s3_keys.py" list "rebuild.$$/.catalogue/" >"$work/segments"
@@ -79,3 +82,9 @@ check "fsck of it" "$MSASSET" fsck --deep
 objects=$(python3 "$MS_SOURCE_DIR/tests/support/s3_keys.py" list "rebuild.$$/" | grep -c '/[0-9a-f]\{32\}\.[0-9]*\.')
 equals "every object is a file" "$objects" "$(jq .files "$work/birth.json")"
 jq -c 'del(.notes)' "$work/birth.json"
+check "mount of it" "$MSASSET" mount "$("$MSASSET" tenant ls | grep -o 'tenant-[0-9a-f]\{8\}' | head -n 1)" "$mnt"
+find "$mnt" -path "$mnt/.*" -prune -o -type f -print0 | xargs -0 sha256sum | cut -d' ' -f1 | LC_ALL=C sort >"$work/birth.sums"
+grep -a '^[0-9a-f]\{64\} ' "$work/was" | grep -av ' ./files/deep/hard.bin$' | cut -d' ' -f1 | LC_ALL=C sort >"$work/was.sums"
+check "the bytes are the same" cmp "$work/was.sums" "$work/birth.sums"
+diff "$work/was.sums" "$work/birth.sums" | head -n 5 || true
+"$MSASSET" umount "$mnt"

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""s3_keys.py list|delete PREFIX: keys below a prefix of the test's bucket, by a client that is not ours.
+"""s3_keys.py list|delete|uploads PREFIX: keys, or unfinished uploads, below a prefix of the test's bucket, by a client
+that is not ours.
 
 Where it is and the keys to it are in MS_CEPH_ENDPOINT, MS_CEPH_BUCKET, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.
 """
@@ -54,6 +55,9 @@ def keys_below(prefix):
         after = page[-1]
 
 
+if sys.argv[1] == "uploads":
+    print("\n".join(re.findall("<UploadId>[^<]*", call("GET", "", {"uploads": "", "prefix": sys.argv[2]}))))
+    sys.exit()
 for one in keys_below(sys.argv[2]):
     if sys.argv[1] == "delete":
         call("DELETE", one, {})
