@@ -146,6 +146,11 @@ struct ms_key ms_key_version(struct ms_tenant_id t, struct ms_version_id v) {
 }
 struct ms_key ms_key_versions_of(struct ms_tenant_id t) { return key_of_id('V', t.id); }
 
+struct ms_key ms_key_facts(struct ms_tenant_id t, struct ms_version_id v) {
+    return key_of_ids('f', t.id, v.id);
+}
+struct ms_key ms_key_facts_of(struct ms_tenant_id t) { return key_of_id('f', t.id); }
+
 struct ms_key ms_key_inode(struct ms_tenant_id t, uint64_t ino) {
     return key_of_number('I', t, ino);
 }

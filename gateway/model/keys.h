@@ -18,6 +18,7 @@
  *   ASSET     'A' tenant, asset                      asset
  *   FILE      'F' tenant, asset, file                file
  *   VERSION   'V' tenant, version                    version
+ *   FACTS     'f' tenant, version                    facts           what a probe found in its bytes
  *   INODE     'I' tenant, ino u64                    inode
  *   NAME      'N' tenant, parent u64, NFC name       name
  *   ENTRY     'n' tenant, parent u64, seq u64        entry
@@ -85,6 +86,8 @@ struct ms_key ms_key_file(struct ms_tenant_id t, struct ms_asset_id a, struct ms
 struct ms_key ms_key_files_of(struct ms_tenant_id t, struct ms_asset_id a); /* prefix */
 struct ms_key ms_key_version(struct ms_tenant_id t, struct ms_version_id v);
 struct ms_key ms_key_versions_of(struct ms_tenant_id t);  /* prefix */
+struct ms_key ms_key_facts(struct ms_tenant_id t, struct ms_version_id v);
+struct ms_key ms_key_facts_of(struct ms_tenant_id t);     /* prefix */
 struct ms_key ms_key_inode(struct ms_tenant_id t, uint64_t ino);
 struct ms_key ms_key_inodes_of(struct ms_tenant_id t);    /* prefix */
 struct ms_key ms_key_name(struct ms_tenant_id t, uint64_t parent, const char *nfc);

@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "model/asset_type.h"
+#include "model/facts.h"
 #include "model/names.h"
 #include "model/record_codec.h"
 
@@ -306,6 +307,8 @@ static const char *broken_local(const struct ms_local_record *r) {
         return "it names no object or no instant";
     return r->key[0] == '\0' || r->size == 0 ? "it has no key or no bytes" : NULL;
 }
+
+static const char *broken_facts(const struct ms_facts_record *r) { return ms_facts_broken(r); }
 
 MS_RECORDS(MS_RECORD_CODEC)
 

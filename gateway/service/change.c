@@ -531,6 +531,7 @@ enum ms_code ms_change_version_drop(struct ms_txn *txn, struct ms_tenant_id tena
     struct ms_version_record row;
     MS_TRY(ms_row_get_version(txn, ms_key_version(tenant, version), &row, reterr));
     MS_TRY(ms_row_del(txn, ms_key_version(tenant, version), reterr));
+    MS_TRY(ms_row_del(txn, ms_key_facts(tenant, version), reterr));
     struct ms_object_id object = {row.object};
     return ms_object_id_is_none(object) ? MS_OK : ms_change_object_release(txn, tenant, object, reterr);
 }

@@ -1,6 +1,7 @@
 #include "unit/model/sample_records.h"
 
 #include "model/asset_type.h"
+#include "model/facts.h"
 #include "model/record_codec.h"
 
 #include "support/test.h"
@@ -289,6 +290,34 @@ static void valid_local(struct sample_source *s, struct ms_local_record *r) {
     a_name(s, r->key);
     r->since.ms = 1 + (int64_t)sample_below(s, 1000000);
     r->size = 1 + sample_below(s, MS_FILE_BYTES_MAX);
+}
+
+static void a_word(char *word) {
+    for (char *p = word; *p; p++)
+        *p = (char)('a' + (unsigned char)*p % 26);
+}
+
+static void valid_facts(struct sample_source *s, struct ms_facts_record *r) {
+    bool read = sample_below(s, 2);
+
+    a_word(r->container);
+    a_word(r->video_codec);
+    a_word(r->audio_codec);
+    a_word(r->pixel_format);
+    r->outcome = (uint8_t)(read ? MS_FACTS_READ : 1 + sample_below(s, MS_FACTS_OUTCOME_COUNT - 1));
+    a_word(r->reason);
+    if (read)
+        r->reason[0] = '\0';
+    else if (!r->reason[0])
+        r->reason[0] = 'x', r->reason[1] = '\0';
+    r->width %= MS_FACTS_SIDE_MAX + 1;
+    r->height %= MS_FACTS_SIDE_MAX + 1;
+    if (r->rate_den == 0)
+        r->rate_num = 0;
+    r->duration_ms %= MS_FACTS_DURATION_MS_MAX + 1;
+    flag(&r->alpha);
+    flag(&r->yuv420);
+    flag(&r->encrypted);
 }
 
 #define EQUAL_u8(m, max) &&a->m == b->m

@@ -82,6 +82,8 @@ static uint32_t u32(uint64_t n) { return (uint32_t)(n & UINT32_MAX); }
       ORDER(by_id(a, b, 0), by_id(a, b, 1), by_id(a, b, 2)))                                       \
     K(version, 'V', 33, ms_key_version(TENANT(x), (struct ms_version_id){x->id[1]}),               \
       ms_key_versions_of(TENANT(x)), ORDER(by_id(a, b, 0), by_id(a, b, 1)))                        \
+    K(facts, 'f', 33, ms_key_facts(TENANT(x), (struct ms_version_id){x->id[1]}),                   \
+      ms_key_facts_of(TENANT(x)), ORDER(by_id(a, b, 0), by_id(a, b, 1)))                           \
     K(inode, 'I', 25, ms_key_inode(TENANT(x), x->number[0]), ms_key_inodes_of(TENANT(x)),          \
       ORDER(by_id(a, b, 0), by_number(a, b, 0)))                                                   \
     K(name, 'N', 25, ms_key_name(TENANT(x), x->number[0], x->text),                                \

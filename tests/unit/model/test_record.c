@@ -1,5 +1,6 @@
 #include "support/test.h"
 
+#include "model/facts.h"
 #include "unit/model/sample_records.h"
 
 #include <inttypes.h>
@@ -161,6 +162,10 @@ static void a_record_that_does_not_fit_fails_the_writer(void **state) {
     B(tenant, r->review = 2, "flag")                                                               \
     B(tenant, r->start_unactived = 2, "flag")                                                      \
     B(tenant, r->pay_per_use = 255, "flag")                                                        \
+    B(facts, r->outcome = MS_FACTS_OUTCOME_COUNT, "outcome")                                       \
+    B(facts, r->width = MS_FACTS_SIDE_MAX + 1, "larger")                                           \
+    B(facts, r->container[0] = '\n', "word")                                                       \
+    B(facts, r->alpha = 2, "flag")                                                                 \
     B(tenant, r->umask = 01000, "umask")                                                           \
     B(tenant, r->mask_holds = MS_HOLD_PACKAGE, "hold")                                             \
     B(asset, memset(&r->id, 0, 16), "no id")                                                       \
