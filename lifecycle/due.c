@@ -95,3 +95,14 @@ struct ms_mask ms_lc_mask_lift(struct ms_mask mask, uint8_t hold, struct ms_inst
     MS_ASSERT(!ms_mask_broken(&mask));
     return mask;
 }
+
+struct ms_mask ms_lc_mask_at(struct ms_mask mask, struct ms_instant due) {
+    bool last = mask.since.ms != 0 && due.ms > mask.since.ms;
+    bool frozen = last ? mask.holds != 0 || due.ms <= mask.lifted_at.ms
+                       : mask.lifted_before.ms != 0 && due.ms <= mask.lifted_before.ms;
+    MS_ASSERT(!ms_mask_broken(&mask));
+    if (!frozen)
+        return (struct ms_mask){0};
+    /* which hold it was is not remembered, and shows nowhere */
+    return (struct ms_mask){.holds = mask.holds ? mask.holds : MS_HOLD_ADMIN, .since = mask.since};
+}

@@ -134,6 +134,11 @@ void ms_lc_end(struct ms_life *life);
 struct ms_mask ms_lc_mask_freeze(struct ms_mask mask, uint8_t hold, struct ms_instant at);
 struct ms_mask ms_lc_mask_lift(struct ms_mask mask, uint8_t hold, struct ms_instant at);
 
+/* The mask as it was when a deadline came at `due`, for what is applied later: whether that happens
+ * before or after a freeze makes no difference to what is written about it. A deadline in the very
+ * millisecond of a start or an end came before it. */
+struct ms_mask ms_lc_mask_at(struct ms_mask mask, struct ms_instant due);
+
 /* product.md 3.6: what the owner may do in the shown state. Bits. An asset bound to an
  * auto-renewing package can be neither deleted nor transferred. The caller adds what is not in the
  * life: MAIN of models and CUSTOMIZED assets, presets, policies. */

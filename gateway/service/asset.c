@@ -83,11 +83,14 @@ static enum ms_code fill(const struct ms_tree *t, struct ms_asset_id id, struct 
 static enum ms_code get(const struct ms_tree *t, struct ms_asset_id id, struct ms_asset_info *info,
                         struct ms_error *reterr) {
     struct ms_key key = ms_key_asset(t->id, id);
+    bool there = ms_txn_has(t->txn, ms_key_view(&key));
 
-    if (!ms_txn_has(t->txn, ms_key_view(&key)))
-        return ms_fail(reterr, MS_NOT_FOUND, "tenant %s has no asset %s", t->tenant.name,
-                       ms_id_text(id.id).s);
-    return fill(t, id, info, reterr);
+    if (there)
+        MS_TRY(fill(t, id, info, reterr));
+    if (there && info->state != MS_STATE_DELETED) /* its time may have come, swept or not */
+        return MS_OK;
+    return ms_fail(reterr, MS_NOT_FOUND, "tenant %s has no asset %s", t->tenant.name,
+                   ms_id_text(id.id).s);
 }
 
 enum ms_code ms_asset_get(struct ms_svc *svc, const struct ms_ctx *ctx, struct ms_asset_id id,
@@ -185,7 +188,7 @@ enum ms_code ms_asset_list(struct ms_svc *svc, const struct ms_ctx *ctx, struct 
                            size_t *ret_n, struct ms_error *reterr) {
     struct page page = {.infos = ret_infos, .max = max, .last = after};
 
-    page.states = states ? states : ~(UINT32_C(1) << MS_STATE_DELETED);
+    page.states = (states ? states : UINT32_MAX) & ~(UINT32_C(1) << MS_STATE_DELETED);
     while (!page.end && page.n < max) {
         struct ms_tree t;
         enum ms_code code;

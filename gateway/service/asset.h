@@ -21,7 +21,7 @@ MS_NODISCARD enum ms_code ms_asset_find(struct ms_svc *svc, const struct ms_ctx 
                                         const char *path_or_id, struct ms_asset_info *ret_info,
                                         struct ms_error *reterr);
 /* In id order behind `after` (none: from the start), bounded pages. states: bits 1 << enum
- * ms_state, 0: all but DELETED. */
+ * ms_state, 0: all. What is DELETED is in no list, swept or not. */
 MS_NODISCARD enum ms_code ms_asset_list(struct ms_svc *svc, const struct ms_ctx *ctx,
                                         struct ms_asset_id after, uint32_t states,
                                         struct ms_asset_info *ret_infos, size_t max, size_t *ret_n,

@@ -171,8 +171,10 @@ enum ms_code ms_change_life(struct ms_txn *txn, struct ms_tenant_id tenant, cons
     struct ms_tenant_record owner;
     MS_TRY(ms_row_get_tenant(txn, ms_key_tenant(tenant), &owner, reterr));
     struct ms_life before = ms_asset_life(asset);
-    enum ms_state from = ms_lc_shown(&before, mask_of(&owner));
-    enum ms_state to = ms_lc_shown(next, mask_of(&owner));
+    struct ms_mask now = mask_of(&owner), mask = now;
+    if (event == MS_EVENT_EXPIRE)
+        mask = ms_lc_mask_at(now, at);
+    enum ms_state from = ms_lc_shown(&before, mask), to = ms_lc_shown(next, mask);
     if (before.binned != next->binned)
         MS_TRY(count_binned(txn, tenant, asset, next->binned, reterr));
     ms_asset_set_life(asset, next);
@@ -183,7 +185,8 @@ enum ms_code ms_change_life(struct ms_txn *txn, struct ms_tenant_id tenant, cons
     MS_TRY(audit(txn, tenant, who, asset, (uint8_t)event, from, to, at, why, reterr));
     if (asset->ino == 0)
         return MS_OK;
-    bool shut = to == MS_STATE_BLOCK || to == MS_STATE_DELETED || to == MS_STATE_FAILED;
+    enum ms_state shows = ms_lc_shown(next, now);
+    bool shut = shows == MS_STATE_BLOCK || shows == MS_STATE_DELETED || shows == MS_STATE_FAILED;
     struct ms_feed_row row = {
         .kind = shut ? MS_FEED_FREEZE : MS_FEED_INODE, .tenant = tenant, .ino = asset->ino};
     return ms_change_feed(txn, &row, reterr);
@@ -221,7 +224,7 @@ struct overdue {
 static enum ms_code apply_due(struct overdue *o, const struct ms_lc_verdict *step,
                               enum ms_due_kind kind) {
     struct ms_tenant_id tenant = {o->tenant->id};
-    const char *why = kind == MS_DUE_UPLOAD ? "no confirmed MAIN within 24 h" : ms_due_name(kind);
+    const char *why = kind == MS_DUE_UPLOAD ? MS_TIMEOUT_REASON : ms_due_name(kind);
     if (step->effects & MS_EFFECT_SCHEDULE_REFUSED)
         why = "SCHEDULED_DELETE refused: bound to a package that renews itself";
     if (step->effects & MS_EFFECT_PURGE) {

@@ -64,6 +64,8 @@ MS_NODISCARD enum ms_code ms_change_overdue(struct ms_txn *txn,
                                             const struct ms_tenant_record *tenant,
                                             struct ms_asset_record *asset, struct ms_instant now,
                                             struct ms_error *reterr);
+/* What the record of an asset says that is FAILED by time-out: also while nobody has applied it. */
+#define MS_TIMEOUT_REASON "no confirmed MAIN within 24 h"
 /* Its due row is reached but, with the tenant's mask, nothing is due at `now`: the row moves to the
  * earliest instant at which something can be (while a freeze lasts: as if it ended now). Needs:
  * what is overdue is applied. */

@@ -4,6 +4,8 @@
 #include "model/names.h"
 #include "service/chain.h"
 #include "service/tenant.h"
+#include "service/upkeep.h"
+#include "service/upkeep_walk.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -343,7 +345,14 @@ enum ms_code ms_tenant_hold(struct ms_svc *svc, const struct ms_ctx *ctx, enum m
     MS_TRY(admin_only(ctx, "freezing a tenant", reterr));
     if (hold != MS_HOLD_ADMIN && hold != MS_HOLD_ARREARS)
         return ms_fail(reterr, MS_INVALID, "a tenant is held by ADMIN or ARREARS only");
-    return ms_tree_write(svc, ctx, hold_op, &args, NULL, 0, reterr);
+    struct ms_error err = {0};
+    enum ms_code code = ms_tree_write(svc, ctx, hold_op, &args, NULL, 0, &err);
+    if (code == MS_BUSY) { /* nobody has swept since: then this call does */
+        struct ms_sweep_result swept;
+        MS_TRY(ms_sweep_tenant(svc, ctx->tenant, &swept, reterr));
+        code = ms_tree_write(svc, ctx, hold_op, &args, NULL, 0, &err);
+    }
+    return ms_pass_up(code, &err, reterr);
 }
 
 /* ---- usage ----------------------------------------------------------------------------------- */

@@ -44,6 +44,17 @@ static enum ms_code apply_overdue(const struct ms_tree *t, struct ms_tree_asset 
     return MS_OK;
 }
 
+/* What is overdue is seen by a reader as if it were applied, and told in the same words. */
+static void look_past_due(const struct ms_tree *t, struct ms_tree_asset *a) {
+    struct ms_lc_facts facts = ms_tree_facts(t, &a->rec);
+    struct ms_life stored = ms_asset_life(&a->rec);
+    a->life = ms_lc_effective(&stored, &facts, NULL, NULL);
+    if (a->life.fail == MS_FAIL_TIMEOUT && stored.fail != MS_FAIL_TIMEOUT) {
+        a->rec.bytes = 0;
+        (void)snprintf(a->rec.reason, sizeof a->rec.reason, "%s", MS_TIMEOUT_REASON);
+    }
+}
+
 enum ms_code ms_tree_asset(const struct ms_tree *t, const struct ms_inode_record *inode,
                            struct ms_tree_asset *ret_asset, bool *ret_gone,
                            struct ms_error *reterr) {
@@ -55,13 +66,10 @@ enum ms_code ms_tree_asset(const struct ms_tree *t, const struct ms_inode_record
                        inode->ino, ms_id_text(id.id).s);
     if (code != MS_OK)
         return code;
-    if (t->writes) {
+    if (t->writes)
         MS_TRY(apply_overdue(t, ret_asset, reterr));
-    } else {
-        struct ms_lc_facts facts = ms_tree_facts(t, &ret_asset->rec);
-        struct ms_life stored = ms_asset_life(&ret_asset->rec);
-        ret_asset->life = ms_lc_effective(&stored, &facts, NULL, NULL);
-    }
+    else
+        look_past_due(t, ret_asset);
     derive(t, ret_asset);
     *ret_gone = is_gone(&ret_asset->life);
     return MS_OK;

@@ -114,6 +114,33 @@ static void a_mask_has_its_instants_in_order(void **state) {
     breaks_mask(again, m.lifted_before.ms = NOW + 6, "before the one before");
 }
 
+static void the_mask_of_a_past_deadline_is_the_one_it_came_under(void **state) {
+    (void)state;
+    struct ms_mask first = ms_lc_mask_freeze((struct ms_mask){0}, MS_HOLD_ARREARS, AT(NOW + 10));
+    struct ms_mask off = ms_lc_mask_lift(first, MS_HOLD_ARREARS, AT(NOW + 20));
+    struct ms_mask again = ms_lc_mask_freeze(off, MS_HOLD_ADMIN, AT(NOW + 30));
+    struct ms_mask off_again = ms_lc_mask_lift(again, MS_HOLD_ADMIN, AT(NOW + 40));
+    const struct {
+        const struct ms_mask *mask;
+        int after;
+        bool frozen;
+    } table[] = {
+        {&first, 9, false},     {&first, 10, false},    {&first, 11, true},
+        {&off, 10, false},      {&off, 11, true},       {&off, 20, true},
+        {&off, 21, false},      {&again, 20, true},     {&again, 21, false},
+        {&again, 30, false},    {&again, 31, true},     {&off_again, 20, true},
+        {&off_again, 30, false}, {&off_again, 31, true}, {&off_again, 40, true},
+        {&off_again, 41, false},
+    };
+    for (size_t i = 0; i < MS_ARRAY_LEN(table); i++) {
+        struct ms_mask was = ms_lc_mask_at(*table[i].mask, AT(NOW + table[i].after));
+        if ((was.holds != 0) != table[i].frozen || ms_mask_broken(&was))
+            fail_msg("row %zu: %d after", i, table[i].after);
+    }
+    struct ms_mask never = ms_lc_mask_at((struct ms_mask){0}, AT(NOW));
+    assert_int_equal(never.holds, 0);
+}
+
 static void every_state_and_origin_is_found_by_its_name_and_nothing_else_is(void **state) {
     (void)state;
     enum ms_state s = MS_STATE_COUNT;
@@ -139,6 +166,7 @@ int main(void) {
         cmocka_unit_test(holds_bin_and_what_came_last_must_agree),
         cmocka_unit_test(scheduled_operations_must_be_in_order_and_counted),
         cmocka_unit_test(a_mask_has_its_instants_in_order),
+        cmocka_unit_test(the_mask_of_a_past_deadline_is_the_one_it_came_under),
         cmocka_unit_test(every_state_and_origin_is_found_by_its_name_and_nothing_else_is),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

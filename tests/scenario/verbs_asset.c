@@ -1,0 +1,239 @@
+/* What commands and the platform do to one asset. */
+#include "scenario.h"
+
+#include "service/change.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum ms_code scene_apply(struct scene *s, struct ms_asset_event *event, const char *label,
+                         struct ms_error *reterr) {
+    event->id = scene_asset_of(s, label)->id;
+    return ms_asset_apply(s->w->svc, scene_ctx(s), event, &s->info, reterr);
+}
+
+/* ---- new ones ---------------------------------------------------------------------------- */
+
+/* A local file with bytes that libmagic takes for what the suffix (of a path, or alone) says. */
+static int bytes_for(struct scene *s, const char *path, size_t n) {
+    const char *dot = strrchr(path, '.');
+    uint8_t *p = malloc(n + 64);
+    char *file = ms_test_path(s->w->tmp, "bytes");
+    if (!p)
+        scene_fail(s, "no memory");
+    fill_like(p, n + 64, dot ? dot + 1 : path);
+    ms_test_write_file(file, p, n);
+    int fd = open(file, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        scene_fail(s, "cannot open %s", file);
+    free(file);
+    free(p);
+    return fd;
+}
+
+static enum ms_code put(struct scene *s, int n, char **words, const char *path, bool replace,
+                        struct ms_error *reterr) {
+    const char *bytes = scene_value(n, words, "bytes"), *like = scene_value(n, words, "like");
+    scene_only(s, n, words, "bytes like");
+    int fd = bytes_for(s, like ? like : path, bytes ? scene_bytes(s, bytes) : 1000);
+    struct ms_put args = {.fd = fd, .path = path, .mode = 0644, .replace = replace};
+    enum ms_code code = ms_asset_put(s->w->svc, scene_ctx(s), &args, &s->info, reterr);
+    (void)close(fd);
+    return code;
+}
+
+static enum ms_code verb_put(struct scene *s, int n, char **words, struct ms_error *reterr) {
+    MS_TRY(put(s, n, words, words[2], false, reterr));
+    scene_name_asset(s, words[1], (struct ms_asset_id){s->info.asset.id});
+    return MS_OK;
+}
+
+static enum ms_code verb_write(struct scene *s, int n, char **words, struct ms_error *reterr) {
+    char path[sizeof s->info.path];
+    MS_TRY(scene_look(s, scene_asset_of(s, words[1]), reterr));
+    (void)snprintf(path, sizeof path, "%s", s->info.path);
+    return put(s, n, words, path, true, reterr);
+}
+
+struct create {
+    struct ms_tenant_id tenant;
+    const char *who;
+};
+
+static enum ms_code create_op(struct ms_txn *txn, const void *in, void *out,
+                              struct ms_error *reterr) {
+    const struct create *c = in;
+    struct ms_asset_id *id = out;
+    struct ms_asset_record asset = {.origin = MS_ORIGIN_UPLOADED};
+    struct ms_tenant_record tenant;
+    MS_TRY(ms_change_begin(txn, c->tenant, &tenant, reterr));
+    struct ms_life life = ms_lc_create(ms_txn_instant(txn), true);
+    ms_txn_random(txn, asset.id.b, MS_ID_BYTES);
+    ms_asset_set_life(&asset, &life);
+    *id = (struct ms_asset_id){asset.id};
+    return ms_change_new_asset(txn, c->tenant, c->who, &asset, reterr);
+}
+
+/* An API upload that has declared nothing yet. */
+static enum ms_code verb_create(struct scene *s, int n, char **words, struct ms_error *reterr) {
+    struct create args = {s->w->ctx.tenant, scene_ctx(s)->who};
+    struct ms_asset_id id;
+    struct ms_write write = {.fn = create_op, .in = &args, .out = &id, .out_size = sizeof id};
+    (void)n;
+    MS_TRY(ms_store_write(s->w->svc->store, &write, reterr));
+    scene_name_asset(s, words[1], id);
+    return MS_OK;
+}
+
+struct origin {
+    struct ms_tenant_id tenant;
+    struct ms_asset_id id;
+    enum ms_origin origin;
+    enum ms_asset_type type;
+};
+
+/* The platform's own assets come by calls that stand elsewhere; here a record is said to be one. */
+static enum ms_code origin_op(struct ms_txn *txn, const void *in, void *out,
+                              struct ms_error *reterr) {
+    const struct origin *o = in;
+    struct ms_asset_record asset;
+    struct ms_key key = ms_key_asset(o->tenant, o->id);
+    (void)out;
+    MS_TRY(ms_row_get_asset(txn, key, &asset, reterr));
+    uint64_t bytes = asset.bytes;
+    MS_TRY(ms_change_bytes(txn, o->tenant, &asset, 0, MS_WHY_FILE, ms_txn_instant(txn), reterr));
+    asset.origin = (uint8_t)o->origin;
+    asset.type = (uint8_t)o->type;
+    MS_TRY(
+        ms_change_bytes(txn, o->tenant, &asset, bytes, MS_WHY_FILE, ms_txn_instant(txn), reterr));
+    return ms_row_put_asset(txn, key, &asset, reterr);
+}
+
+static enum ms_code verb_origin(struct scene *s, int n, char **words, struct ms_error *reterr) {
+    const struct scene_asset *asset = scene_asset_of(s, words[1]);
+    struct origin args = {.tenant = asset->tenant, .id = asset->id};
+    const char *type = scene_value(n, words, "type");
+    scene_only(s, n, words, "type");
+    if (!ms_origin_parse(words[2], &args.origin))
+        scene_fail(s, "there is no origin %s", words[2]);
+    MS_TRY(scene_look(s, asset, reterr));
+    args.type = (enum ms_asset_type)s->info.asset.type;
+    if (type)
+        MS_TRY(ms_asset_type_parse(type, &args.type, reterr));
+    struct ms_write write = {.fn = origin_op, .in = &args};
+    return ms_store_write(s->w->svc->store, &write, reterr);
+}
+
+/* ---- events ------------------------------------------------------------------------------ */
+
+static enum ms_code simple(struct scene *s, const char *label, enum ms_event event,
+                           struct ms_error *reterr) {
+    struct ms_asset_event e = {.event = event};
+    return scene_apply(s, &e, label, reterr);
+}
+
+static enum ms_code verb_rm(struct scene *s, int n, char **words, struct ms_error *reterr) {
+    (void)n;
+    return simple(s, words[1], MS_EVENT_DELETE, reterr);
+}
+
+static enum ms_code verb_purge(struct scene *s, int n, char **words, struct ms_error *reterr) {
+    (void)n;
+    return simple(s, words[1], MS_EVENT_FORCE_DELETE, reterr);
+}
+
+static enum ms_code verb_restore(struct scene *s, int n, char **words, struct ms_error *reterr) {
+    struct ms_asset_event e = {.event = MS_EVENT_RESTORE,
+                               .restore_to = scene_value(n, words, "to")};
+    scene_only(s, n, words, "to");
+    return scene_apply(s, &e, words[1], reterr);
+}
+
+static enum ms_code verb_freeze(struct scene *s, int n, char **words, struct ms_error *reterr) {
+    struct ms_asset_event e = {.event = MS_EVENT_FREEZE,
+                               .reason_code = scene_value(n, words, "code"),
+                               .why = scene_value(n, words, "why")};
+    scene_only(s, n, words, "code why");
+    return scene_apply(s, &e, words[1], reterr);
+}
+
+static enum ms_code verb_unfreeze(struct scene *s, int n, char **words, struct ms_error *reterr) {
+    (void)n;
+    return simple(s, words[1], MS_EVENT_UNFREEZE, reterr);
+}
+
+static uint8_t operation(const struct scene *s, const char *text) {
+    if (strcmp(text, "BLOCK") != 0 && strcmp(text, "DELETE") != 0)
+        scene_fail(s, "an operation is BLOCK or DELETE");
+    return text[0] == 'B' ? MS_SCHEDULED_BLOCK : MS_SCHEDULED_DELETE;
+}
+
+/* Any event of the life cycle by its name. */
+static enum ms_code verb_event(struct scene *s, int n, char **words, struct ms_error *reterr) {
+    const char *at = scene_value(n, words, "at"), *op = scene_value(n, words, "op");
+    struct ms_asset_event e = {.event = scene_event(s, words[2]),
+                               .why = scene_value(n, words, "why")};
+    scene_only(s, n, words, "at op why");
+    if (at)
+        e.at = scene_instant(s, at);
+    if (op)
+        e.scheduled_op = operation(s, op);
+    return scene_apply(s, &e, words[1], reterr);
+}
+
+static enum ms_code verb_schedule(struct scene *s, int n, char **words, struct ms_error *reterr) {
+    struct ms_asset_event e = {.event = MS_EVENT_SCHEDULE,
+                               .scheduled_op = operation(s, words[2]),
+                               .at = scene_instant(s, words[3])};
+    (void)n;
+    return scene_apply(s, &e, words[1], reterr);
+}
+
+static enum ms_code verb_announce(struct scene *s, int n, char **words, struct ms_error *reterr) {
+    struct ms_asset_event e = {.event = MS_EVENT_ANNOUNCE, .at = scene_instant(s, words[2])};
+    (void)n;
+    return scene_apply(s, &e, words[1], reterr);
+}
+
+/* ---- the tenant as a whole --------------------------------------------------------------- */
+
+static enum ms_code hold_tenant(struct scene *s, int n, char **words, bool on,
+                                struct ms_error *reterr) {
+    const char *hold = scene_value(n, words, "hold"), *why = scene_value(n, words, "why");
+    bool arrears = hold && strcmp(hold, "ARREARS") == 0;
+    scene_only(s, n, words, "hold why");
+    return ms_tenant_hold(s->w->svc, scene_ctx(s), arrears ? MS_HOLD_ARREARS : MS_HOLD_ADMIN, on,
+                          why, reterr);
+}
+
+static enum ms_code verb_freeze_tenant(struct scene *s, int n, char **words,
+                                       struct ms_error *reterr) {
+    return hold_tenant(s, n, words, true, reterr);
+}
+
+static enum ms_code verb_unfreeze_tenant(struct scene *s, int n, char **words,
+                                         struct ms_error *reterr) {
+    return hold_tenant(s, n, words, false, reterr);
+}
+
+static const struct scene_verb verbs[] = {
+    {"put", 2, 4, verb_put,
+     "LABEL PATH [bytes=N] [like=SUFFIX]: a new file, as msasset put makes it"},
+    {"write", 1, 3, verb_write, "LABEL [bytes=N] [like=SUFFIX]: overwritten at its path"},
+    {"create", 1, 1, verb_create, "LABEL: an API upload that has declared nothing"},
+    {"origin", 2, 3, verb_origin, "LABEL CUSTOMIZED|SYSTEM [type=T]: it is the platform's"},
+    {"rm", 1, 1, verb_rm, "LABEL: deleted, by name"},
+    {"purge", 1, 1, verb_purge, "LABEL: deleted for good"},
+    {"restore", 1, 2, verb_restore, "LABEL [to=PATH]"},
+    {"freeze", 1, 3, verb_freeze, "LABEL [code=C] [why=TEXT]"},
+    {"unfreeze", 1, 1, verb_unfreeze, "LABEL"},
+    {"event", 2, 5, verb_event, "LABEL EVENT [at=INSTANT] [op=BLOCK|DELETE] [why=TEXT]"},
+    {"schedule", 3, 3, verb_schedule, "LABEL BLOCK|DELETE INSTANT"},
+    {"announce", 2, 2, verb_announce, "LABEL INSTANT"},
+    {"freeze-tenant", 0, 2, verb_freeze_tenant, "[hold=ADMIN|ARREARS] [why=TEXT]"},
+    {"unfreeze-tenant", 0, 1, verb_unfreeze_tenant, "[hold=ADMIN|ARREARS]"},
+};
+const struct scene_verbs scene_verbs_asset = {verbs, MS_ARRAY_LEN(verbs)};
