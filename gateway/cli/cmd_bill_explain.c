@@ -27,7 +27,21 @@ static json_t *json_step(const struct ms_bill_step *s) {
         ms_out_set(o, "bytes_before", json_integer((json_int_t)row->bytes_before));
         ms_out_set(o, "bytes_after", json_integer((json_int_t)row->bytes_after));
     }
+    if (o && row->why == MS_WHY_PRODUCE) {
+        ms_out_set(o, "seconds", json_integer((json_int_t)row->seconds));
+        ms_out_set(o, "video_hundredths", json_integer((json_int_t)row->hundredths));
+        ms_out_set(o, "video_paid_hundredths", json_integer((json_int_t)row->paid_hundredths));
+    }
     return o;
+}
+
+/* All minutes of a produced video, and of them those that no package held. */
+static void minutes_text(const struct ms_ledger_record *row, char ret_text[64]) {
+    ret_text[0] = '\0';
+    if (row->why == MS_WHY_PRODUCE)
+        (void)snprintf(ret_text, 64, "%" PRIu64 ".%02" PRIu64 " (%" PRIu64 ".%02" PRIu64 " paid)",
+                       row->hundredths / 100, row->hundredths % 100, row->paid_hundredths / 100,
+                       row->paid_hundredths % 100);
 }
 
 static bool step(void *priv, const struct ms_bill_step *s) {
@@ -36,11 +50,12 @@ static bool step(void *priv, const struct ms_bill_step *s) {
     uint64_t metered = ms_usage_metered(&s->usage);
     uint64_t excess = metered > s->allowance ? metered - s->allowance : 0;
     bool asset = row->seq && row->why != MS_WHY_SETTINGS;
-    char seq[24], at[MS_RFC3339_MS_LEN + 1];
+    char seq[24], at[MS_RFC3339_MS_LEN + 1], minutes[64];
     if (to->cli->json)
         return json_array_append_new(to->list, json_step(s)) == 0 && !ms_cli_stopped();
     (void)snprintf(seq, sizeof seq, "%" PRIu64, row->seq);
     ms_instant_format_ms(row->at, at);
+    minutes_text(row, minutes);
     ms_table_row(to->table,
                  (const char *const[]){
                      at, row->seq ? seq : "", row->seq ? ms_why_name((enum ms_why)row->why) : "begin",
@@ -48,14 +63,14 @@ static bool step(void *priv, const struct ms_bill_step *s) {
                      asset ? ms_class_name((enum ms_class)row->class_after) : "",
                      asset ? ms_out_exact(row->bytes_before).s : "",
                      asset ? ms_out_exact(row->bytes_after).s : "", ms_out_exact(metered).s,
-                     ms_out_exact(s->allowance).s, ms_out_exact(excess).s});
+                     ms_out_exact(s->allowance).s, ms_out_exact(excess).s, minutes});
     return !ms_cli_stopped();
 }
 
 static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr) {
     static const char *const heads[] = {"INSTANT", ">EVENT",   "WHY",        "ASSET",
                                         "CLASS",   ">BEFORE",  ">AFTER",     ">METERED",
-                                        ">ALLOWED", ">EXCESS", NULL};
+                                        ">ALLOWED", ">EXCESS", ">MINUTES",   NULL};
     struct steps steps = {.cli = cli};
     struct ms_instant day;
     enum ms_code code = ms_cli_open(cli, MS_NEED_STORE | MS_NEED_READ_ONLY, reterr);
@@ -92,8 +107,9 @@ const struct ms_cmd ms_cmd_bill_explain = {
             "instant on what is metered,\n"
             "what is allowed and what is in excess. Each holds until the next line, the last one "
             "until midnight: the\n"
-            "integrals of the day are these numbers times their milliseconds. Open days can be "
-            "looked at too.\n\n"
+            "integrals of the day are these numbers times their milliseconds. A produced video has "
+            "its minutes, and in brackets\n"
+            "those that no package held. Open days can be looked at too.\n\n"
             "Example:\n"
             "  msasset bill explain media 2026-01-31\n",
     .args_min = 2,

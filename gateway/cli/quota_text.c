@@ -24,5 +24,6 @@ void ms_quota_print(const struct ms_quota_info *info) {
     if (u->binned_assets)
         ms_out_pair("in the bin", "%19s bytes  %" PRIu64 " assets (counted until deleted for good)",
                     ms_out_exact(u->binned_bytes).s, u->binned_assets);
+    ms_out_pair("pay-per-use", "%19s", info->tenant.pay_per_use ? "on" : "off");
     ms_out_pair("assets", "%19" PRIu64, u->assets);
 }

@@ -151,6 +151,8 @@ static const char *broken_asset(const struct ms_asset_record *r) {
         return "there is no such origin";
     if (!is_flag(r->named) || !is_flag(r->from_mount))
         return "a flag is neither 0 nor 1";
+    if (r->produced > MS_PRODUCED)
+        return "it is neither produced, nor being produced, nor neither";
     return ms_life_broken(&life);
 }
 

@@ -36,12 +36,18 @@
     };                                                                                             \
     /* Writes into w, sticky on overflow. */                                                       \
     void ms_##name##_encode(const struct ms_##name##_record *record, struct ms_writer *w);         \
+    /* As an older version had it: without the fields that came later. */                          \
+    void ms_##name##_encode_as(const struct ms_##name##_record *record, unsigned version,          \
+                               struct ms_writer *w);                                               \
     MS_NODISCARD enum ms_code ms_##name##_decode(                                                  \
         struct ms_view value, struct ms_##name##_record *ret_record, struct ms_error *reterr);
 MS_RECORDS(MS_RECORD_DECLARE)
 
 /* An encoded value of any record fits this. */
 #define MS_RECORD_BYTES_MAX (24 * 1024)
+
+/* Of an asset: a composited video that has no bytes yet, or whose minutes are metered. */
+enum ms_produced { MS_NOT_PRODUCED, MS_PRODUCING, MS_PRODUCED };
 
 /* The life cycle's facts of an asset record, and back. */
 struct ms_life ms_asset_life(const struct ms_asset_record *asset);

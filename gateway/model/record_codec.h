@@ -9,6 +9,7 @@
 #ifndef MS_MODEL_RECORD_CODEC_H
 #define MS_MODEL_RECORD_CODEC_H
 
+#include "base/assert.h"
 #include "model/record.h"
 
 #define MS_WRITE_u8(m, max) ms_write_u8(w, record->m);
@@ -23,7 +24,9 @@
 #define MS_WRITE_str(m, max) ms_write_str(w, record->m, max);
 #define MS_WRITE_hashes(m, max) ms_record_write_hashes(w, record->m, record->count, max);
 #define MS_WRITE_schedule(m, max) ms_record_write_schedule(w, record->m, record->m##_count, max);
-#define MS_WRITE_since(version, max)
+#define MS_WRITE_since(since, max)                                                                 \
+    if (version < (since))                                                                         \
+        return;
 #define MS_WRITE_FIELD(kind, m, max) MS_WRITE_##kind(m, max)
 
 #define MS_READ_u8(m, max) record->m = ms_read_u8(r);
@@ -75,10 +78,20 @@ MS_NODISCARD enum ms_code ms_record_check(const struct ms_reader *r, const char 
 
 #define MS_RECORD_CODEC(name, newest, FIELDS)                                                      \
     MS_STATIC_ASSERT(1 FIELDS(MS_BYTES_FIELD) <= MS_RECORD_BYTES_MAX, "a " #name " must fit");     \
-    void ms_##name##_encode(const struct ms_##name##_record *record, struct ms_writer *w) {        \
-        ms_record_own(broken_##name(record), #name);                                               \
-        ms_write_u8(w, newest);                                                                    \
+    static void write_##name(struct ms_writer *w, unsigned version,                                \
+                             const struct ms_##name##_record *record) {                            \
+        (void)version;                                                                             \
         FIELDS(MS_WRITE_FIELD)                                                                     \
+    }                                                                                              \
+    void ms_##name##_encode_as(const struct ms_##name##_record *record, unsigned version,          \
+                               struct ms_writer *w) {                                              \
+        MS_ASSERT(version >= 1 && version <= (newest));                                            \
+        ms_record_own(broken_##name(record), #name);                                               \
+        ms_write_u8(w, (uint8_t)version);                                                          \
+        write_##name(w, version, record);                                                          \
+    }                                                                                              \
+    void ms_##name##_encode(const struct ms_##name##_record *record, struct ms_writer *w) {        \
+        ms_##name##_encode_as(record, newest, w);                                                  \
     }                                                                                              \
     static void read_##name(struct ms_reader *r, unsigned version,                                 \
                             struct ms_##name##_record *record) {                                   \

@@ -51,6 +51,8 @@ struct ms_put {
     uint32_t mode;
     bool replace;
     struct timespec mtime; /* 0: now */
+    bool produced;         /* a composited video: service/produce.h */
+    uint64_t seconds;      /* it lasts */
     bool (*progress)(void *priv, uint64_t done, uint64_t total);
     void *priv;
 };

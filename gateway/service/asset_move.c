@@ -75,7 +75,9 @@ static enum ms_code create(struct ms_svc *svc, const struct ms_ctx *ctx, const s
                                  .mode = S_IFREG | (put->mode & 07777),
                                  .uid = ctx->uid,
                                  .gid = ctx->gid,
-                                 .any_folder = ctx->admin};
+                                 .any_folder = ctx->admin,
+                                 .produced = put->produced,
+                                 .seconds = put->seconds};
     const struct ms_open open = {.read = true, .write = true};
     struct ms_node node;
 
@@ -88,6 +90,10 @@ static enum ms_code overwrite(struct ms_svc *svc, const struct ms_ctx *ctx,
     const struct ms_open open = {
         .ino = node->inode.ino, .read = true, .write = true, .truncate = true};
 
+    if (put->produced)
+        return ms_fail(reterr, MS_EXISTS,
+                       "\"%.255s\" is there already: a produced video is a new asset, choose a name",
+                       put->path);
     if (!put->replace)
         return ms_fail(reterr, MS_EXISTS,
                        "\"%.255s\" is there already: ask for it to be replaced, or choose a name",
@@ -223,10 +229,13 @@ static enum ms_code close_target(struct putting *p, enum ms_code code, struct ms
     struct ms_file_wait wait;
     enum ms_code released;
 
-    if (code == MS_OK)
+    if (code == MS_OK) {
         code = finish(p, reterr);
-    else
+        if (code != MS_OK && p->put->produced) /* refused: nothing is produced */
+            ms_file_abandon(p->handle);
+    } else {
         ms_file_abandon(p->handle);
+    }
     ms_file_release(p->handle, ms_file_wait_begin(&wait));
     released = ms_file_wait_end(&wait, NULL, code ? NULL : reterr);
     return code ? code : released;

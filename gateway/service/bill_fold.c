@@ -20,6 +20,24 @@ static ms_u128 get_u128(uint64_t hi, uint64_t lo) { return (ms_u128)hi << 64 | l
 
 /* ---- a stretch of the ledger ----------------------------------------------------------------- */
 
+static enum ms_code keep_minutes(struct ms_bill_stretch *s, const struct ms_ledger_record *row,
+                                 struct ms_bill_event *event, struct ms_error *reterr) {
+    if (row->why != MS_WHY_PRODUCE)
+        return MS_OK;
+    if (s->minutes_n == s->minutes_cap) {
+        size_t cap = s->minutes_cap ? 2 * s->minutes_cap : 64;
+        struct ms_minutes_used *minutes = realloc(s->minutes, cap * sizeof *minutes);
+        if (!minutes)
+            return ms_fail(reterr, MS_NO_MEMORY, "no memory for %zu produced videos", cap);
+        s->minutes = minutes;
+        s->minutes_cap = cap;
+    }
+    event->minutes = (uint32_t)s->minutes_n;
+    s->minutes[s->minutes_n++] =
+        (struct ms_minutes_used){row->seconds, row->hundredths, row->paid_hundredths};
+    return MS_OK;
+}
+
 static enum ms_code keep(struct ms_bill_stretch *s, const struct ms_ledger_record *row,
                          struct ms_error *reterr) {
     if (s->n == s->cap) {
@@ -30,7 +48,8 @@ static enum ms_code keep(struct ms_bill_stretch *s, const struct ms_ledger_recor
         s->events = events;
         s->cap = cap;
     }
-    s->events[s->n++] = (struct ms_bill_event){
+    struct ms_bill_event *event = &s->events[s->n++];
+    *event = (struct ms_bill_event){
         .at = row->at,
         .seq = row->seq,
         .bytes_before = row->bytes_before,
@@ -39,7 +58,7 @@ static enum ms_code keep(struct ms_bill_stretch *s, const struct ms_ledger_recor
         .class_after = row->class_after,
         .why = row->why,
     };
-    return MS_OK;
+    return keep_minutes(s, row, event, reterr);
 }
 
 static enum ms_code take_row(struct ms_bill_stretch *s, const struct ms_ledger_record *row,
@@ -108,8 +127,10 @@ enum ms_code ms_bill_stretch_read(struct ms_svc *svc, struct ms_bill_stretch *s,
 
 void ms_bill_stretch_fini(struct ms_bill_stretch *s) {
     free(s->events);
+    free(s->minutes);
     s->events = NULL;
-    s->n = s->cap = 0;
+    s->minutes = NULL;
+    s->n = s->cap = s->minutes_n = s->minutes_cap = 0;
 }
 
 bool ms_bill_stretch_adds_up(const struct ms_bill_stretch *s, char ret_why[MS_BILL_WHY_MAX]) {
@@ -166,6 +187,7 @@ void ms_bill_books_open(struct ms_bill_books *b, const struct ms_tenant_record *
     m->total = m->storage + m->video + m->package;
     b->next = stretch->events;
     b->end = stretch->events + stretch->n;
+    b->minutes = stretch->minutes;
 }
 
 bool ms_bill_books_take(struct ms_bill_books *b, char ret_why[MS_BILL_WHY_MAX]) {
@@ -191,6 +213,9 @@ bool ms_bill_books_take(struct ms_bill_books *b, char ret_why[MS_BILL_WHY_MAX]) 
         return true;
     }
     fault = ms_meter_apply(&b->meter, &row);
+    if (fault == MS_USAGE_FINE && e->why == MS_WHY_PRODUCE)
+        ms_meter_add_video(&b->meter, b->minutes[e->minutes].hundredths,
+                           b->minutes[e->minutes].paid_hundredths);
     if (fault == MS_USAGE_FINE)
         return true;
     (void)snprintf(ret_why, MS_BILL_WHY_MAX, "ledger row %" PRIu64 ", in the order of instants: %s",

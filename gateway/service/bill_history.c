@@ -128,12 +128,21 @@ static void put(struct ms_history_event *e, const struct ms_ledger_record *row, 
     e->created = row->asset_created;
 }
 
+static void produced(struct ms_history_event *e, const struct ms_ledger_record *row) {
+    e->what = MS_HISTORY_PRODUCE;
+    e->has |= 1u << MS_HISTORY_HAS_SECONDS | 1u << MS_HISTORY_HAS_BYTES;
+    e->seconds = row->seconds;
+    e->bytes = row->bytes_after;
+}
+
 static enum ms_code tell(struct history *h, const struct ms_tenant_record *tenant,
                          const struct ms_ledger_record *row, struct ms_error *reterr) {
     char asset[MS_ID_TEXT_LEN + 1];
     bool first;
     struct ms_history_event e = {
         .at = row->at, .has = 1u << MS_HISTORY_HAS_TENANT, .tenant = view_of(tenant->name)};
+    if (row->why == MS_WHY_CLASS) /* who reads a history knows what time does */
+        return MS_OK;
     if (row->why == MS_WHY_SETTINGS) {
         settings(&e, row);
     } else {
@@ -143,6 +152,8 @@ static enum ms_code tell(struct history *h, const struct ms_tenant_record *tenan
         MS_TRY(add(&h->seen, &row->asset, &first, reterr));
         if (row->why == MS_WHY_DELETE || row->why == MS_WHY_FAIL)
             e.what = MS_HISTORY_DELETE;
+        else if (row->why == MS_WHY_PRODUCE)
+            produced(&e, row);
         else
             put(&e, row, first);
     }

@@ -18,6 +18,7 @@ struct ms_bill_event {
     uint64_t seq;
     uint64_t bytes_before, bytes_after; /* of SETTINGS bytes_after is the allowance */
     uint8_t class_before, class_after, why;
+    uint32_t minutes; /* of PRODUCE: its place in the stretch's minutes */
 };
 
 /* What the ledger says between two instants. Rows are in commit order, and what time brought about
@@ -27,6 +28,8 @@ struct ms_bill_stretch {
     struct ms_instant until;
     struct ms_bill_event *events; /* at < until, by instant, then commit order; owned */
     size_t n, cap;
+    struct ms_minutes_used *minutes; /* owned */
+    size_t minutes_n, minutes_cap;
     uint64_t from;   /* in: the first row to look at */
     uint64_t beyond; /* the first row that is not before until: where the next stretch begins */
     uint64_t next;   /* no row from here on was looked at */
@@ -46,6 +49,7 @@ struct ms_bill_books {
     struct ms_meter meter;
     struct ms_rating rating;
     const struct ms_bill_event *next, *end;
+    const struct ms_minutes_used *minutes; /* of the stretch, as the events */
 };
 /* The account of a tenant of which no day is closed. */
 struct ms_account_record ms_bill_account_of(const struct ms_tenant_record *tenant);

@@ -340,7 +340,8 @@ enum {
         FIELDS(JSON_FIELD)                                                                         \
     }                                                                                              \
     static void pack_##name(struct ms_writer *w, const struct ms_##name##_record *record) {        \
-        ms_write_u8(w, VERSION_##name);                                                            \
+        const unsigned version = VERSION_##name;                                                   \
+        ms_write_u8(w, version);                                                                   \
         FIELDS(MS_WRITE_FIELD)                                                                     \
     }                                                                                              \
     enum ms_code ms_json_##name(const json_t *object, struct ms_##name##_record *ret_record,       \

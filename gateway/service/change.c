@@ -48,32 +48,54 @@ static enum ms_code move_counters(struct ms_usage_record *usage,
     return MS_OK;
 }
 
+static enum ms_code move_bytes(struct ms_txn *txn, struct ms_tenant_id tenant,
+                               struct ms_asset_record *asset, struct ms_ledger_record *event,
+                               struct ms_error *reterr) {
+    struct ms_usage_record usage;
+    event->asset = asset->id;
+    event->type = asset->type;
+    event->origin = asset->origin;
+    event->asset_created = asset->created;
+    event->class_before = asset->counted;
+    event->bytes_before = asset->bytes;
+    event->class_after =
+        (uint8_t)ms_class_of(asset->origin, asset->type, asset->created, event->at);
+    MS_TRY(ms_row_get_usage(txn, ms_key_usage(tenant), &usage, reterr));
+    MS_TRY(move_counters(&usage, asset, event, reterr));
+    MS_TRY(ms_row_put_usage(txn, ms_key_usage(tenant), &usage, reterr));
+    MS_TRY(ms_chain_ledger(txn, tenant, event, reterr));
+    asset->bytes = event->bytes_after;
+    asset->counted = event->class_after;
+    return MS_OK;
+}
+
 enum ms_code ms_change_bytes(struct ms_txn *txn, struct ms_tenant_id tenant,
                              struct ms_asset_record *asset, uint64_t bytes, enum ms_why why,
                              struct ms_instant at, struct ms_error *reterr) {
     enum ms_class class = ms_class_of(asset->origin, asset->type, asset->created, at);
+    struct ms_ledger_record event = {.at = at, .why = (uint8_t)why, .bytes_after = bytes};
     if (asset->bytes == bytes && asset->counted == class)
         return MS_OK;
+    return move_bytes(txn, tenant, asset, &event, reterr);
+}
+
+enum ms_code ms_change_produced(struct ms_txn *txn, struct ms_tenant_id tenant,
+                                struct ms_asset_record *asset, uint64_t bytes,
+                                const struct ms_minutes_used *minutes, struct ms_instant at,
+                                struct ms_error *reterr) {
     struct ms_ledger_record event = {
         .at = at,
-        .why = (uint8_t)why,
-        .asset = asset->id,
-        .type = asset->type,
-        .origin = asset->origin,
-        .asset_created = asset->created,
-        .class_before = asset->counted,
-        .bytes_before = asset->bytes,
-        .class_after = (uint8_t) class,
+        .why = MS_WHY_PRODUCE,
         .bytes_after = bytes,
+        .seconds = minutes->seconds,
+        .hundredths = minutes->hundredths,
+        .paid_hundredths = minutes->paid_hundredths,
     };
-    struct ms_usage_record usage;
-    MS_TRY(ms_row_get_usage(txn, ms_key_usage(tenant), &usage, reterr));
-    MS_TRY(move_counters(&usage, asset, &event, reterr));
-    MS_TRY(ms_row_put_usage(txn, ms_key_usage(tenant), &usage, reterr));
-    MS_TRY(ms_chain_ledger(txn, tenant, &event, reterr));
-    asset->bytes = bytes;
-    asset->counted = (uint8_t) class;
-    return MS_OK;
+    MS_ASSERT(asset->produced == MS_PRODUCING);
+    MS_ASSERT(asset->bytes == 0);
+    asset->created = at;
+    asset->produced = MS_PRODUCED;
+    return move_bytes(txn, tenant, asset, &event, reterr);
 }
 
 const char *ms_why_name(enum ms_why why) {
@@ -85,6 +107,8 @@ const char *ms_why_name(enum ms_why why) {
         [MS_WHY_TRANSFER_IN] = "transfer in",
         [MS_WHY_TRANSFER_OUT] = "transfer out",
         [MS_WHY_SETTINGS] = "settings",
+        [MS_WHY_PRODUCE] = "produce",
+        [MS_WHY_CLASS] = "class",
     };
     return (unsigned)why < MS_WHY_COUNT ? names[why] : "?";
 }
@@ -108,9 +132,31 @@ enum ms_code ms_change_settings(struct ms_txn *txn, const struct ms_tenant_recor
 
 /* ---- life: record, audit row, due row, bin counters, feed ------------------------------------ */
 
+static struct ms_instant class_due(const struct ms_asset_record *asset) {
+    struct ms_instant at = {0};
+    if (asset->counted == MS_CLASS_PRODUCED_FREE && asset->rest != MS_STATE_DELETED)
+        at = ms_class_changes_at(asset->origin, asset->type, asset->created);
+    return ms_instant_is_none(at) ? ms_instant_of(INT64_MAX) : at;
+}
+
+struct ms_asset_due ms_asset_due(const struct ms_asset_record *asset, struct ms_mask mask) {
+    struct ms_life life = ms_asset_life(asset);
+    struct ms_lc_due due = ms_lc_due(&life, mask, (struct ms_instant){0});
+    struct ms_instant class = class_due(asset);
+    if (class.ms < due.at.ms)
+        return (struct ms_asset_due){MS_DUE_CLASS, class};
+    return (struct ms_asset_due){(uint8_t)due.kind, due.at};
+}
+
+const char *ms_asset_due_name(uint8_t kind) {
+    if (kind == MS_DUE_CLASS)
+        return "CLASS";
+    return kind < MS_DUE_COUNT ? ms_due_name((enum ms_due_kind)kind) : "?";
+}
+
 /* The asset's one row in DUE. */
 static enum ms_code put_due(struct ms_txn *txn, struct ms_tenant_id tenant,
-                            struct ms_asset_record *asset, struct ms_lc_due due,
+                            struct ms_asset_record *asset, struct ms_asset_due due,
                             struct ms_error *reterr) {
     struct ms_instant at = due.kind == MS_DUE_NONE ? (struct ms_instant){0} : due.at;
     if (asset->due_kind == due.kind && asset->due_at.ms == at.ms)
@@ -118,11 +164,11 @@ static enum ms_code put_due(struct ms_txn *txn, struct ms_tenant_id tenant,
     if (asset->due_kind != MS_DUE_NONE)
         MS_TRY(
             ms_row_del(txn, ms_key_due(tenant, asset->due_at, asset->due_kind, asset->id), reterr));
-    asset->due_kind = (uint8_t)due.kind;
+    asset->due_kind = due.kind;
     asset->due_at = at;
     if (due.kind == MS_DUE_NONE)
         return MS_OK;
-    struct ms_due_record row = {.kind = (uint8_t)due.kind};
+    struct ms_due_record row = {.kind = due.kind};
     return ms_row_put_due(txn, ms_key_due(tenant, at, row.kind, asset->id), &row, reterr);
 }
 
@@ -130,9 +176,7 @@ static enum ms_code put_due(struct ms_txn *txn, struct ms_tenant_id tenant,
  * touches no asset, so the sweep moves rows whose deadline a mask has put off. */
 static enum ms_code move_due(struct ms_txn *txn, struct ms_tenant_id tenant,
                              struct ms_asset_record *asset, struct ms_error *reterr) {
-    struct ms_life life = ms_asset_life(asset);
-    struct ms_lc_due due = ms_lc_due(&life, (struct ms_mask){0}, (struct ms_instant){0});
-    return put_due(txn, tenant, asset, due, reterr);
+    return put_due(txn, tenant, asset, ms_asset_due(asset, (struct ms_mask){0}), reterr);
 }
 
 static enum ms_code audit(struct ms_txn *txn, struct ms_tenant_id tenant, const char *who,
@@ -221,9 +265,26 @@ struct overdue {
     bool purged;
 };
 
+/* A produced video counts from its due instant on, if that lies before `before`. What has no bytes
+ * moves none. */
+static enum ms_code settle_class(const struct overdue *o, int64_t before_ms) {
+    struct ms_tenant_id tenant = {o->tenant->id};
+    struct ms_asset_record *asset = o->asset;
+    struct ms_instant at = class_due(asset);
+    if (at.ms >= before_ms)
+        return MS_OK;
+    if (asset->bytes > 0)
+        MS_TRY(ms_change_bytes(o->txn, tenant, asset, asset->bytes, MS_WHY_CLASS, at, o->reterr));
+    asset->counted = MS_CLASS_PRODUCED;
+    MS_TRY(move_due(o->txn, tenant, asset, o->reterr));
+    return ms_row_put_asset(o->txn, ms_key_asset(tenant, (struct ms_asset_id){asset->id}), asset,
+                            o->reterr);
+}
+
 static enum ms_code apply_due(struct overdue *o, const struct ms_lc_verdict *step,
                               enum ms_due_kind kind) {
     struct ms_tenant_id tenant = {o->tenant->id};
+    MS_TRY(settle_class(o, step->at.ms));
     const char *why = kind == MS_DUE_UPLOAD ? MS_TIMEOUT_REASON : ms_due_name(kind);
     if (step->effects & MS_EFFECT_SCHEDULE_REFUSED)
         why = "SCHEDULED_DELETE refused: bound to a package that renews itself";
@@ -260,19 +321,18 @@ enum ms_code ms_change_overdue(struct ms_txn *txn, const struct ms_tenant_record
                                 .retention_ms = tenant->retention_ms};
     struct overdue o = {txn, tenant, asset, reterr, MS_OK, false};
     (void)ms_lc_effective(&life, &facts, each_due, &o);
-    return o.code;
+    return o.code != MS_OK || o.purged ? o.code : settle_class(&o, now.ms + 1);
 }
 
 enum ms_code ms_change_put_off(struct ms_txn *txn, const struct ms_tenant_record *tenant,
                                struct ms_asset_record *asset, struct ms_instant now,
                                struct ms_error *reterr) {
     struct ms_tenant_id id = {tenant->id};
-    struct ms_life life = ms_asset_life(asset);
     struct ms_mask mask = mask_of(tenant);
     struct ms_instant lift = ms_instant_max(now, mask.since);
     mask = ms_lc_mask_lift(mask, MS_HOLD_ADMIN, lift);
     mask = ms_lc_mask_lift(mask, MS_HOLD_ARREARS, lift);
-    MS_TRY(put_due(txn, id, asset, ms_lc_due(&life, mask, (struct ms_instant){0}), reterr));
+    MS_TRY(put_due(txn, id, asset, ms_asset_due(asset, mask), reterr));
     return ms_row_put_asset(txn, ms_key_asset(id, (struct ms_asset_id){asset->id}), asset, reterr);
 }
 
@@ -545,10 +605,11 @@ enum ms_code ms_change_reserve(struct ms_txn *txn, struct ms_tenant_id tenant,
                                struct ms_instance_id instance, uint64_t ino, uint64_t want,
                                uint64_t at_least, uint64_t *ret_granted, struct ms_error *reterr) {
     struct ms_tenant_record owner;
-    struct ms_usage_record usage;
+    struct ms_usage_record usage, now;
     MS_TRY(ms_row_get_tenant(txn, ms_key_tenant(tenant), &owner, reterr));
     MS_TRY(ms_row_get_usage(txn, ms_key_usage(tenant), &usage, reterr));
-    uint64_t left = ms_usage_left(&owner, &usage);
+    MS_TRY(ms_usage_now(txn, tenant, ms_txn_instant(txn), &now, reterr));
+    uint64_t left = ms_usage_left(&owner, &now);
     uint64_t granted = want < left ? want : left;
     if (granted < at_least || granted == 0) {
         *ret_granted = 0;
@@ -591,6 +652,51 @@ enum ms_code ms_change_unreserve(struct ms_txn *txn, struct ms_tenant_id tenant,
     lease.bytes = keep_bytes;
     MS_TRY(ms_row_put_usage(txn, ms_key_usage(tenant), &usage, reterr));
     return keep_bytes ? ms_row_put_lease(txn, key, &lease, reterr) : ms_row_del(txn, key, reterr);
+}
+
+#define OVERDUE_MAX 4096u
+
+/* What one overdue row makes of the counters. A row whose asset is gone is damage, and fsck's. */
+static enum ms_code count_overdue(struct ms_txn *txn, struct ms_tenant_id tenant,
+                                  struct ms_asset_id id, struct ms_instant now,
+                                  struct ms_usage_record *usage, struct ms_error *reterr) {
+    struct ms_asset_record asset;
+    enum ms_code code = ms_row_get_asset(txn, ms_key_asset(tenant, id), &asset, reterr);
+    if (code != MS_OK)
+        return ms_absent_is_fine(code, reterr);
+    if (class_due(&asset).ms > now.ms || usage->produced_free < asset.bytes)
+        return MS_OK;
+    usage->produced_free -= asset.bytes;
+    usage->produced += asset.bytes;
+    return MS_OK;
+}
+
+enum ms_code ms_usage_now(struct ms_txn *txn, struct ms_tenant_id tenant, struct ms_instant now,
+                          struct ms_usage_record *ret_usage, struct ms_error *reterr) {
+    struct ms_key from = ms_key_dues_of(tenant);
+    struct ms_key to = ms_key_due(tenant, ms_instant_add_ms(now, 1), 0, (struct ms_id){{0}});
+    struct ms_usage_record usage;
+    struct ms_scan scan;
+    struct ms_view key, value;
+    enum ms_code code = MS_OK;
+    MS_TRY(ms_row_get_usage(txn, ms_key_usage(tenant), &usage, reterr));
+    ms_scan_begin(&scan, txn, ms_key_view(&from), ms_key_view(&to));
+    for (unsigned n = 0; code == MS_OK && n < OVERDUE_MAX; n++) {
+        struct ms_tenant_id of;
+        struct ms_asset_id id;
+        struct ms_instant at;
+        uint8_t kind;
+        if ((code = ms_scan_next(&scan, &key, &value, reterr)) != MS_OK)
+            break;
+        code = ms_key_split_due(key, &of, &at, &kind, &id.id, reterr);
+        if (code == MS_OK)
+            code = count_overdue(txn, tenant, id, now, &usage, reterr);
+    }
+    ms_scan_end(&scan);
+    if (code != MS_OK)
+        MS_TRY(ms_absent_is_fine(code, reterr));
+    *ret_usage = usage;
+    return MS_OK;
 }
 
 uint64_t ms_usage_left(const struct ms_tenant_record *tenant, const struct ms_usage_record *usage) {

@@ -31,6 +31,8 @@ enum ms_why {
     MS_WHY_TRANSFER_IN,
     MS_WHY_TRANSFER_OUT,
     MS_WHY_SETTINGS, /* no bytes moved: free quota, allowance or pay-per-use of the tenant */
+    MS_WHY_PRODUCE,  /* the first bytes of a composited video: its minutes are metered */
+    MS_WHY_CLASS,    /* time moved its bytes to another class */
     MS_WHY_COUNT
 };
 const char *ms_why_name(enum ms_why why); /* "seal"; of a number that is none: "?" */
@@ -38,6 +40,16 @@ MS_NODISCARD enum ms_code ms_change_bytes(struct ms_txn *txn, struct ms_tenant_i
                                           struct ms_asset_record *asset, uint64_t bytes,
                                           enum ms_why why, struct ms_instant at,
                                           struct ms_error *reterr);
+
+/* The first bytes of a composited video: as ms_change_bytes, and its minutes. at is the asset's
+ * creation.   paid_hundredths  what packages do not hold */
+struct ms_minutes_used {
+    uint64_t seconds, hundredths, paid_hundredths;
+};
+MS_NODISCARD enum ms_code ms_change_produced(struct ms_txn *txn, struct ms_tenant_id tenant,
+                                             struct ms_asset_record *asset, uint64_t bytes,
+                                             const struct ms_minutes_used *minutes,
+                                             struct ms_instant at, struct ms_error *reterr);
 
 /* The tenant is new, or its free quota, extra allowance or pay-per-use are now these: a ledger row
  * at the commit instant, so that the bill knows since when. The record is not stored. */
@@ -57,6 +69,19 @@ MS_NODISCARD enum ms_code ms_change_life(struct ms_txn *txn, struct ms_tenant_id
 MS_NODISCARD enum ms_code ms_change_new_asset(struct ms_txn *txn, struct ms_tenant_id tenant,
                                               const char *who, struct ms_asset_record *asset,
                                               struct ms_error *reterr);
+/* Deadlines beside those of the life cycle, in the same index. Numbers are on disk. */
+enum ms_due_other {
+    MS_DUE_CLASS = 64, /* a produced video starts to count: its six months are over */
+};
+/* What an asset waits for next: a deadline of its life, or the change of its class; kind NONE and
+ * INT64_MAX for nothing. Of two at one instant the life's comes first. */
+struct ms_asset_due {
+    uint8_t kind; /* enum ms_due_kind, MS_DUE_CLASS */
+    struct ms_instant at;
+};
+struct ms_asset_due ms_asset_due(const struct ms_asset_record *asset, struct ms_mask mask);
+const char *ms_asset_due_name(uint8_t kind);
+
 /* Apply what is overdue for one asset at `now`, dated with the due instants; the record is what
  * remains (rest may be DELETED: then every row of it but audit and ledger is gone). Each write use
  * case calls this first. */
@@ -145,6 +170,12 @@ MS_NODISCARD enum ms_code ms_change_unreserve(struct ms_txn *txn, struct ms_tena
 
 /* What a tenant may still reserve: allowance - metered - reserved, never below 0. */
 uint64_t ms_usage_left(const struct ms_tenant_record *tenant, const struct ms_usage_record *usage);
+/* The counters as they are at `now`, swept or not: what time has made count is added to produced.
+ * A look at the index when nothing is overdue. Beyond 4096 overdue rows the rest waits for a sweep.
+ */
+MS_NODISCARD enum ms_code ms_usage_now(struct ms_txn *txn, struct ms_tenant_id tenant,
+                                       struct ms_instant now, struct ms_usage_record *ret_usage,
+                                       struct ms_error *reterr);
 
 /* ---- feed rows: what other processes must forget --------------------------------------------- */
 enum ms_feed_kind {

@@ -453,6 +453,7 @@ static void adopt_birth(struct ms_file *file, const struct ms_made *made) {
     file->locked.birth_object = made->object;
     memcpy(file->locked.birth_key, made->key, sizeof file->locked.birth_key);
     file->locked.leased += made->leased;
+    file->locked.unmetered = made->unmetered;
     pthread_mutex_unlock(&file->mutex);
 }
 

@@ -164,6 +164,7 @@ struct ms_file {
         bool loaded, loading;
         enum ms_image_state state;
         bool fresh; /* inode was never sealed */
+        bool unmetered; /* no quota counts what is written before the first seal: no lease */
         bool orphan;
         bool limbo; /* no handle, but an fsync's promise: kept, with a reference of its own */
         uint64_t generation; /* of the inode, as sealed or loaded */

@@ -1,5 +1,6 @@
 /* The seal: what the rules say of a content, and the one commit that makes it the file. */
 #include "service/file_image.h"
+#include "service/produce.h"
 #include "service/writeback.h"
 
 #include "base/checked.h"
@@ -45,6 +46,8 @@ static void judge(struct ms_judging *j, const struct ms_named *named, uint64_t s
     j->creation =
         !had_bytes(&j->file) || (asset->rest == MS_STATE_FAILED && asset->fail == MS_FAIL_CONTENT);
     j->type = (enum ms_asset_type)asset->type;
+    if (asset->produced == MS_PRODUCING)
+        j->verdict = check(j->type, named->name, size, media_type, &j->why);
     if (!follows_name(asset) || (size == 0 && had_bytes(&j->file)))
         return;
     j->type = ms_asset_type_of_name(named->name, named->top, size == 0);
@@ -138,7 +141,9 @@ static enum ms_code put_version(const struct ms_tree *t, const struct ms_sealing
 /* The lease pays for the growth. Only when another process made the file shorter meanwhile it may
  * not suffice. */
 static enum ms_code settle_lease(const struct ms_tree *t, const struct ms_sealing *s,
-                                 uint64_t before, struct ms_error *reterr) {
+                                 const struct ms_judging *j, uint64_t before,
+                                 struct ms_error *reterr) {
+    bool metered = j->asset.rec.produced != MS_PRODUCING;
     uint64_t growth = s->size > before ? s->size - before : 0, granted = 0;
     struct ms_lease_record lease = {.bytes = 0};
     enum ms_code code =
@@ -146,7 +151,7 @@ static enum ms_code settle_lease(const struct ms_tree *t, const struct ms_sealin
 
     if (code != MS_OK && code != MS_NOT_FOUND)
         return ms_fail(reterr, code, "the quota lease of inode %" PRIu64 " cannot be read", s->ino);
-    if (growth > lease.bytes) {
+    if (metered && growth > lease.bytes) {
         uint64_t more = growth - lease.bytes;
 
         MS_TRY(ms_change_reserve(t->txn, t->id, t->instance, s->ino, more, more, &granted, reterr));
@@ -224,7 +229,10 @@ static enum ms_code settle_asset(const struct ms_tree *t, const struct ms_sealin
                        ms_id_text(asset->id).s, asset->bytes, before);
     asset->type = (uint8_t)j->type;
     asset->updated = t->now;
-    MS_TRY(ms_change_bytes(t->txn, t->id, asset, bytes, MS_WHY_SEAL, t->now, reterr));
+    if (asset->produced == MS_PRODUCING)
+        MS_TRY(ms_produce_settle(t, asset, bytes, reterr));
+    else
+        MS_TRY(ms_change_bytes(t->txn, t->id, asset, bytes, MS_WHY_SEAL, t->now, reterr));
     if (finished && j->verdict == MS_OK)
         return ms_row_put_asset(t->txn, ms_key_asset(t->id, (struct ms_asset_id){asset->id}), asset,
                                 reterr);
@@ -278,7 +286,7 @@ static enum ms_code seal(const struct ms_tree *t, const struct ms_sealing *s, st
         version = s->version;
         MS_TRY(put_version(t, s, j, reterr));
     }
-    MS_TRY(settle_lease(t, s, before, reterr));
+    MS_TRY(settle_lease(t, s, j, before, reterr));
     MS_TRY(settle_asset(t, s, j, before, reterr));
     MS_TRY(settle_file(t, s, j, version, reterr));
     MS_TRY(settle_inode(t, s, j, version, reterr));
@@ -306,7 +314,7 @@ enum ms_code ms_seal_op(struct ms_txn *txn, const void *in, void *out, struct ms
     if (!s->replaces && !ms_version_id_equal((struct ms_version_id){j.inode.version}, s->basis))
         return ms_fail(reterr, MS_CONFLICT,
                        "another process has sealed inode %" PRIu64 " meanwhile", s->ino);
-    if (j.verdict != MS_OK && !j.creation) {
+    if (j.verdict != MS_OK && (!j.creation || j.asset.rec.produced == MS_PRODUCING)) {
         if (reterr)
             *reterr = j.why;
         return j.verdict;

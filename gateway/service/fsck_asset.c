@@ -35,10 +35,9 @@ static void MS_PRINTF(3, 4) say(struct look *l, const char *invariant, const cha
 
 /* The tenant's mask moves deadlines without touching the asset; the row may lie anywhere between
  * the deadline without it and the one with it. */
-static enum ms_code check_due_instant(struct look *l, const struct ms_life *life,
-                                      struct ms_error *reterr) {
+static enum ms_code check_due_instant(struct look *l, struct ms_error *reterr) {
     const struct ms_asset_record *a = &l->asset;
-    struct ms_lc_due due = ms_lc_due(life, (struct ms_mask){0}, (struct ms_instant){0});
+    struct ms_asset_due due = ms_asset_due(a, (struct ms_mask){0});
     struct ms_tenant_record tenant;
     enum ms_fsck_seen seen;
     if (due.kind != MS_DUE_NONE && a->due_kind != MS_DUE_NONE && a->due_at.ms == due.at.ms)
@@ -46,7 +45,7 @@ static enum ms_code check_due_instant(struct look *l, const struct ms_life *life
     if ((due.kind == MS_DUE_NONE) != (a->due_kind == MS_DUE_NONE) || a->due_at.ms < due.at.ms) {
         if (due.kind != MS_DUE_NONE || a->due_kind != MS_DUE_NONE)
             say(l, "I5", "asset %s is due (%s) at %" PRId64 " ms, its record says %" PRId64 " ms",
-                ms_id_text(a->id).s, ms_due_name(due.kind), due.at.ms, a->due_at.ms);
+                ms_id_text(a->id).s, ms_asset_due_name(due.kind), due.at.ms, a->due_at.ms);
         return MS_OK;
     }
     MS_TRY(ms_fsck_see(ms_row_get_tenant(l->txn, ms_key_tenant(l->t), &tenant, reterr), &seen));
@@ -55,26 +54,25 @@ static enum ms_code check_due_instant(struct look *l, const struct ms_life *life
     struct ms_mask mask = ms_tenant_mask(&tenant);
     if (ms_mask_broken(&mask)) /* said of the tenant */
         return MS_OK;
-    due = ms_lc_due(life, mask, (struct ms_instant){0});
+    due = ms_asset_due(a, mask);
     if (due.kind != MS_DUE_NONE && a->due_at.ms > due.at.ms)
         say(l, "I5", "asset %s is due (%s) at %" PRId64 " ms, its row lies at %" PRId64 " ms",
-            ms_id_text(a->id).s, ms_due_name(due.kind), due.at.ms, a->due_at.ms);
+            ms_id_text(a->id).s, ms_asset_due_name(due.kind), due.at.ms, a->due_at.ms);
     return MS_OK;
 }
 
 static enum ms_code check_due(struct look *l, struct ms_error *reterr) {
     const struct ms_asset_record *a = &l->asset;
-    struct ms_life life = ms_asset_life(a);
     struct ms_due_record row;
     enum ms_fsck_seen seen;
-    MS_TRY(check_due_instant(l, &life, reterr));
+    MS_TRY(check_due_instant(l, reterr));
     if (a->due_kind == MS_DUE_NONE)
         return MS_OK;
     struct ms_key key = ms_key_due(l->t, a->due_at, a->due_kind, a->id);
     MS_TRY(ms_fsck_see(ms_row_get_due(l->txn, key, &row, reterr), &seen));
     if (seen == MS_FSCK_ABSENT)
         say(l, "I5", "asset %s names a due row (%s, %" PRId64 " ms) that is not there",
-            ms_id_text(a->id).s, ms_due_name(a->due_kind), a->due_at.ms);
+            ms_id_text(a->id).s, ms_asset_due_name(a->due_kind), a->due_at.ms);
     return MS_OK;
 }
 

@@ -142,7 +142,7 @@ static enum ms_code apply_row(struct ms_txn *txn, const struct ms_tenant_record 
     if (!there || asset.due_at.ms != row->at.ms || asset.due_kind != row->kind)
         return MS_OK;
     struct ms_life was = ms_asset_life(&asset), is;
-    if (ms_lc_due(&was, ms_tenant_mask(tenant), (struct ms_instant){0}).at.ms <= now.ms) {
+    if (ms_asset_due(&asset, ms_tenant_mask(tenant)).at.ms <= now.ms) {
         MS_TRY(ms_change_overdue(txn, tenant, &asset, now, reterr));
         is = ms_asset_life(&asset);
         count(c, &was, &is);

@@ -242,14 +242,22 @@ static enum ms_code put_tenant(const struct ms_tree *t, struct ms_error *reterr)
     return feed_tenant(t, reterr);
 }
 
-static enum ms_code quota_op(struct ms_txn *txn, const void *in, void *out,
-                             struct ms_error *reterr) {
+struct settings {
+    const uint64_t *free_bytes; /* NULL: stays */
+    const bool *pay_per_use;
+};
+
+static enum ms_code settings_op(struct ms_txn *txn, const void *in, void *out,
+                                struct ms_error *reterr) {
     struct ms_tree t;
-    const uint64_t *free_bytes = ((const struct ms_tree_call *)in)->args;
+    const struct settings *set = ((const struct ms_tree_call *)in)->args;
     (void)out;
     struct ms_usage_record usage;
     MS_TRY(ms_tree_begin(&t, txn, in, reterr));
-    t.tenant.free_bytes = *free_bytes;
+    if (set->free_bytes)
+        t.tenant.free_bytes = *set->free_bytes;
+    if (set->pay_per_use)
+        t.tenant.pay_per_use = *set->pay_per_use;
     MS_TRY(ms_row_get_usage(txn, ms_key_usage(t.id), &usage, reterr));
     MS_TRY(ms_change_settings(txn, &t.tenant, &usage, reterr));
     return put_tenant(&t, reterr);
@@ -268,7 +276,15 @@ enum ms_code ms_tenant_set_quota(struct ms_svc *svc, const struct ms_ctx *ctx, u
     MS_TRY(admin_only(ctx, "setting a quota", reterr));
     if (free_bytes > INT64_MAX)
         return ms_fail(reterr, MS_RANGE, "a free quota is at most 2^63 - 1 bytes");
-    return ms_tree_write(svc, ctx, quota_op, &free_bytes, NULL, 0, reterr);
+    struct settings set = {.free_bytes = &free_bytes};
+    return ms_tree_write(svc, ctx, settings_op, &set, NULL, 0, reterr);
+}
+
+enum ms_code ms_tenant_set_pay_per_use(struct ms_svc *svc, const struct ms_ctx *ctx, bool on,
+                                       struct ms_error *reterr) {
+    struct settings set = {.pay_per_use = &on};
+    MS_TRY(admin_only(ctx, "switching pay-per-use", reterr));
+    return ms_tree_write(svc, ctx, settings_op, &set, NULL, 0, reterr);
 }
 
 /* ---- freeze ---------------------------------------------------------------------------------- */
@@ -360,7 +376,7 @@ enum ms_code ms_tenant_hold(struct ms_svc *svc, const struct ms_ctx *ctx, enum m
 static enum ms_code quota_in(const struct ms_tree *t, struct ms_quota_info *ret_info,
                              struct ms_error *reterr) {
     struct ms_usage_record usage;
-    MS_TRY(ms_row_get_usage(t->txn, ms_key_usage(t->id), &usage, reterr));
+    MS_TRY(ms_usage_now(t->txn, t->id, t->now, &usage, reterr));
     *ret_info = (struct ms_quota_info){
         .allowance = t->tenant.free_bytes + usage.extra_allowance,
         .metered = usage.standard + usage.produced,

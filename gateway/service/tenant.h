@@ -30,6 +30,10 @@ MS_NODISCARD enum ms_code ms_tenant_list(struct ms_svc *svc, struct ms_tenant_re
                                          size_t *ret_n, struct ms_error *reterr);
 MS_NODISCARD enum ms_code ms_tenant_set_quota(struct ms_svc *svc, const struct ms_ctx *ctx,
                                               uint64_t free_bytes, struct ms_error *reterr);
+/* May minutes of produced video beyond its packages be metered at the rate card? Off: they are
+ * refused. */
+MS_NODISCARD enum ms_code ms_tenant_set_pay_per_use(struct ms_svc *svc, const struct ms_ctx *ctx,
+                                                    bool on, struct ms_error *reterr);
 /* Freeze or unfreeze the tenant as a whole: the mask, O(1). */
 MS_NODISCARD enum ms_code ms_tenant_hold(struct ms_svc *svc, const struct ms_ctx *ctx,
                                          enum ms_hold hold, bool on, const char *reason,

@@ -74,6 +74,8 @@ struct ms_make {
     uint64_t rdev;
     const char *target; /* symbolic links */
     bool any_folder;    /* service principals may write models/ and voices/ */
+    bool produced;      /* a composited video: CUSTOMIZED, its minutes are metered at the seal */
+    uint64_t seconds;   /* it lasts */
 };
 /* Kinds of intent rows. */
 enum ms_intent_kind {
@@ -91,6 +93,7 @@ struct ms_made {
     struct ms_object_id object;
     char key[MS_OBJECT_KEY_MAX + 1];
     uint64_t leased; /* bytes reserved already */
+    bool unmetered;  /* no quota counts its bytes: it needs no lease */
 };
 /* "<asset>/<file>.<n>.<suffix>": the key of the n-th version of a file, at its birth. */
 void ms_tree_object_key(struct ms_asset_id asset, struct ms_file_id file, uint32_t n,

@@ -36,9 +36,7 @@ static bool is_gone(const struct ms_life *life) {
  * over. */
 static enum ms_code apply_overdue(const struct ms_tree *t, struct ms_tree_asset *a,
                                   struct ms_error *reterr) {
-    struct ms_life stored = ms_asset_life(&a->rec);
-    struct ms_lc_due due = ms_lc_due(&stored, ms_tenant_mask(&t->tenant), (struct ms_instant){0});
-    if (due.at.ms <= t->now.ms)
+    if (ms_asset_due(&a->rec, ms_tenant_mask(&t->tenant)).at.ms <= t->now.ms)
         MS_TRY(ms_change_overdue(t->txn, &t->tenant, &a->rec, t->now, reterr));
     a->life = ms_asset_life(&a->rec);
     return MS_OK;

@@ -42,6 +42,10 @@ static enum ms_code new_inode(const struct ms_tree *t, const struct ms_make *mak
     return MS_OK;
 }
 
+static const char *name_of(const struct ms_make *make) {
+    return make->name ? make->name : "unnamed";
+}
+
 /* ---- what a regular file has beside it ------------------------------------------------------- */
 
 static struct ms_id random_id(const struct ms_tree *t) {
@@ -76,9 +80,21 @@ static enum ms_code put_file(const struct ms_tree *t, const struct ms_made *made
     return ms_row_put_file(t->txn, ms_key_file(t->id, made->asset, made->file), &file, reterr);
 }
 
+/* What the platform composes is a video, whatever its name; its instant of creation becomes that of
+ * its seal. */
+static void be_produced(const struct ms_make *make, struct ms_asset_record *asset) {
+    asset->type = MS_TYPE_VIDEO;
+    asset->origin = MS_ORIGIN_CUSTOMIZED;
+    asset->from_mount = 0;
+    asset->produced = MS_PRODUCING;
+    asset->seconds = make->seconds;
+}
+
 static enum ms_code put_asset(const struct ms_tree *t, const struct ms_inode_record *inode,
-                              const struct ms_made *made, const char *name, enum ms_special top,
-                              struct ms_asset_record *ret_asset, struct ms_error *reterr) {
+                              const struct ms_made *made, const struct ms_make *make,
+                              enum ms_special top, struct ms_asset_record *ret_asset,
+                              struct ms_error *reterr) {
+    const char *name = name_of(make);
     struct ms_asset_record *asset = ret_asset;
     struct ms_life life = ms_lc_create(t->now, false);
     memset(asset, 0, sizeof *asset);
@@ -90,6 +106,8 @@ static enum ms_code put_asset(const struct ms_tree *t, const struct ms_inode_rec
     asset->ino = inode->ino;
     asset->from_mount = 1;
     (void)snprintf(asset->name, sizeof asset->name, "%s", name);
+    if (make->produced)
+        be_produced(make, asset);
     return ms_change_new_asset(t->txn, t->id, t->who, asset, reterr);
 }
 
@@ -107,8 +125,9 @@ static enum ms_code first_lease(const struct ms_tree *t, uint64_t ino, uint64_t 
 }
 
 static enum ms_code new_file(const struct ms_tree *t, struct ms_inode_record *inode,
-                             const char *name, enum ms_special top, struct ms_made *made,
+                             const struct ms_make *make, enum ms_special top, struct ms_made *made,
                              struct ms_error *reterr) {
+    const char *name = name_of(make);
     struct ms_tree_asset asset;
     made->asset.id = random_id(t);
     made->file.id = random_id(t);
@@ -118,10 +137,12 @@ static enum ms_code new_file(const struct ms_tree *t, struct ms_inode_record *in
     inode->asset = made->asset.id;
     inode->unsealed = 1;
     inode->opener = t->instance.id;
-    MS_TRY(put_asset(t, inode, made, name, top, &asset.rec, reterr));
+    MS_TRY(put_asset(t, inode, made, make, top, &asset.rec, reterr));
     MS_TRY(put_file(t, made, name, reterr));
     MS_TRY(put_intent(t, inode, made, reterr));
-    MS_TRY(first_lease(t, inode->ino, &made->leased, reterr));
+    made->unmetered = !ms_class_is_metered((enum ms_class)asset.rec.counted);
+    if (!made->unmetered)
+        MS_TRY(first_lease(t, inode->ino, &made->leased, reterr));
     MS_TRY(ms_row_put_id(t->txn, ms_key_orphan(t->id, inode->ino), t->instance.id, reterr));
     bool gone;
     MS_TRY(ms_tree_asset(t, inode, &asset, &gone, reterr));
@@ -177,7 +198,7 @@ static enum ms_code make_in(const struct ms_tree *t, const struct ms_make *make,
         inode.orphan = 1;
     }
     if (S_ISREG(inode.mode))
-        MS_TRY(new_file(t, &inode, make->name ? make->name : "unnamed", place.top, made, reterr));
+        MS_TRY(new_file(t, &inode, make, place.top, made, reterr));
     else
         ms_tree_fill(t, &inode, NULL, &made->node);
     if (S_ISLNK(inode.mode)) {

@@ -56,4 +56,27 @@ status 0 bill verify --rates rates --json
 status 0 bill show --tenant media
 status 0 bill show --tenant media --json
 [ ! -s out ] || fail "days are shown that nobody closed: $(cat out)"
+# a produced video: refused whole, then charged by the minute, and told as such
+printf '\0\0\0\x20ftypisom\0\0\2\0isomiso2avc1mp41' >v.mp4
+head -c 5000 /dev/zero >>v.mp4
+status 6 produce v.mp4 /videos/ --duration 754.2 --tenant media
+said "pay-per-use is off"
+status 64 produce v.mp4 /videos/ --tenant media
+said "--duration"
+status 64 produce v.mp4 /videos/ --duration 1.2345 --tenant media
+status 0 quota set --pay-per-use on --tenant media
+status 0 produce v.mp4 /videos/ --duration 754.2 --tenant media --json
+[ "$(jq -r '"\(.origin) \(.asset_type)"' out)" = "CUSTOMIZED VIDEO" ] || fail "produce: $(cat out)"
+status 5 produce v.mp4 /videos/ --duration 754.2 --tenant media
+status 0 bill explain media "$today" --json
+[ "$(jq -r '.[-1] | "\(.why) \(.seconds) \(.video_hundredths) \(.video_paid_hundredths) \(.produced_free)"' out)" = "produce 754 1257 1257 5032" ] ||
+    fail "explain of a produced video: $(cat out)"
+status 0 bill explain media "$today"
+grep -qF "12.57 (12.57 paid)" out || fail "explain: $(cat out)"
+status 0 bill history
+cp out history
+[ "$(jq -c 'select(.do == "produce") | [.seconds, .bytes]' history)" = "[754,5032]" ] || fail "history: $(cat history)"
+status 0 bill simulate --history history --rates rates --json
+status 0 bill verify --rates rates --json
+[ "$(jq -r '.findings | length' out)" = 0 ] || fail "verify: $(cat out)"
 echo "the bill of a live store: all as expected"

@@ -150,6 +150,7 @@ static void valid_asset(struct sample_source *s, struct ms_asset_record *r) {
     range(&r->type, MS_TYPE_COUNT);
     range(&r->origin, MS_ORIGIN_COUNT);
     flag(&r->named);
+    range(&r->produced, MS_PRODUCED + 1);
     flag(&r->from_mount);
     a_resting_state(s, &life);
     some_facts(s, &life);
@@ -387,13 +388,14 @@ static void print_schedule(struct ms_buf *out, const char *member, const struct 
 #define PRINT_since(version, max)
 #define PRINT_FIELD(kind, m, max) PRINT_##kind(m, max)
 
-#define SAMPLE_DEFINE(name, version, FIELDS)                                                       \
+#define SAMPLE_DEFINE(name, newest, FIELDS)                                                        \
     void sample_##name(struct sample_source *s, struct ms_##name##_record *r) {                    \
         memset(r, 0, sizeof(*r));                                                                  \
         FIELDS(FILL_FIELD)                                                                         \
         valid_##name(s, r);                                                                        \
     }                                                                                              \
     void raw_##name(const struct ms_##name##_record *record, struct ms_writer *w) {                \
+        const unsigned version = newest;                                                           \
         ms_write_u8(w, version);                                                                   \
         FIELDS(MS_WRITE_FIELD)                                                                     \
     }                                                                                              \

@@ -128,6 +128,9 @@ static void agree(struct fx *f, const struct ms_rates *rates) {
         assert_memory_equal(a->day.bytes, b->day.bytes, sizeof a->day.bytes);
         assert_true(a->day.allowance == b->day.allowance);
         assert_true(a->day.excess == b->day.excess);
+        assert_true(a->day.video_hundredths == b->day.video_hundredths);
+        assert_true(a->day.video_paid_hundredths == b->day.video_paid_hundredths);
+        assert_true(a->line.video == b->line.video);
         assert_true(a->line.storage == b->line.storage);
         assert_true(a->line.total == b->line.total);
     }
@@ -205,6 +208,44 @@ static void a_card_that_has_priced_days_cannot_change(void **state) {
     ms_rates_fini(&rates);
     ms_rates_fini(&other);
     ms_rates_fini(&later);
+}
+
+/* ---- produced videos ------------------------------------------------------------------------- */
+
+static void pay_per_use(struct fx *f) {
+    struct ms_ctx ctx = admin(f);
+    assert_ok(ms_tenant_set_pay_per_use(&f->svc, &ctx, true, &test_err));
+}
+
+static ms_u128 counted(const struct bill *bill, size_t day, enum ms_class class) {
+    return bill->days[day].day.bytes[class];
+}
+
+static void minutes_are_charged_on_their_day_and_bytes_count_after_six_months(void **state) {
+    struct fx *f = *state;
+    struct ms_rates rates = rates_of(cards);
+    const ms_u128 bytes = 6 * MS_GB;
+    pay_per_use(f);
+    fx_advance(f, 30 * MS_DAY_MS + 6 * MS_HOUR_MS); /* 31 January, 06:00: free until 31 July 06:00 */
+    (void)fx_produce(f, f->root, "v.mp4", 6 * MS_GB, 754);
+    fx_advance(f, 90 * MS_DAY_MS);
+    (void)run_with(f, &rates);
+    struct bill closed = closed_bill(f);
+    assert_true(closed.days[30].day.video_hundredths == 1257);
+    assert_true(closed.days[30].day.video_paid_hundredths == 1257);
+    assert_true(closed.days[30].line.video == 43995000); /* 12.57 minutes at 3.5 */
+    assert_true(counted(&closed, 30, MS_CLASS_PRODUCED_FREE) == bytes * 18 * MS_HOUR_MS);
+    free(closed.days);
+    fx_advance(f, 120 * MS_DAY_MS); /* nobody sweeps meanwhile */
+    (void)run_with(f, &rates);
+    closed = closed_bill(f);
+    const size_t july31 = 211;
+    assert_true(counted(&closed, july31, MS_CLASS_PRODUCED_FREE) == bytes * 6 * MS_HOUR_MS);
+    assert_true(counted(&closed, july31, MS_CLASS_PRODUCED) == bytes * 18 * MS_HOUR_MS);
+    assert_true(closed.days[july31].day.excess == (ms_u128)MS_GB * 18 * MS_HOUR_MS);
+    free(closed.days);
+    agree(f, &rates);
+    ms_rates_fini(&rates);
 }
 
 /* ---- contradictions -------------------------------------------------------------------------- */
@@ -377,10 +418,18 @@ static void write_one(struct story *s, unsigned i) {
     fx_seal(s->f, fx_ino(s->f, s->names[i]), size, "video/mp4", false);
 }
 
+static void produce_one(struct story *s, unsigned i) {
+    if (s->there[i])
+        return;
+    (void)snprintf(s->names[i], sizeof s->names[i], "v%u.mp4", s->made++);
+    (void)fx_produce(s->f, s->f->root, s->names[i], 1 + below(s, 2 * MS_GB), below(s, 7200));
+    s->there[i] = true;
+}
+
 static void step(struct story *s, const struct ms_rates *rates) {
     struct ms_ctx ctx = admin(s->f);
     unsigned i = (unsigned)below(s, 12);
-    switch (below(s, 12)) {
+    switch (below(s, 13)) {
     case 0:
         run_to(s->f, MS_DAY_MS); /* exactly midnight */
         break;
@@ -403,6 +452,9 @@ static void step(struct story *s, const struct ms_rates *rates) {
             (void)fx_unlink(s->f, s->f->root, s->names[i], false);
         s->there[i] = false;
         break;
+    case 8:
+        produce_one(s, i);
+        break;
     default:
         write_one(s, i);
         break;
@@ -413,6 +465,7 @@ static void random_stories_cost_what_their_history_says(void **state) {
     struct story s = {.f = *state};
     struct ms_rates rates = rates_of(cards);
     ms_random_seeded_init(&s.random, ms_test_seed());
+    pay_per_use(s.f);
     for (unsigned i = 0; i < ms_test_rounds(3000); i++)
         step(&s, &rates);
     next_day(s.f);
@@ -426,6 +479,7 @@ static void random_stories_cost_what_their_history_says(void **state) {
 FX_TESTS(FX(a_day_is_closed_once_and_costs_what_it_held),
          FX(missed_nights_are_caught_up_with_what_was_due_in_them),
          FX(a_card_that_has_priced_days_cannot_change),
+         FX(minutes_are_charged_on_their_day_and_bytes_count_after_six_months),
          FX(a_tenant_whose_numbers_contradict_each_other_is_parked_and_the_others_go_on),
          FX(a_day_that_was_changed_afterwards_is_found),
          FX(a_storage_line_above_ten_times_the_median_is_told),

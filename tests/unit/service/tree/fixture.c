@@ -1,6 +1,8 @@
 #include "fixture.h"
 
+#include "quota/quota.h"
 #include "service/change.h"
+#include "service/produce.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -81,7 +83,7 @@ static void print_finding(void *priv, const char *invariant, const char *text) {
 
 /* usage against the assets it is made of. */
 static void check_usage(struct fx *f) {
-    struct ms_usage_record usage = fx_usage(f), want = {0};
+    struct ms_usage_record usage, want = {0};
     struct ms_tree t;
     struct ms_scan scan;
     struct ms_view key;
@@ -92,7 +94,10 @@ static void check_usage(struct fx *f) {
     ms_scan_prefix(&scan, t.txn, ms_key_view(&assets));
     while (ms_row_next_asset(&scan, &key, &asset, NULL) == MS_OK) {
         want.assets++;
-        want.standard += asset.bytes;
+        *(asset.counted == MS_CLASS_PRODUCED        ? &want.produced
+          : asset.counted == MS_CLASS_PRODUCED_FREE ? &want.produced_free
+          : asset.counted == MS_CLASS_EXCLUDED      ? &want.excluded
+                                                    : &want.standard) += asset.bytes;
         want.binned_assets += asset.binned;
         want.binned_bytes += asset.binned ? asset.bytes : 0;
     }
@@ -101,9 +106,13 @@ static void check_usage(struct fx *f) {
     while (ms_row_next_lease(&scan, &key, &lease, NULL) == MS_OK)
         want.reserved += lease.bytes;
     ms_scan_end(&scan);
+    assert_ok(ms_row_get_usage(t.txn, ms_key_usage(t.id), &usage, &test_err)); /* as stored */
     ms_tree_read_end(&t);
     assert_int_equal(usage.assets, want.assets);
     assert_int_equal(usage.standard, want.standard);
+    assert_int_equal(usage.produced, want.produced);
+    assert_int_equal(usage.produced_free, want.produced_free);
+    assert_int_equal(usage.excluded, want.excluded);
     assert_int_equal(usage.binned_assets, want.binned_assets);
     assert_int_equal(usage.binned_bytes, want.binned_bytes);
     assert_int_equal(usage.reserved, want.reserved);
@@ -280,7 +289,10 @@ static enum ms_code seal_op(struct ms_txn *txn, const void *in, void *out,
     else
         memset(&inode.version, 0, sizeof inode.version);
     MS_TRY(seal_file(&t, s, &asset.rec, &inode, reterr));
-    MS_TRY(ms_change_bytes(txn, t.id, &asset.rec, s->size, MS_WHY_SEAL, t.now, reterr));
+    if (asset.rec.produced == MS_PRODUCING)
+        MS_TRY(ms_produce_settle(&t, &asset.rec, s->size, reterr));
+    else
+        MS_TRY(ms_change_bytes(txn, t.id, &asset.rec, s->size, MS_WHY_SEAL, t.now, reterr));
     if (s->size == 0 && asset.life.rest == MS_STATE_CREATING)
         asset.rec.type = MS_TYPE_COMMON_FILE;
     MS_TRY(seal_life(&t, s, &asset, reterr));
@@ -303,6 +315,19 @@ uint64_t fx_file(struct fx *f, uint64_t parent, const char *name, uint64_t size,
     uint64_t ino = fx_make(f, parent, name, S_IFREG | 0644).node.inode.ino;
     fx_seal(f, ino, size, media_type, false);
     return ino;
+}
+
+uint64_t fx_produce(struct fx *f, uint64_t parent, const char *name, uint64_t size,
+                    uint64_t seconds) {
+    struct ms_make make = {.parent = parent,
+                           .name = name,
+                           .mode = S_IFREG | 0644,
+                           .produced = true,
+                           .seconds = seconds};
+    struct ms_made made;
+    assert_ok(ms_tree_make(&f->svc, &f->ctx, &make, &made, &test_err));
+    fx_seal(f, made.node.inode.ino, size, "video/mp4", false);
+    return made.node.inode.ino;
 }
 
 struct ms_gone fx_unlink(struct fx *f, uint64_t parent, const char *name, bool keep_open) {

@@ -52,6 +52,9 @@ void fx_seal(struct fx *f, uint64_t ino, uint64_t size, const char *media_type, 
 /* Made and sealed. */
 uint64_t fx_file(struct fx *f, uint64_t parent, const char *name, uint64_t size,
                  const char *media_type);
+/* A composited video, of a tenant whose pay-per-use is on. */
+uint64_t fx_produce(struct fx *f, uint64_t parent, const char *name, uint64_t size,
+                    uint64_t seconds);
 struct ms_gone fx_unlink(struct fx *f, uint64_t parent, const char *name, bool keep_open);
 struct ms_gone fx_rename(struct fx *f, uint64_t parent, const char *name, uint64_t new_parent,
                          const char *new_name);
