@@ -214,7 +214,10 @@ static enum ms_code make_meta(struct ms_store *store, struct ms_error *reterr) {
         remove_half_made(store->dir_fd);
         return code;
     }
-    return sync_folder(store->dir_fd, ".", reterr);
+    code = sync_folder(store->dir_fd, ".", reterr);
+    /* Its own name too, whoever made the folder: another opener may have, and still be on its way
+     * to the lock, when what is written here is acknowledged already. */
+    return code == MS_OK ? sync_folder(store->dir_fd, "..", reterr) : code;
 }
 
 /* ---- opening --------------------------------------------------------------------------------- */
@@ -284,11 +287,6 @@ static enum ms_code open_dir(struct ms_store *store, struct ms_error *reterr) {
     return ms_folder_check_fs(fs.f_type, store->dir, reterr);
 }
 
-/* The entry of a folder that we made must survive a power cut like what is in it. */
-static enum ms_code sync_parent(const struct ms_store *store, struct ms_error *reterr) {
-    return sync_folder(store->dir_fd, "..", reterr);
-}
-
 enum ms_code ms_folder_open(struct ms_store *store, struct ms_error *reterr) {
     bool made = false;
     enum ms_code code;
@@ -307,8 +305,6 @@ enum ms_code ms_folder_open(struct ms_store *store, struct ms_error *reterr) {
         code = ms_folder_lock(store->dir, store->dir_fd, reterr);
     if (code == MS_OK) {
         code = find_or_make(store, reterr);
-        if (code == MS_OK && made)
-            code = sync_parent(store, reterr);
         if (code != MS_OK)
             ms_folder_unlock(store->dir_fd);
     }

@@ -21,6 +21,7 @@ enum crash_type {
     CRASH_SYNC,      /* ino: what stands in the log before off is durable */
     CRASH_SYNC_ALL,  /* of every file and folder */
     CRASH_ACK,       /* bytes: what the workload wrote to its standard output */
+    CRASH_GROW,      /* ino: at least off long, the new part zero */
 };
 
 #define CRASH_DSYNC 1u

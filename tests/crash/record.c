@@ -13,12 +13,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
@@ -85,7 +87,39 @@ static void log_event(struct crash_event e, const char *name, const char *name2,
     log_parts(&e, name, name2, &part, 1, len);
 }
 
-static uint64_t log_end(void) { return (uint64_t)lseek(rec.log, 0, SEEK_END); }
+/* A name is changed and logged under one lock of all processes: else another one that sees the change already may log
+ * a sync of the folder first, which has covered it and would not say so. Files need none: who writes to one of ours
+ * together with others has a lock of its own. */
+static pthread_mutex_t names = PTHREAD_MUTEX_INITIALIZER;
+
+static void names_lock(void) {
+    int saved = errno;
+
+    pthread_mutex_lock(&names);
+    if (rec.log >= 0)
+        while (flock(rec.log, LOCK_EX) != 0 && errno == EINTR)
+            continue;
+    errno = saved;
+}
+
+static void names_unlock(void) {
+    int saved = errno;
+
+    if (rec.log >= 0)
+        flock(rec.log, LOCK_UN);
+    pthread_mutex_unlock(&names);
+    errno = saved;
+}
+
+/* How much of the log a sync covers that begins now. */
+static uint64_t log_end(void) {
+    uint64_t end;
+
+    names_lock();
+    end = (uint64_t)lseek(rec.log, 0, SEEK_END);
+    names_unlock();
+    return end;
+}
 
 __attribute__((constructor)) static void start(void) {
     const char *dir = getenv("MS_CRASH_DIR"), *log = getenv("MS_CRASH_LOG"), *swallow = getenv("MS_CRASH_SWALLOW");
@@ -182,13 +216,19 @@ static int do_open(int dir_fd, const char *path, int flags, mode_t mode) {
     char name[NAME_MAX + 1];
     uint64_t dir = flags & (O_CREAT | O_TRUNC) ? place_of(dir_fd, path, name) : 0;
     off_t size = 0;
-    bool there = dir && inode_at(dir_fd, path, &size) != 0;
-    int fd = (int)syscall(SYS_openat, dir_fd, path, flags, mode);
+    bool there;
+    int fd;
 
+    if (dir)
+        names_lock();
+    there = dir && inode_at(dir_fd, path, &size) != 0;
+    fd = (int)syscall(SYS_openat, dir_fd, path, flags, mode);
     if (fd >= 0 && dir && !there)
         log_event((struct crash_event){.type = CRASH_CREATE, .ino = ours(fd), .dir = dir}, name, NULL, NULL, 0);
     if (fd >= 0 && dir && there && (flags & O_TRUNC) && size > 0)
         log_event((struct crash_event){.type = CRASH_SIZE, .ino = ours(fd)}, NULL, NULL, NULL, 0);
+    if (dir)
+        names_unlock();
     return fd;
 }
 
@@ -240,11 +280,14 @@ int creat64(const char *path, mode_t mode) { return creat(path, mode); }
 int mkdirat(int dir_fd, const char *path, mode_t mode) {
     char name[NAME_MAX + 1];
     uint64_t dir = place_of(dir_fd, path, name);
-    int rc = (int)syscall(SYS_mkdirat, dir_fd, path, mode);
+    int rc;
 
+    names_lock();
+    rc = (int)syscall(SYS_mkdirat, dir_fd, path, mode);
     if (rc == 0 && dir)
         log_event((struct crash_event){.type = CRASH_MKDIR, .ino = inode_at(dir_fd, path, NULL), .dir = dir}, name,
                   NULL, NULL, 0);
+    names_unlock();
     return rc;
 }
 
@@ -253,10 +296,13 @@ int mkdir(const char *path, mode_t mode) { return mkdirat(AT_FDCWD, path, mode);
 int unlinkat(int dir_fd, const char *path, int flags) {
     char name[NAME_MAX + 1];
     uint64_t dir = place_of(dir_fd, path, name);
-    int rc = (int)syscall(SYS_unlinkat, dir_fd, path, flags);
+    int rc;
 
+    names_lock();
+    rc = (int)syscall(SYS_unlinkat, dir_fd, path, flags);
     if (rc == 0 && dir)
         log_event((struct crash_event){.type = CRASH_UNLINK, .dir = dir}, name, NULL, NULL, 0);
+    names_unlock();
     return rc;
 }
 
@@ -272,14 +318,18 @@ int remove(const char *path) {
 int renameat2(int from_fd, const char *from, int to_fd, const char *to, unsigned flags) {
     char name[NAME_MAX + 1], name2[NAME_MAX + 1];
     uint64_t dir = place_of(from_fd, from, name), dir2 = place_of(to_fd, to, name2);
-    uint64_t ino = inode_at(from_fd, from, NULL);
-    int rc = (int)syscall(SYS_renameat2, from_fd, from, to_fd, to, flags);
+    uint64_t ino;
+    int rc;
 
-    if (rc != 0 || (!dir && !dir2))
-        return rc;
-    if (!dir || !dir2 || flags > 1)
+    names_lock();
+    ino = inode_at(from_fd, from, NULL);
+    rc = (int)syscall(SYS_renameat2, from_fd, from, to_fd, to, flags);
+    if (rc == 0 && (dir || dir2) && (!dir || !dir2 || flags > 1))
         give_up("a rename in or out of the folder, or an exchange: not known here\n");
-    log_event((struct crash_event){.type = CRASH_RENAME, .ino = ino, .dir = dir, .dir2 = dir2}, name, name2, NULL, 0);
+    if (rc == 0 && dir)
+        log_event((struct crash_event){.type = CRASH_RENAME, .ino = ino, .dir = dir, .dir2 = dir2}, name, name2, NULL,
+                  0);
+    names_unlock();
     return rc;
 }
 
@@ -292,11 +342,14 @@ int rename(const char *from, const char *to) { return renameat2(AT_FDCWD, from, 
 int linkat(int from_fd, const char *from, int to_fd, const char *to, int flags) {
     char name[NAME_MAX + 1];
     uint64_t dir = place_of(to_fd, to, name);
-    int rc = (int)syscall(SYS_linkat, from_fd, from, to_fd, to, flags);
+    int rc;
 
+    names_lock();
+    rc = (int)syscall(SYS_linkat, from_fd, from, to_fd, to, flags);
     if (rc == 0 && dir)
         log_event((struct crash_event){.type = CRASH_LINK, .ino = inode_at(to_fd, to, NULL), .dir = dir}, name, NULL,
                   NULL, 0);
+    names_unlock();
     return rc;
 }
 
@@ -305,11 +358,14 @@ int link(const char *from, const char *to) { return linkat(AT_FDCWD, from, AT_FD
 int symlinkat(const char *target, int dir_fd, const char *path) {
     char name[NAME_MAX + 1];
     uint64_t dir = place_of(dir_fd, path, name);
-    int rc = (int)syscall(SYS_symlinkat, target, dir_fd, path);
+    int rc;
 
+    names_lock();
+    rc = (int)syscall(SYS_symlinkat, target, dir_fd, path);
     if (rc == 0 && dir)
         log_event((struct crash_event){.type = CRASH_SYMLINK, .ino = inode_at(dir_fd, path, NULL), .dir = dir}, name,
                   NULL, target, strlen(target));
+    names_unlock();
     return rc;
 }
 
@@ -436,8 +492,9 @@ int fallocate(int fd, int mode, off_t off, off_t len) {
     if (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE))
         log_event((struct crash_event){.type = CRASH_ZERO, .ino = ino, .off = (uint64_t)off, .dir2 = (uint64_t)len},
                   NULL, NULL, NULL, 0);
-    if (after.st_size != before.st_size)
-        log_event((struct crash_event){.type = CRASH_SIZE, .ino = ino, .off = (uint64_t)after.st_size}, NULL, NULL,
+    /* It never makes a file shorter, and another process may have made it longer since. */
+    if (!(mode & FALLOC_FL_KEEP_SIZE) && after.st_size > before.st_size)
+        log_event((struct crash_event){.type = CRASH_GROW, .ino = ino, .off = (uint64_t)(off + len)}, NULL, NULL,
                   NULL, 0);
     return rc;
 }

@@ -38,7 +38,7 @@
 extern char **environ;
 
 struct op {
-    enum crash_type type; /* WRITE, SIZE, ZERO */
+    enum crash_type type; /* WRITE, SIZE, GROW, ZERO */
     uint64_t off, len;
     const uint8_t *bytes;
     uint64_t at; /* place in the log */
@@ -218,6 +218,8 @@ static void content_resize(uint8_t **bytes, uint64_t *size, uint64_t *cap, uint6
 static uint64_t size_after(const struct op *o, uint64_t size) {
     if (o->type == CRASH_SIZE)
         return o->off;
+    if (o->type == CRASH_GROW)
+        return o->off > size ? o->off : size;
     return o->type == CRASH_WRITE && o->off + o->len > size ? o->off + o->len : size;
 }
 
@@ -388,6 +390,7 @@ static void play(struct disk *d, const struct crash_event *e, uint64_t at) {
         return;
     case CRASH_WRITE:
     case CRASH_SIZE:
+    case CRASH_GROW:
     case CRASH_ZERO:
         add_op(d, e->ino, o);
         return;
@@ -442,6 +445,8 @@ static size_t choose(struct image *im, uint64_t s, size_t lowest, size_t n, uint
 static bool touches(const struct op *o, uint64_t s) {
     uint64_t from = s * SECTOR, to = from + SECTOR;
 
+    if (o->type == CRASH_GROW)
+        return false; /* no byte of it changes */
     if (o->type == CRASH_SIZE)
         return o->off < to; /* what lies behind it is zero from then on */
     return o->off < to && o->off + o->len > from;
@@ -485,6 +490,8 @@ static void mark_sectors(const struct node *n, uint8_t *marks, uint64_t sectors)
         const struct op *o = &n->ops[i];
         uint64_t from = o->off / SECTOR, to = o->type == CRASH_SIZE ? sectors : (o->off + o->len + SECTOR - 1) / SECTOR;
 
+        if (o->type == CRASH_GROW)
+            continue;
         for (uint64_t s = from; s < to && s < sectors; s++)
             marks[s] = 1;
     }
