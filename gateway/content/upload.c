@@ -477,18 +477,46 @@ void ms_upload_advance(struct ms_upload *u) {
     }
 }
 
+static enum ms_code copy_result(struct ms_upload_call *c, const struct ms_upload *u) {
+    const struct ms_upload_result *r = &u->result;
+
+    c->result = *r;
+    snprintf(c->upload_id, sizeof c->upload_id, "%s", r->upload_id);
+    snprintf(c->etag, sizeof c->etag, "%s", r->etag);
+    c->result.upload_id = c->upload_id;
+    c->result.etag = c->etag;
+    if (r->parts_n > 0) {
+        c->parts = calloc(r->parts_n, sizeof *c->parts);
+        if (!c->parts)
+            return ms_fail(&c->error, MS_NO_MEMORY, "no memory for a list of %zu parts",
+                           r->parts_n);
+        memcpy(c->parts, r->parts, r->parts_n * sizeof *c->parts);
+        c->result.parts = c->parts;
+    }
+    if (r->hashes && r->hashes->count > 0) {
+        MS_TRY(ms_hashes_resize(&c->hashes, r->hashes->count, &c->error));
+        memcpy(c->hashes.hash, r->hashes->hash, r->hashes->count * sizeof *c->hashes.hash);
+    }
+    c->result.hashes = r->hashes ? &c->hashes : NULL;
+    return MS_OK;
+}
+
 void ms_upload_leave(struct ms_upload *u) {
     struct ms_upload_call *c;
 
     while ((c = MS_TAKE(u->concluded)) != NULL) {
         bool more = u->queue != NULL;
-        const struct ms_upload_result *result = c->code || c->kind == CALL_DROP ? NULL : &u->result;
 
-        u->reporting = more; /* the result stays until then */
+        if (!c->code && c->kind != CALL_DROP)
+            c->code = copy_result(c, u);
+        u->reporting = more;
         pthread_mutex_unlock(&u->mutex);
-        c->done(c->priv, c->code, c->code ? &c->error : NULL, result);
+        c->done(c->priv, c->code, c->code ? &c->error : NULL,
+                c->code || c->kind == CALL_DROP ? NULL : &c->result);
+        ms_hashes_fini(&c->hashes);
+        free(c->parts);
         free(c);
-        if (!more)
+        if (!more) /* the upload may be gone */
             return;
         pthread_mutex_lock(&u->mutex);
         u->reporting = false;

@@ -54,15 +54,16 @@ void ms_upload_free(struct ms_upload *upload);
  * write. */
 void ms_upload_written(struct ms_upload *upload, uint64_t offset, uint64_t length);
 
-/* What a finished sync or finish found. */
+/* What a finished sync or finish found. Its pointers hold until done returns, whatever another
+ * thread asks of the upload meanwhile. */
 struct ms_upload_result {
     uint64_t size;
     uint64_t generation;             /* of the stage that this covers */
     const char *upload_id;           /* "" when it was one PUT */
-    const struct ms_obj_part *parts; /* until the next call */
+    const struct ms_obj_part *parts;
     size_t parts_n;
     const char *etag;               /* of the object; finish only */
-    const struct ms_hashes *hashes; /* finish only; until the next call */
+    const struct ms_hashes *hashes; /* finish only */
     uint8_t root[16];
 };
 typedef void ms_upload_done_fn(void *priv, enum ms_code code, const struct ms_error *err,

@@ -26,6 +26,11 @@ struct ms_upload_call {
     struct ms_upload_call *next;
     enum ms_code code;
     struct ms_error error;
+    /* what done is told, its own: another thread's call may change the upload meanwhile */
+    struct ms_upload_result result;
+    char upload_id[MS_UPLOAD_ID_MAX + 1], etag[MS_ETAG_MAX + 1];
+    struct ms_obj_part *parts;
+    struct ms_hashes hashes;
 };
 
 /* One request and the two rules that make it safe to cancel: done is not acted upon while submit()
@@ -95,7 +100,7 @@ struct ms_upload {
     /* under the mutex */
     struct ms_upload_call *call, *queue, *concluded;
     enum ms_upload_phase phase;
-    bool reporting; /* a done is being called and more calls wait */
+    bool reporting; /* a done is being called and more calls wait: they keep the upload alive */
     bool dropping, dropped, finished, ahead_off, typed;
     bool copy_off; /* the store refused a copy of the base: bytes from then on */
 
