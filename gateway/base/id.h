@@ -37,7 +37,8 @@ static inline struct ms_id_text ms_id_text(struct ms_id id) {
 }
 
 #define MS_NOUNS(X)                                                                                \
-    X(tenant) X(asset) X(file) X(version) X(object) X(instance) X(intent) X(bin) X(treeop)
+    X(tenant) X(asset) X(file) X(version) X(object) X(instance) X(intent) X(bin) X(treeop)       \
+    X(request) X(transfer)
 
 #define MS_ID_TYPE(noun)                                                                           \
     struct ms_##noun##_id {                                                                        \

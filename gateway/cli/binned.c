@@ -15,11 +15,13 @@ enum ms_code ms_binned_each(struct ms_cli *cli,
     size_t n = PAGE;
     enum ms_code code = MS_OK;
     while (code == MS_OK && n == PAGE) {
-        code = ms_asset_list(cli->svc, &cli->ctx, after, 1u << MS_STATE_DELETING, page, PAGE, &n,
+        code = ms_asset_list(cli->svc, &cli->ctx, after,
+                             1u << MS_STATE_DELETING | 1u << MS_STATE_BLOCK, page, PAGE, &n,
                              reterr);
         for (size_t i = 0; code == MS_OK && i < n; i++) {
             after = (struct ms_asset_id){page[i].asset.id};
-            code = fn(priv, &page[i], reterr);
+            if (page[i].asset.binned) /* BLOCK may show over it */
+                code = fn(priv, &page[i], reterr);
         }
     }
     free(page);

@@ -7,7 +7,7 @@
 /* Errors: MS_NOT_FOUND; MS_INVALID when several were at that path: the message names their ids. */
 MS_NODISCARD enum ms_code ms_binned_find(struct ms_cli *cli, const char *path_or_id,
                                          struct ms_asset_id *ret_id, struct ms_error *reterr);
-/* Call fn for everything in the bin. */
+/* Call fn for everything in the bin, what was frozen there and shows BLOCK too. */
 MS_NODISCARD enum ms_code ms_binned_each(struct ms_cli *cli,
                                          enum ms_code (*fn)(void *priv,
                                                             const struct ms_asset_info *info,

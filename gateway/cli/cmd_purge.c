@@ -24,6 +24,8 @@ static enum ms_code purge_listed(void *priv, const struct ms_asset_info *info,
     struct purge *p = priv;
     if (ms_cli_stopped())
         return ms_fail(reterr, MS_CANCELLED, "stopped by a signal");
+    if (info->state != MS_STATE_DELETING) /* frozen there: only by name */
+        return MS_OK;
     return purge_one(p, (struct ms_asset_id){info->asset.id}, info->asset.bytes, reterr);
 }
 
@@ -35,7 +37,7 @@ static enum ms_code purge_named(struct purge *p, struct ms_error *reterr) {
         code = ms_binned_find(p->cli, p->cli->args[i], &id, reterr);
         if (code == MS_OK)
             code = ms_asset_get(p->cli->svc, &p->cli->ctx, id, &info, reterr);
-        if (code == MS_OK && info.state != MS_STATE_DELETING)
+        if (code == MS_OK && !info.asset.binned)
             code = ms_fail(reterr, MS_WRONG_STATE,
                            "asset %s is %s, not in the recycle bin: msasset rm --force",
                            ms_id_text(id.id).s, ms_state_name(info.state));

@@ -20,6 +20,12 @@ static void print(const struct ms_asset_info *info) {
         ms_out_pair("failed", "%s", ms_fail_name(a->fail));
     if (a->reason_code[0] || a->reason[0])
         ms_out_pair("reason", "%s%s%s", a->reason_code, a->reason_code[0] ? ": " : "", a->reason);
+    for (unsigned i = 0; i < a->scheduled_count; i++)
+        ms_out_pair("scheduled", "%s at %s",
+                    a->scheduled[i].op == MS_SCHEDULED_BLOCK ? "BLOCK" : "DELETE",
+                    ms_out_time(a->scheduled[i].at).s);
+    if (a->takedown_due.ms != 0)
+        ms_out_pair("taken down", "at %s", ms_out_time(a->takedown_due).s);
     if (a->tags[0])
         ms_out_pair("tags", "%s", a->tags);
     ms_out_pair("made", "%s", ms_out_time(a->created).s);

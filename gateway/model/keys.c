@@ -242,6 +242,14 @@ struct ms_key ms_key_treeop(struct ms_tenant_id t, struct ms_treeop_id r) {
 }
 struct ms_key ms_key_treeops_of(struct ms_tenant_id t) { return key_of_id('R', t.id); }
 
+struct ms_key ms_key_request(struct ms_tenant_id t, struct ms_request_id r) {
+    return key_of_ids('Q', t.id, r.id);
+}
+struct ms_key ms_key_requests_of(struct ms_tenant_id t) { return key_of_id('Q', t.id); }
+struct ms_key ms_key_asked(struct ms_tenant_id t, struct ms_asset_id a) {
+    return key_of_ids('u', t.id, a.id);
+}
+
 struct ms_key ms_key_orphan(struct ms_tenant_id t, uint64_t ino) {
     return key_of_number('o', t, ino);
 }

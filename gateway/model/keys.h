@@ -32,6 +32,8 @@
  *   AUDIT     'E' tenant, seq u64                    audit
  *   CHAIN     'C' tenant, 'L' or 'E'                 chain
  *   TREEOP    'R' tenant, treeop                     treeop
+ *   REQUEST   'Q' tenant, request                    request         unfreeze requests; they stay
+ *   ASKED     'u' tenant, asset or none              request id      the one that is not decided yet
  *   ORPHAN    'o' tenant, ino u64                    opener          (recovery walks no inodes)
  *   ACCOUNT   'Z' tenant                             account
  *   DAY       'Y' tenant, midnight i64               day
@@ -112,6 +114,9 @@ struct ms_key ms_key_audits_of(struct ms_tenant_id t);    /* prefix */
 struct ms_key ms_key_chain(struct ms_tenant_id t, char which);
 struct ms_key ms_key_treeop(struct ms_tenant_id t, struct ms_treeop_id r);
 struct ms_key ms_key_treeops_of(struct ms_tenant_id t);   /* prefix */
+struct ms_key ms_key_request(struct ms_tenant_id t, struct ms_request_id r);
+struct ms_key ms_key_requests_of(struct ms_tenant_id t);  /* prefix */
+struct ms_key ms_key_asked(struct ms_tenant_id t, struct ms_asset_id a);
 struct ms_key ms_key_orphan(struct ms_tenant_id t, uint64_t ino);
 struct ms_key ms_key_orphans_of(struct ms_tenant_id t);   /* prefix */
 struct ms_key ms_key_account(struct ms_tenant_id t);

@@ -253,6 +253,14 @@ static const char *broken_bin(const struct ms_bin_record *r) {
     return r->name[0] == '\0' || is_entry_name(r->name) ? NULL : "the name is not allowed";
 }
 
+static const char *broken_request(const struct ms_request_record *r) {
+    if (is_none(r->id) || r->at.ms == 0)
+        return "the request has no id or no instant";
+    if (r->state > 2)
+        return "there is no such state of a request";
+    return (r->state == 0) == (r->decided_at.ms == 0) ? NULL : "it is decided at no instant";
+}
+
 static const char *broken_due(const struct ms_due_record *r) {
     return r->kind == 0 ? "nothing is due" : NULL;
 }

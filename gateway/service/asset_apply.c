@@ -1,23 +1,17 @@
 /* One event of the life cycle on one asset: the table decides, rows follow, in one commit. */
-#include "service/asset.h"
-#include "service/tree_rows.h"
+#include "service/asset_in.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-
-struct applied {
-    struct ms_asset_record asset; /* as it is afterwards, or was when it went */
-    bool purged;
-};
 
 /* What the event is called in a refusal. */
 static const char *verb_of(enum ms_event event) {
     return event == MS_EVENT_FORCE_DELETE ? "delete for good" : ms_event_name(event);
 }
 
-static enum ms_code find(const struct ms_tree *t, struct ms_asset_id id,
-                         struct ms_tree_asset *asset, struct ms_error *reterr) {
+enum ms_code ms_asset_find_in(const struct ms_tree *t, struct ms_asset_id id,
+                              struct ms_tree_asset *asset, struct ms_error *reterr) {
     const struct ms_inode_record inode = {.asset = id.id};
     struct ms_key key = ms_key_asset(t->id, id);
     bool gone = true;
@@ -68,16 +62,11 @@ static enum ms_code unbin(const struct ms_tree *t, const struct ms_asset_event *
     return ms_tree_restore(t, asset, asked ? e->restore_to : NULL, reterr);
 }
 
-static void note_reason(struct ms_asset_record *asset, const struct ms_asset_event *e,
-                        const struct ms_lc_verdict *step) {
-    if (e->event == MS_EVENT_FREEZE) {
-        (void)snprintf(asset->reason, sizeof asset->reason, "%.*s", MS_REASON_MAX,
-                       e->why ? e->why : "");
-        (void)snprintf(asset->reason_code, sizeof asset->reason_code, "%.*s", MS_REASON_MAX,
-                       e->reason_code ? e->reason_code : "");
-    } else if (e->event == MS_EVENT_UNFREEZE && step->next.rest != MS_STATE_FAILED) {
-        asset->reason[0] = asset->reason_code[0] = '\0';
-    }
+static void note_reason(struct ms_asset_record *asset, const struct ms_asset_event *e) {
+    if (e->event == MS_EVENT_FREEZE)
+        ms_asset_hold_reason(asset, e->reason_code, e->why);
+    else if (e->event == MS_EVENT_UNFREEZE && (asset->holds & MS_HOLD_ADMIN))
+        ms_asset_lift_reason(asset);
 }
 
 /* A file that was never sealed has nothing to keep in the bin. */
@@ -90,7 +79,7 @@ static enum ms_event event_for(const struct ms_asset_event *e, const struct ms_t
 
 static enum ms_code follow(const struct ms_tree *t, const struct ms_asset_event *e,
                            enum ms_event event, struct ms_tree_asset *asset,
-                           const struct ms_lc_verdict *step, struct applied *o,
+                           const struct ms_lc_verdict *step, struct ms_asset_applied *o,
                            struct ms_error *reterr) {
     const char *why = e->why ? e->why : "";
 
@@ -104,33 +93,37 @@ static enum ms_code follow(const struct ms_tree *t, const struct ms_asset_event 
         MS_TRY(ms_change_bin(t->txn, t->id, t->who, &asset->rec, step->at, NULL, reterr));
     if (step->effects & MS_EFFECT_UNBIN)
         MS_TRY(unbin(t, e, asset, reterr));
-    note_reason(&asset->rec, e, step);
+    note_reason(&asset->rec, e);
     return ms_change_life(t->txn, t->id, t->who, &asset->rec, &step->next, event, step->at, why,
                           reterr);
 }
 
-static enum ms_code apply_op(struct ms_txn *txn, const void *in, void *out,
-                             struct ms_error *reterr) {
-    const struct ms_asset_event *e = ((const struct ms_tree_call *)in)->args;
-    struct applied *o = out;
-    struct ms_tree t;
+enum ms_code ms_asset_apply_in(const struct ms_tree *t, const struct ms_asset_event *e,
+                               struct ms_asset_applied *ret_applied, struct ms_error *reterr) {
     struct ms_tree_asset asset;
     struct ms_lc_verdict step;
     enum ms_event event;
 
-    MS_TRY(ms_tree_begin(&t, txn, in, reterr));
-    MS_TRY(find(&t, e->id, &asset, reterr));
+    MS_TRY(ms_asset_find_in(t, e->id, &asset, reterr));
     event = event_for(e, &asset);
-    struct ms_lc_facts facts = ms_tree_facts(&t, &asset.rec);
+    struct ms_lc_facts facts = ms_tree_facts(t, &asset.rec);
     facts.at = e->at;
     facts.scheduled_op = e->scheduled_op;
     step = ms_lc_step(&asset.life, event, &facts);
     if (step.rule != MS_LC_ALLOWED)
-        return ms_tree_refused(&t, &asset, step.rule, verb_of(e->event), reterr);
+        return ms_tree_refused(t, &asset, step.rule, verb_of(e->event), reterr);
     if (step.effects != 0 || memcmp(&step.next, &asset.life, sizeof step.next) != 0)
-        MS_TRY(follow(&t, e, event, &asset, &step, o, reterr));
-    o->asset = asset.rec;
+        MS_TRY(follow(t, e, event, &asset, &step, ret_applied, reterr));
+    ret_applied->asset = asset.rec;
     return MS_OK;
+}
+
+static enum ms_code apply_op(struct ms_txn *txn, const void *in, void *out,
+                             struct ms_error *reterr) {
+    struct ms_tree t;
+
+    MS_TRY(ms_tree_begin(&t, txn, in, reterr));
+    return ms_asset_apply_in(&t, ((const struct ms_tree_call *)in)->args, out, reterr);
 }
 
 static enum ms_code check_event(const struct ms_asset_event *e, struct ms_error *reterr) {
@@ -144,7 +137,7 @@ static enum ms_code check_event(const struct ms_asset_event *e, struct ms_error 
 
 /* Deleting makes room, so a full store must not refuse it. */
 static enum ms_code write_event(struct ms_svc *svc, const struct ms_ctx *ctx,
-                                const struct ms_asset_event *event, struct applied *out,
+                                const struct ms_asset_event *event, struct ms_asset_applied *out,
                                 struct ms_error *reterr) {
     const struct ms_tree_call call = {.ctx = ctx,
                                       .ts = ms_clock_timespec(svc->clock),
@@ -167,7 +160,7 @@ static enum ms_code write_event(struct ms_svc *svc, const struct ms_ctx *ctx,
 enum ms_code ms_asset_apply(struct ms_svc *svc, const struct ms_ctx *ctx,
                             const struct ms_asset_event *event, struct ms_asset_info *ret_info,
                             struct ms_error *reterr) {
-    struct applied applied;
+    struct ms_asset_applied applied;
 
     MS_TRY(check_event(event, reterr));
     MS_TRY(write_event(svc, ctx, event, &applied, reterr));

@@ -190,6 +190,22 @@ static enum ms_code audit(struct ms_txn *txn, struct ms_tenant_id tenant, const 
     return ms_chain_audit(txn, tenant, &row, reterr);
 }
 
+const char *ms_audit_event_name(uint8_t event) {
+    if (event < MS_EVENT_COUNT)
+        return ms_event_name((enum ms_event)event);
+    return event == MS_AUDIT_CREATED     ? "CREATED"
+           : event == MS_AUDIT_REQUESTED ? "REQUESTED"
+           : event == MS_AUDIT_REFUSED   ? "REFUSED"
+                                         : "?";
+}
+
+enum ms_code ms_change_note(struct ms_txn *txn, struct ms_tenant_id tenant, const char *who,
+                            struct ms_asset_id asset, uint8_t event, enum ms_state shown,
+                            const char *why, struct ms_error *reterr) {
+    const struct ms_asset_record about = {.id = asset.id};
+    return audit(txn, tenant, who, &about, event, shown, shown, ms_txn_instant(txn), why, reterr);
+}
+
 static enum ms_code count_binned(struct ms_txn *txn, struct ms_tenant_id tenant,
                                  const struct ms_asset_record *asset, bool binned,
                                  struct ms_error *reterr) {
@@ -254,6 +270,33 @@ enum ms_code ms_change_new_asset(struct ms_txn *txn, struct ms_tenant_id tenant,
                  (enum ms_state)asset->rest, at, "", reterr);
 }
 
+/* ---- reasons --------------------------------------------------------------------------------- */
+
+static void set_text(char to[MS_REASON_MAX + 1], const char *text) {
+    (void)snprintf(to, MS_REASON_MAX + 1, "%.*s", MS_REASON_MAX, text ? text : "");
+}
+
+void ms_asset_set_reason(struct ms_asset_record *asset, const char *code, const char *reason) {
+    bool frozen = asset->holds & MS_HOLD_ADMIN;
+    set_text(frozen ? asset->kept_code : asset->reason_code, code);
+    set_text(frozen ? asset->kept_reason : asset->reason, reason);
+}
+
+void ms_asset_hold_reason(struct ms_asset_record *asset, const char *code, const char *reason) {
+    if (!(asset->holds & MS_HOLD_ADMIN)) {
+        set_text(asset->kept_code, asset->reason_code);
+        set_text(asset->kept_reason, asset->reason);
+    }
+    set_text(asset->reason_code, code);
+    set_text(asset->reason, reason);
+}
+
+void ms_asset_lift_reason(struct ms_asset_record *asset) {
+    set_text(asset->reason_code, asset->kept_code);
+    set_text(asset->reason, asset->kept_reason);
+    asset->kept_code[0] = asset->kept_reason[0] = '\0';
+}
+
 /* ---- overdue --------------------------------------------------------------------------------- */
 
 struct overdue {
@@ -295,7 +338,7 @@ static enum ms_code apply_due(struct overdue *o, const struct ms_lc_verdict *ste
     }
     if (step->effects & MS_EFFECT_FREE_BYTES) {
         MS_TRY(ms_change_free(o->txn, tenant, o->asset, MS_WHY_FAIL, step->at, o->reterr));
-        (void)snprintf(o->asset->reason, sizeof o->asset->reason, "%s", why);
+        ms_asset_set_reason(o->asset, "", why);
     }
     if (step->effects & MS_EFFECT_BIN)
         MS_TRY(ms_change_bin(o->txn, tenant, "msasset", o->asset, step->at, NULL, o->reterr));

@@ -19,10 +19,20 @@ MS_NODISCARD enum ms_code ms_change_begin(struct ms_txn *txn, struct ms_tenant_i
                                           struct ms_tenant_record *ret_tenant,
                                           struct ms_error *reterr);
 
+/* Audit events beside those of the life cycle (enum ms_event). */
+#define MS_AUDIT_CREATED 255   /* a new asset; from is MS_STATE_COUNT */
+#define MS_AUDIT_REQUESTED 254 /* a tenant asks for an unfreeze; from and to are the state it has */
+#define MS_AUDIT_REFUSED 253   /* an administrator refused what was asked for */
+const char *ms_audit_event_name(uint8_t event); /* "CREATED", "FREEZE"; of no event: "?" */
+/* A row about something that changes no state. asset: none for the tenant as a whole. */
+MS_NODISCARD enum ms_code ms_change_note(struct ms_txn *txn, struct ms_tenant_id tenant,
+                                         const char *who, struct ms_asset_id asset, uint8_t event,
+                                         enum ms_state shown, const char *why,
+                                         struct ms_error *reterr);
+
 /* The asset's committed bytes are now `bytes`: ledger event, counters, the asset's own figure. at:
  * the event's instant (commit instant, or the due instant of what time brought about). The record
  * is changed, not stored. */
-#define MS_AUDIT_CREATED 255 /* audit event of a new asset; from is MS_STATE_COUNT */
 enum ms_why {
     MS_WHY_SEAL,
     MS_WHY_DELETE,
@@ -91,6 +101,11 @@ MS_NODISCARD enum ms_code ms_change_overdue(struct ms_txn *txn,
                                             struct ms_error *reterr);
 /* What the record of an asset says that is FAILED by time-out: also while nobody has applied it. */
 #define MS_TIMEOUT_REASON "no confirmed MAIN within 24 h"
+/* Why it failed: shown at once, or once a freeze that has reasons of its own is lifted. */
+void ms_asset_set_reason(struct ms_asset_record *asset, const char *code, const char *reason);
+/* Why it is frozen: shown as long as that lasts; lifted, the reason of a failure shows again. */
+void ms_asset_hold_reason(struct ms_asset_record *asset, const char *code, const char *reason);
+void ms_asset_lift_reason(struct ms_asset_record *asset);
 /* Its due row is reached but, with the tenant's mask, nothing is due at `now`: the row moves to the
  * earliest instant at which something can be (while a freeze lasts: as if it ended now). Needs:
  * what is overdue is applied. */

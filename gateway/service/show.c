@@ -26,6 +26,27 @@ json_t *ms_show_end(struct ms_show *show) {
 
 static json_t *text_or_null(const char *text) { return text[0] ? json_string(text) : json_null(); }
 
+static json_t *holds_of(const struct ms_asset_record *a) {
+    json_t *array = json_array();
+    if (a->holds & MS_HOLD_ADMIN)
+        (void)json_array_append_new(array, json_string("ADMIN"));
+    if (a->holds & MS_HOLD_SCHEDULED)
+        (void)json_array_append_new(array, json_string("SCHEDULED"));
+    if (a->holds & MS_HOLD_PACKAGE)
+        (void)json_array_append_new(array, json_string("PACKAGE"));
+    return array;
+}
+
+static json_t *operations_of(const struct ms_asset_record *a) {
+    json_t *array = json_array();
+    for (unsigned i = 0; i < a->scheduled_count; i++)
+        (void)json_array_append_new(
+            array, json_pack("{s:s,s:o}", "operation",
+                             a->scheduled[i].op == MS_SCHEDULED_BLOCK ? "BLOCK" : "DELETE",
+                             "execute_time", ms_show_time(a->scheduled[i].at)));
+    return array;
+}
+
 json_t *ms_show_asset(const struct ms_asset_info *info) {
     const struct ms_asset_record *a = &info->asset;
     char root[33];
@@ -43,6 +64,9 @@ json_t *ms_show_asset(const struct ms_asset_info *info) {
     ms_show_set(&s, "fail_type", a->fail ? json_string(ms_fail_name(a->fail)) : json_null());
     ms_show_set(&s, "block_reason_code", text_or_null(a->reason_code));
     ms_show_set(&s, "reason", text_or_null(a->reason));
+    ms_show_set(&s, "holds", holds_of(a));
+    ms_show_set(&s, "auto_operation_config", operations_of(a));
+    ms_show_set(&s, "takedown_time", ms_show_time(a->takedown_due));
     ms_show_set(&s, "tags", json_string(a->tags));
     ms_show_set(&s, "create_time", ms_show_time(a->created));
     ms_show_set(&s, "update_time", ms_show_time(a->updated));

@@ -1,5 +1,5 @@
 /* Tenants: a root, eleven type folders, a usage row; settings and the tenant-wide freeze. */
-#include "service/tree_rows.h"
+#include "service/asset_in.h"
 
 #include "model/names.h"
 #include "service/chain.h"
@@ -336,23 +336,37 @@ static void set_mask(struct ms_tenant_record *tenant, struct ms_mask mask, const
                    mask.holds && reason ? reason : "");
 }
 
+static enum ms_code may_lift(const struct ms_tree *t, enum ms_hold hold, struct ms_error *reterr) {
+    if (hold != MS_HOLD_ADMIN || t->tenant.mask_holds != MS_HOLD_ARREARS)
+        return MS_OK;
+    return ms_fail(reterr, MS_WRONG_STATE, "UNFREEZE of tenant %s is refused: %s", t->tenant.name,
+                   ms_lc_rule_text(MS_LC_HOLD_ARREARS));
+}
+
+enum ms_code ms_tenant_hold_in(struct ms_tree *t, enum ms_hold hold, bool on, const char *reason,
+                               struct ms_error *reterr) {
+    struct ms_mask mask = ms_tenant_mask(&t->tenant), next;
+    if (!on)
+        MS_TRY(may_lift(t, hold, reterr));
+    if (((mask.holds & hold) != 0) == on)
+        return MS_OK;
+    if (on && mask.holds == 0)
+        MS_TRY(nothing_due_before(t, reterr));
+    next = on ? ms_lc_mask_freeze(mask, (uint8_t)hold, t->now)
+              : ms_lc_mask_lift(mask, (uint8_t)hold, t->now);
+    set_mask(&t->tenant, next, on ? reason : t->tenant.mask_reason);
+    MS_TRY(audit_mask(t, on, mask.holds ? MS_STATE_BLOCK : MS_STATE_ACTIVED,
+                      next.holds ? MS_STATE_BLOCK : MS_STATE_ACTIVED, reason, reterr));
+    return put_tenant(t, reterr);
+}
+
 static enum ms_code hold_op(struct ms_txn *txn, const void *in, void *out,
                             struct ms_error *reterr) {
     struct ms_tree t;
     const struct hold_args *args = ((const struct ms_tree_call *)in)->args;
     (void)out;
     MS_TRY(ms_tree_begin(&t, txn, in, reterr));
-    struct ms_mask mask = ms_tenant_mask(&t.tenant), next;
-    if (((mask.holds & args->hold) != 0) == args->on)
-        return MS_OK;
-    if (args->on && mask.holds == 0)
-        MS_TRY(nothing_due_before(&t, reterr));
-    next = args->on ? ms_lc_mask_freeze(mask, (uint8_t)args->hold, t.now)
-                    : ms_lc_mask_lift(mask, (uint8_t)args->hold, t.now);
-    set_mask(&t.tenant, next, args->on ? args->reason : t.tenant.mask_reason);
-    MS_TRY(audit_mask(&t, args->on, mask.holds ? MS_STATE_BLOCK : MS_STATE_ACTIVED,
-                      next.holds ? MS_STATE_BLOCK : MS_STATE_ACTIVED, args->reason, reterr));
-    return put_tenant(&t, reterr);
+    return ms_tenant_hold_in(&t, args->hold, args->on, args->reason, reterr);
 }
 
 enum ms_code ms_tenant_hold(struct ms_svc *svc, const struct ms_ctx *ctx, enum ms_hold hold,
@@ -368,6 +382,8 @@ enum ms_code ms_tenant_hold(struct ms_svc *svc, const struct ms_ctx *ctx, enum m
         MS_TRY(ms_sweep_tenant(svc, ctx->tenant, &swept, reterr));
         code = ms_tree_write(svc, ctx, hold_op, &args, NULL, 0, &err);
     }
+    if (code == MS_OK && svc->files) /* tests of the tree alone have none */
+        ms_file_revalidate(svc, ctx->tenant, 0);
     return ms_pass_up(code, &err, reterr);
 }
 

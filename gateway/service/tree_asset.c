@@ -49,7 +49,7 @@ static void look_past_due(const struct ms_tree *t, struct ms_tree_asset *a) {
     a->life = ms_lc_effective(&stored, &facts, NULL, NULL);
     if (a->life.fail == MS_FAIL_TIMEOUT && stored.fail != MS_FAIL_TIMEOUT) {
         a->rec.bytes = 0;
-        (void)snprintf(a->rec.reason, sizeof a->rec.reason, "%s", MS_TIMEOUT_REASON);
+        ms_asset_set_reason(&a->rec, "", MS_TIMEOUT_REASON);
     }
 }
 

@@ -13,7 +13,7 @@
 #define WORDS_MAX 24
 
 static const struct scene_verbs *const tables[] = {&scene_verbs_asset, &scene_verbs_tree,
-                                                   &scene_verbs_look};
+                                                   &scene_verbs_look, &scene_verbs_request};
 static const char *const sweeps_names[] = {"swept after each tick", "never swept",
                                            "swept at times"};
 
@@ -448,10 +448,6 @@ static const char *state_name(uint8_t state) {
     return state < MS_STATE_COUNT ? ms_state_name((enum ms_state)state) : "NEW";
 }
 
-static const char *event_name(uint8_t event) {
-    return event < MS_EVENT_COUNT ? ms_event_name((enum ms_event)event) : "CREATED";
-}
-
 static void tell_audit(const struct scene *s, struct ms_txn *txn, struct ms_tenant_id tenant,
                        struct ms_buf *to) {
     struct ms_key prefix = ms_key_audits_of(tenant);
@@ -462,7 +458,7 @@ static void tell_audit(const struct scene *s, struct ms_txn *txn, struct ms_tena
     ms_scan_prefix(&scan, txn, ms_key_view(&prefix));
     while (ms_row_next_audit(&scan, &key, &row, NULL) == MS_OK)
         add_line(&lines, "  %s %" PRId64 " %s %s>%s by %s: %s", label_of(s, row.asset), row.at.ms,
-                 event_name(row.event), state_name(row.from), state_name(row.to), row.who, row.why);
+                 ms_audit_event_name(row.event), state_name(row.from), state_name(row.to), row.who, row.why);
     ms_scan_end(&scan);
     tell_sorted(&lines, to);
 }
@@ -518,7 +514,7 @@ static void tell_tenant(struct scene *s, const struct ms_tenant_record *tenant, 
 
 static bool fits_row(const struct scene_row *want, const struct ms_audit_record *row) {
     return memcmp(want->asset.id.b, row->asset.b, MS_ID_BYTES) == 0 &&
-           (want->created ? row->event == MS_AUDIT_CREATED : row->event == want->event) &&
+           strcmp(want->event, ms_audit_event_name(row->event)) == 0 &&
            strcmp(want->from, state_name(row->from)) == 0 &&
            strcmp(want->to, state_name(row->to)) == 0 &&
            (!want->has_at || want->at.ms == row->at.ms);

@@ -53,8 +53,7 @@ struct scene_row {
     unsigned line;
     struct ms_asset_id asset;
     struct ms_tenant_id tenant;
-    enum ms_event event;
-    bool created; /* the row of a new asset */
+    char event[24];
     char from[24], to[24];
     bool has_at;
     struct ms_instant at;
@@ -89,7 +88,7 @@ struct scene_verbs {
     const struct scene_verb *verb;
     size_t n;
 };
-extern const struct scene_verbs scene_verbs_asset, scene_verbs_tree, scene_verbs_look;
+extern const struct scene_verbs scene_verbs_asset, scene_verbs_tree, scene_verbs_look, scene_verbs_request;
 
 /* The line is wrong, or what it says is not so. */
 _Noreturn void scene_fail(const struct scene *s, const char *fmt, ...) MS_PRINTF(2, 3);

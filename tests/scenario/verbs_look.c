@@ -180,9 +180,7 @@ static enum ms_code verb_audited(struct scene *s, int n, char **words, struct ms
     if (s->rows == SCENE_ROWS_MAX || !to)
         scene_fail(s, "too many rows, or no FROM>TO");
     *row = (struct scene_row){.line = s->line, .asset = asset->id, .tenant = asset->tenant};
-    row->created = strcmp(words[2], "CREATED") == 0;
-    if (!row->created)
-        row->event = scene_event(s, words[2]);
+    (void)snprintf(row->event, sizeof row->event, "%s", words[2]);
     (void)snprintf(row->from, sizeof row->from, "%.*s", (int)(to - words[3]), words[3]);
     (void)snprintf(row->to, sizeof row->to, "%s", to + 1);
     row->has_at = at != NULL;

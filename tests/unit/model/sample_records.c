@@ -232,6 +232,13 @@ static void valid_bin(struct sample_source *s, struct ms_bin_record *r) {
         a_name(s, r->name);
 }
 
+static void valid_request(struct sample_source *s, struct ms_request_record *r) {
+    (void)s;
+    range(&r->state, 3);
+    if (r->state == 0)
+        r->decided_at.ms = 0;
+}
+
 static void valid_due(struct sample_source *s, struct ms_due_record *r) {
     r->kind = (uint8_t)(1 + sample_below(s, 255));
 }

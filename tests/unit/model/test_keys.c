@@ -115,6 +115,10 @@ static uint32_t u32(uint64_t n) { return (uint32_t)(n & UINT32_MAX); }
       ORDER(by_id(a, b, 0), (a->kind & 1) - (b->kind & 1)))                                        \
     K(treeop, 'R', 33, ms_key_treeop(TENANT(x), (struct ms_treeop_id){x->id[1]}),                  \
       ms_key_treeops_of(TENANT(x)), ORDER(by_id(a, b, 0), by_id(a, b, 1)))                         \
+    K(request, 'Q', 33, ms_key_request(TENANT(x), (struct ms_request_id){x->id[1]}),               \
+      ms_key_requests_of(TENANT(x)), ORDER(by_id(a, b, 0), by_id(a, b, 1)))                        \
+    K(asked, 'u', 33, ms_key_asked(TENANT(x), ASSET(x, 1)), all('u'),                              \
+      ORDER(by_id(a, b, 0), by_id(a, b, 1)))                                                       \
     K(orphan, 'o', 25, ms_key_orphan(TENANT(x), x->number[0]), ms_key_orphans_of(TENANT(x)),       \
       ORDER(by_id(a, b, 0), by_number(a, b, 0)))                                                   \
     K(account, 'Z', 17, ms_key_account(TENANT(x)), all('Z'), by_id(a, b, 0))                       \

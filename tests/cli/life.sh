@@ -1,0 +1,81 @@
+# The life of assets from the shell: freezes, requests, take-downs, scheduled operations.
+. "$(dirname "$0")/lib.sh"
+
+status 0 init
+status 0 tenant add media
+echo "some words of text, enough of them" >a.txt
+status 0 put a.txt files/
+status 0 put a.txt files/b.txt
+status 0 show files/a.txt --json
+id=$(jq -r .asset_id out)
+
+# freeze, unfreeze
+status 64 freeze files/a.txt --reason-code C1 && said 'needs --reason-code and --reason'
+status 64 freeze files/a.txt --reason x && said 'needs --reason-code'
+status 5 --as media/bob freeze files/a.txt --reason-code C1 --reason x && said 'only an administrator'
+status 0 freeze files/a.txt "$id" --reason-code COPYRIGHT --reason 'complaint 4711' && printed 'BLOCK'
+status 0 show files/a.txt --json && json '.asset_state == "BLOCK" and .block_reason_code == "COPYRIGHT" and .holds == ["ADMIN"]'
+status 0 show files/a.txt && printed 'COPYRIGHT: complaint 4711'
+status 77 get files/a.txt out.txt && said 'complaint 4711'
+status 77 put --replace a.txt files/a.txt && said 'complaint 4711'
+status 0 rm files/a.txt
+status 0 restore files/a.txt && printed 'BLOCK'
+
+# requests
+status 64 request add files/a.txt && said 'needs --text'
+status 0 --as media/bob request add files/a.txt --text 'we hold the licence' --json
+json '.state == "WAITING" and .who == "media/bob" and .text == "we hold the licence"'
+request=$(jq -r .request_id out)
+status 5 request add files/a.txt --text again && said "$request"
+status 0 request ls && printed "$request.*we hold the licence"
+status 77 --as media/bob request grant "$request" && said 'only an administrator'
+status 0 request refuse "$request" --reason 'not seen' && printed 'REFUSED'
+status 0 request ls --json && json 'length == 0'
+status 0 request ls --all --json && json '.[0].state == "REFUSED" and .[0].answer == "not seen"'
+status 5 request grant "$request" && said 'decided: REFUSED'
+status 4 request grant 00000000000000000000000000000001 && said 'no unfreeze request'
+status 0 request add files/a.txt --text 'seen now' --json
+status 0 request grant "$(jq -r .request_id out)" --json && json '.state == "GRANTED"'
+status 0 show files/a.txt --json && json '.asset_state == "ACTIVED" and .reason == null and .holds == []'
+status 5 unfreeze files/a.txt && said 'not frozen'
+status 0 freeze files/a.txt --reason-code C --reason r
+status 0 unfreeze files/a.txt --reason 'withdrawn' --json && json '.[0].asset_state == "ACTIVED"'
+
+# what was frozen in the bin comes back by unfreezing, found by the path where it was
+status 0 rm files/b.txt
+status 0 freeze files/b.txt --reason-code C --reason r && printed 'BLOCK'
+status 0 purge --all --yes && printed 'Deleted 0 assets'
+status 0 unfreeze files/b.txt && printed 'ACTIVED'
+
+# the tenant as a whole
+status 64 tenant freeze media && said 'needs --reason'
+status 77 --as media/bob tenant freeze media --reason x && said 'only an administrator'
+status 0 tenant freeze media --reason 'court order'
+status 0 show files/a.txt --json && json '.asset_state == "BLOCK" and .holds == []'
+status 77 get files/a.txt out.txt && said 'frozen'
+status 5 put a.txt files/c.txt && said 'court order'
+status 0 tenant show media && printed 'frozen: court order'
+status 0 request add --text 'settled' --json && json '.asset_id == null'
+status 0 tenant unfreeze media && printed 'not frozen'
+status 0 get files/a.txt out.txt
+
+# activate, take-down, scheduled operations
+status 0 deactivate files/a.txt && printed 'UNACTIVED'
+status 0 activate files/a.txt && printed 'ACTIVED'
+status 64 takedown announce files/a.txt && said '--at is missing'
+status 64 takedown announce files/a.txt --at tomorrow && said 'no instant'
+status 5 takedown announce files/a.txt --at 2020-01-01T00:00:00Z && said 'in the future'
+status 0 takedown announce files/a.txt --at +90d --json && json '.[0].asset_state == "WAITING_DELETE" and .[0].takedown_time != null'
+status 5 put --replace a.txt files/a.txt && said 'WAITING_DELETE'
+status 0 takedown withdraw files/a.txt && printed 'ACTIVED'
+status 64 schedule add files/a.txt --at +1d && said '--block or --delete'
+status 5 schedule add files/a.txt --block --at 2020-01-01T00:00:00Z && said 'in the future'
+status 0 schedule add files/a.txt --block --at +1d
+status 0 schedule add files/a.txt --delete --at +2d
+status 0 show files/a.txt --json && json '[.auto_operation_config[].operation] == ["BLOCK", "DELETE"]'
+status 0 show files/a.txt && printed 'scheduled +BLOCK at'
+status 0 schedule clear files/a.txt
+status 0 show files/a.txt --json && json '.auto_operation_config == []'
+
+status 0 fsck
+echo "$n commands"
