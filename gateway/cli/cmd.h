@@ -35,6 +35,7 @@ struct ms_cli {
     bool json, quiet, yes;
     unsigned verbose;
     const char *as; /* --as TENANT/USER: without an administrator's rights */
+    void *own;      /* the command's, for what ms_cli_each calls */
     /* set by ms_cli_open */
     struct ms_svc *svc;
     struct ms_ctx ctx;

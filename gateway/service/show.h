@@ -7,6 +7,7 @@
 #ifndef MS_SERVICE_SHOW_H
 #define MS_SERVICE_SHOW_H
 
+#include "model/content_rules.h"
 #include "service/asset.h"
 #include "service/tenant.h"
 
@@ -28,6 +29,13 @@ json_t *ms_show_asset(const struct ms_asset_info *info);
 /* What is acknowledged from the local disk and not uploaded yet, of ctx's tenant. Errors: MS_CORRUPT, MS_NO_MEMORY. */
 MS_NODISCARD enum ms_code ms_writeback_show(struct ms_svc *svc, const struct ms_ctx *ctx,
                                             json_t **ret_json, struct ms_error *reterr);
+/* What a probe found, and where the content is usable: {"video_production": {"usable": "no", "reason":
+ * "3840x2160 (at most 1920x1080)"}, ...}; null where a type has no such use. */
+json_t *ms_show_facts(const struct ms_facts_record *facts);
+json_t *ms_show_uses(const struct ms_limits *limits, const struct ms_content *content);
+const char *ms_facts_outcome_name(enum ms_facts_outcome outcome); /* "read" */
+const char *ms_usable_name(enum ms_usable usable);                /* "yes", "no", "not_yet" */
+void ms_facts_rate(const struct ms_facts_record *facts, char ret_text[33]); /* "30", "30000/1001", "" */
 json_t *ms_show_quota(const struct ms_quota_info *info);
 
 /* Text of a value for people and programs: indented, a line feed at its end. The value is freed.

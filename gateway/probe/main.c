@@ -1,0 +1,56 @@
+/* msasset-probe: examines contents for msasset, which starts it and speaks to it over descriptor 3. */
+#include "probe/examine.h"
+#include "probe/shut.h"
+#include "probe/wait.h"
+#include "probe/wire.h"
+
+#include <libavutil/log.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static bool ready(void *priv) {
+    struct ms_shut **shut = priv;
+
+    av_log_set_level(AV_LOG_QUIET);
+    *shut = ms_shut_in();
+    return *shut != NULL && ms_shut_holds(*shut);
+}
+
+static bool answer(int fd, const struct ms_facts_record *facts) {
+    uint8_t record[MS_PROBE_FACTS_MAX], head[MS_PROBE_HEAD_BYTES];
+    struct ms_writer w = ms_writer_on(record, sizeof record);
+
+    ms_facts_encode(facts, &w);
+    ms_probe_head_encode(&(struct ms_probe_head){MS_PROBE_FACTS, 0, (uint32_t)w.len}, head);
+    return !w.failed && ms_probe_put(fd, head, sizeof head) && ms_probe_put(fd, record, w.len);
+}
+
+static void examine(void *priv, int fd) {
+    struct ms_shut **shut = priv;
+    struct ms_facts_record facts;
+    uint8_t size[8];
+    struct ms_probe_source source = {.fd = fd};
+
+    if (!ms_shut_in_examiner(*shut) || !ms_probe_get(fd, size, sizeof size))
+        _exit(2);
+    source.size = ms_probe_u64_decode(size);
+    ms_examine(&source, &facts);
+    if (!answer(fd, &facts))
+        _exit(3);
+}
+
+int main(int argc, char **argv) {
+    struct ms_shut *shut = NULL;
+    const struct ms_probe_waiter waiter = {ready, examine, &shut};
+    int type = 0;
+    socklen_t n = sizeof type;
+
+    (void)argv;
+    if (argc > 1 || getsockopt(MS_PROBE_CONTROL_FD, SOL_SOCKET, SO_TYPE, &type, &n) != 0) {
+        fprintf(stderr,
+                "msasset-probe examines contents for msasset, which starts it by itself.\n");
+        return 64;
+    }
+    return ms_probe_wait(MS_PROBE_CONTROL_FD, &waiter);
+}
