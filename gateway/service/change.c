@@ -245,10 +245,13 @@ enum ms_code ms_change_life(struct ms_txn *txn, struct ms_tenant_id tenant, cons
     MS_TRY(audit(txn, tenant, who, asset, (uint8_t)event, from, to, at, why, reterr));
     if (asset->ino == 0)
         return MS_OK;
+    /* whoever was shut out must hear that he may read again, as much as whoever is now */
     enum ms_state shows = ms_lc_shown(next, now);
     bool shut = shows == MS_STATE_BLOCK || shows == MS_STATE_DELETED || shows == MS_STATE_FAILED;
-    struct ms_feed_row row = {
-        .kind = shut ? MS_FEED_FREEZE : MS_FEED_INODE, .tenant = tenant, .ino = asset->ino};
+    bool other = (ms_lc_rights(&before, now) ^ ms_lc_rights(next, now)) & MS_RIGHT_READ;
+    struct ms_feed_row row = {.kind = shut || other ? MS_FEED_FREEZE : MS_FEED_INODE,
+                              .tenant = tenant,
+                              .ino = asset->ino};
     return ms_change_feed(txn, &row, reterr);
 }
 

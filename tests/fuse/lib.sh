@@ -11,6 +11,7 @@ MSASSET=$msasset
 # Helpers that are built: the tests hand them over; by hand they are where the build puts them.
 : "${FSX:=$(dirname "$MSASSET")/../tests/fuse/ms_fsx}"
 : "${BLOCKED:=$(dirname "$MSASSET")/../tests/fuse/ms_blocked}"
+: "${FROZEN:=$(dirname "$MSASSET")/../tests/fuse/ms_frozen}"
 export TZ=UTC
 
 [ -c /dev/fuse ] && command -v fusermount3 >/dev/null || {
