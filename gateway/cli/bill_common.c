@@ -3,6 +3,7 @@
 #include "base/assert.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 
 #define RATES_BYTES_MAX ((size_t)64 << 20)
@@ -79,4 +80,24 @@ enum ms_code ms_cli_tenant_or_all(struct ms_cli *cli, struct ms_tenant_id *ret_t
     if (code == MS_OK)
         *ret_tenant = (struct ms_tenant_id){tenant.id};
     return code;
+}
+
+struct ms_money_text ms_cli_adjustment_amount(const struct ms_adjust_record *row) {
+    struct ms_money_text t;
+    (void)snprintf(t.s, sizeof t.s, "%s%" PRIu64 ".%06" PRIu64, row->credit ? "-" : "",
+                   row->micros / MS_MICRO, row->micros % MS_MICRO);
+    return t;
+}
+
+json_t *ms_cli_adjustment_json(const char *tenant, const struct ms_adjust_record *row) {
+    char seq[24], micros[24], day[MS_RFC3339_S_LEN + 1];
+    ms_instant_format_s(row->day, day);
+    day[10] = '\0';
+    (void)snprintf(seq, sizeof seq, "%" PRIu64, row->seq);
+    (void)snprintf(micros, sizeof micros, "%s%" PRIu64, row->credit ? "-" : "", row->micros);
+    return json_pack("{s:s,s:s,s:o,s:o,s:s,s:s,s:s,s:s}", "tenant", tenant, "adjustment", seq, "at",
+                     ms_out_json_time(row->at), "day",
+                     ms_instant_is_none(row->day) ? json_null() : json_string(day), "micros", micros,
+                     "currency", ms_currency_name((enum ms_currency)row->currency), "reason",
+                     row->reason, "who", row->who);
 }

@@ -3,6 +3,7 @@
 #define MS_CLI_BILL_COMMON_H
 
 #include "cli/cmd.h"
+#include "cli/out.h"
 #include "quota/rates.h"
 
 /* "-" is standard input. Errors: MS_NO_INPUT. */
@@ -24,5 +25,9 @@ MS_NODISCARD enum ms_code ms_cli_day(const char *text, struct ms_instant *ret_mi
  * store is open. Errors: MS_NO_TENANT. */
 MS_NODISCARD enum ms_code ms_cli_tenant_or_all(struct ms_cli *cli, struct ms_tenant_id *ret_tenant,
                                                struct ms_error *reterr);
+
+/* An adjustment of a bill: its amount with its sign, and as an object. */
+struct ms_money_text ms_cli_adjustment_amount(const struct ms_adjust_record *row);
+json_t *ms_cli_adjustment_json(const char *tenant, const struct ms_adjust_record *row);
 
 #endif

@@ -69,6 +69,46 @@ static bool months(struct showing *s) {
     return end_month(s);
 }
 
+/* ---- adjustments ----------------------------------------------------------------------------- */
+
+struct adjustments {
+    const struct ms_cli *cli;
+    struct ms_table *table;
+};
+
+static bool take_adjustment(void *priv, const struct ms_adjust_record *row) {
+    static const char *const heads[] = {"ADJUSTED", "OF DAY", ">AMOUNT", "WHO", "WHY", NULL};
+    struct adjustments *a = priv;
+    char at[MS_RFC3339_S_LEN + 1], day[MS_RFC3339_S_LEN + 1] = "";
+    if (a->cli->json) {
+        json_t *o = ms_cli_adjustment_json(a->cli->tenant.name, row);
+        bool written = o && json_dumpf(o, stdout, JSON_COMPACT) == 0 && putchar('\n') != EOF;
+        json_decref(o);
+        return written;
+    }
+    if (!a->table)
+        a->table = ms_table_new(heads);
+    ms_instant_format_s(row->at, at);
+    if (!ms_instant_is_none(row->day))
+        ms_instant_format_s(row->day, day);
+    day[strcspn(day, "T")] = '\0';
+    ms_table_row(a->table, (const char *const[]){at, day, ms_cli_adjustment_amount(row).s, row->who,
+                                                 row->reason});
+    return true;
+}
+
+static enum ms_code show_adjustments(const struct ms_cli *cli, struct ms_instant from,
+                                     struct ms_instant to, struct ms_error *reterr) {
+    struct adjustments a = {.cli = cli};
+    enum ms_code code = ms_bill_adjustments(cli->svc, (struct ms_tenant_id){cli->tenant.id}, from,
+                                            to, take_adjustment, &a, reterr);
+    if (a.table) {
+        putchar('\n');
+        ms_table_print(a.table, stdout);
+    }
+    return code;
+}
+
 /* ---- the chart ------------------------------------------------------------------------------- */
 
 static uint64_t mean_bytes(const struct ms_bill_day *d, bool allowed) {
@@ -130,6 +170,8 @@ static enum ms_code show(struct showing *s, struct ms_bill_text *text, struct ms
     if (code == MS_OK && s->no_memory)
         code = ms_fail(reterr, MS_NO_MEMORY, "no memory for the bill");
     code = ms_bill_text_end(text, code, reterr);
+    if (code == MS_OK)
+        code = show_adjustments(cli, from, to, reterr);
     if (code == MS_OK && !cli->json && s->n > 0 &&
         (cli->given[OPT_CHART] || (isatty(STDOUT_FILENO) && s->n > 1)))
         chart(s);
@@ -160,7 +202,9 @@ const struct ms_cmd ms_cmd_bill_show = {
             "was stored on each day, with\n"
             "a mark at what was allowed. Only closed days are shown: see bill run. --json gives "
             "the lines of bill simulate,\n"
-            "exact to the byte-millisecond and the millionth of the currency.\n\n"
+            "exact to the byte-millisecond and the millionth of the currency. Behind them come the "
+            "adjustments that were entered in\n"
+            "that time (bill adjust); no sum above holds them.\n\n"
             "Example:\n"
             "  msasset bill show --tenant media --from 2026-01-01 --to 2026-01-31 --days\n",
     .opts = {{"from", 0, "DATE", "the first day"},

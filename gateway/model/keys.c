@@ -232,7 +232,7 @@ struct ms_key ms_key_audits_of(struct ms_tenant_id t) { return key_of_id('E', t.
 struct ms_key ms_key_chain(struct ms_tenant_id t, char which) {
     struct ms_key k = key_of_id('C', t.id);
 
-    MS_ASSERT(which == 'L' || which == 'E');
+    MS_ASSERT(which == 'L' || which == 'E' || which == 'J');
     add_bytes(&k, &which, 1);
     return k;
 }
@@ -261,6 +261,11 @@ struct ms_key ms_key_day(struct ms_tenant_id t, struct ms_instant midnight) {
     return key_of_number('Y', t, number_of(midnight));
 }
 struct ms_key ms_key_days_of(struct ms_tenant_id t) { return key_of_id('Y', t.id); }
+
+struct ms_key ms_key_adjust(struct ms_tenant_id t, uint64_t seq) {
+    return key_of_number('j', t, seq);
+}
+struct ms_key ms_key_adjusts_of(struct ms_tenant_id t) { return key_of_id('j', t.id); }
 
 struct ms_key ms_key_ratemonth(struct ms_instant month) {
     struct ms_key k = {.bytes = {'r'}, .len = 1};

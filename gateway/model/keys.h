@@ -30,13 +30,14 @@
  *   DUE       'D' tenant, instant i64, kind u8, id   due
  *   LEDGER    'L' tenant, seq u64                    ledger
  *   AUDIT     'E' tenant, seq u64                    audit
- *   CHAIN     'C' tenant, 'L' or 'E'                 chain
+ *   CHAIN     'C' tenant, 'L', 'E' or 'J'            chain
  *   TREEOP    'R' tenant, treeop                     treeop
  *   REQUEST   'Q' tenant, request                    request         unfreeze requests; they stay
  *   ASKED     'u' tenant, asset or none              request id      the one that is not decided yet
  *   ORPHAN    'o' tenant, ino u64                    opener          (recovery walks no inodes)
  *   ACCOUNT   'Z' tenant                             account
  *   DAY       'Y' tenant, midnight i64               day
+ *   ADJUST    'j' tenant, seq u64                    adjust
  *   RATEMONTH 'r' month i64                          ratemonth       GLOBAL
  *   MARK      'k' tenant, table byte, its key        8 bytes         changed since the catalogue was written
  *   CATALOGUE 'c' tenant                             catalogue       its segments in the object store
@@ -122,6 +123,8 @@ struct ms_key ms_key_orphans_of(struct ms_tenant_id t);   /* prefix */
 struct ms_key ms_key_account(struct ms_tenant_id t);
 struct ms_key ms_key_day(struct ms_tenant_id t, struct ms_instant midnight);
 struct ms_key ms_key_days_of(struct ms_tenant_id t);      /* prefix */
+struct ms_key ms_key_adjust(struct ms_tenant_id t, uint64_t seq);
+struct ms_key ms_key_adjusts_of(struct ms_tenant_id t);   /* prefix */
 struct ms_key ms_key_ratemonth(struct ms_instant month);
 struct ms_key ms_key_ratemonths(void);                    /* prefix */
 /* of: a key that starts with the tenant. The mark's key has all of it, so it can be had back. */

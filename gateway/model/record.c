@@ -273,6 +273,14 @@ static const char *broken_ledger(const struct ms_ledger_record *r) {
     return is_flag(r->pay_per_use) ? NULL : "a flag is neither 0 nor 1";
 }
 
+static const char *broken_adjust(const struct ms_adjust_record *r) {
+    if (r->seq == 0)
+        return "adjustments begin with 1";
+    if (r->reason[0] == '\0')
+        return "an adjustment has a reason";
+    return is_flag(r->credit) ? NULL : "a flag is neither 0 nor 1";
+}
+
 static const char *broken_account(const struct ms_account_record *r) {
     if (r->ledger_seq == 0)
         return "ledger rows begin with 1";

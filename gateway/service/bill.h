@@ -11,8 +11,9 @@
  * an event.
  *
  * A run plans in reads and closes in one commit a tenant and month: killed anywhere, it has closed
- * whole days and nothing else, and the next run goes on. Two runs at once are safe: the second
- * commit finds the account moved and plans anew.
+ * whole days and nothing else, and the next run goes on. Two runs do not overlap: the first holds a
+ * lock on <dir>/bill.lock until it ends or dies. Were it not so, they would still be safe: the
+ * second commit finds the account moved and plans anew.
  *
  * Parking: a tenant whose numbers contradict each other (an event that would take a class below
  * zero, or out of a closed day; counters that are not the fold of the ledger) is closed no further
@@ -48,9 +49,9 @@ struct ms_bill_result {
     uint64_t parked, warnings;      /* tenants that are parked now; lines that are suspiciously high */
     ms_u128 micros;                 /* of all lines closed now */
 };
-/* Errors: MS_CONFLICT a card that has priced days was changed, or the clock is behind; MS_RANGE
- * through lies ahead of the clock; MS_NO_TENANT; MS_CANCELLED; what a tenant's own rows say, when
- * everybody else has been closed. */
+/* Errors: MS_BUSY another run is at work; MS_CONFLICT a card that has priced days was changed,
+ * or the clock is behind; MS_RANGE through lies ahead of the clock; MS_NO_TENANT; MS_CANCELLED;
+ * what a tenant's own rows say, when everybody else has been closed. */
 MS_NODISCARD enum ms_code ms_bill_run(struct ms_svc *svc, const struct ms_bill_options *options,
                                       struct ms_bill_result *ret_result, struct ms_error *reterr);
 /* Let the next run try a parked tenant again. Errors: MS_WRONG_STATE it is not parked. */
@@ -76,13 +77,38 @@ MS_NODISCARD enum ms_code ms_bill_days(struct ms_svc *svc, struct ms_tenant_id t
 MS_NODISCARD enum ms_code ms_bill_currency(struct ms_svc *svc, enum ms_currency *ret_currency,
                                            struct ms_error *reterr);
 
+/* ---- adjustments ----------------------------------------------------------------------------- */
+
+/* What a person adds to a bill. It is a line of the day on which it is entered, which is open; what
+ * it corrects stays as it was. */
+struct ms_bill_adjustment {
+    bool credit;           /* the amount is given back */
+    uint64_t micros;       /* not 0 */
+    struct ms_instant day; /* a closed day that it corrects; none */
+    const char *reason;    /* 1..MS_REASON_MAX bytes */
+};
+/* Errors: MS_DENIED not an administrator; MS_INVALID no amount or reason; MS_RANGE that day is not
+ * closed. */
+MS_NODISCARD enum ms_code ms_bill_adjust(struct ms_svc *svc, const struct ms_ctx *ctx,
+                                         const struct ms_bill_adjustment *adjustment,
+                                         struct ms_adjust_record *ret_row,
+                                         struct ms_error *reterr);
+/* Called outside any transaction; false: no more. */
+typedef bool ms_bill_adjust_fn(void *priv, const struct ms_adjust_record *row);
+/* Entered in [from, to), in order; none and none: all. */
+MS_NODISCARD enum ms_code ms_bill_adjustments(struct ms_svc *svc, struct ms_tenant_id tenant,
+                                              struct ms_instant from, struct ms_instant to,
+                                              ms_bill_adjust_fn *fn, void *priv,
+                                              struct ms_error *reterr);
+
 /* ---- checking -------------------------------------------------------------------------------- */
 
 struct ms_bill_check {
     uint64_t tenants, days, events, findings;
 };
 /* Compute every closed day anew from the ledger, and compare: with the day rows and their chain,
- * with the account, with the counters, and the counters with the sum over assets. Repairs nothing.
+ * with the account, with the counters, and the counters with the sum over assets; and the chain of
+ * adjustments. Repairs nothing.
  *   tenant   none: every one     finding  one difference, as text
  * Lines are compared only for months whose card in rates is the one that priced them. */
 MS_NODISCARD enum ms_code ms_bill_verify(struct ms_svc *svc, const struct ms_rates *rates,

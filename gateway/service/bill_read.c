@@ -90,7 +90,6 @@ enum ms_code ms_bill_currency(struct ms_svc *svc, enum ms_currency *ret_currency
     struct ms_scan scan;
     struct ms_view key;
     struct ms_txn *txn;
-    bool there;
     MS_TRY(ms_read_begin(svc->store, &txn, reterr));
     ms_scan_prefix(&scan, txn, ms_key_view(&prefix));
     enum ms_code code = ms_row_next_ratemonth(&scan, &key, &row, reterr);
@@ -99,7 +98,7 @@ enum ms_code ms_bill_currency(struct ms_svc *svc, enum ms_currency *ret_currency
     *ret_currency = (enum ms_currency)row.currency;
     if (row.currency >= MS_CURRENCY_COUNT)
         return ms_fail(reterr, MS_CORRUPT, "a month was priced in currency %u", row.currency);
-    return ms_allow_absent(code, &there);
+    return ms_absent_is_fine(code, reterr);
 }
 
 /* ---- rows by their numbers ------------------------------------------------------------------- */
@@ -335,6 +334,43 @@ static enum ms_code account_of(struct check *c, struct ms_error *reterr) {
     return code;
 }
 
+struct adjusted {
+    struct check *check;
+    uint64_t n, end; /* rows from end on came while we looked */
+    uint8_t head[32];
+};
+
+static bool check_adjustment(void *priv, const struct ms_adjust_record *row) {
+    struct adjusted *a = priv;
+    if (row->seq >= a->end)
+        return false;
+    if (row->seq != a->n + 1 || memcmp(row->previous, a->head, sizeof a->head) != 0)
+        found(a->check, "adjustment %" PRIu64 " does not continue the one before it", row->seq);
+    a->n = row->seq;
+    ms_chain_hash_adjust(row, a->head);
+    return true;
+}
+
+static enum ms_code check_adjustments(struct check *c, struct ms_error *reterr) {
+    struct adjusted a = {.check = c};
+    struct ms_tenant_id id = {c->tenant.id};
+    struct ms_chain_record head = {.seq = 1};
+    struct ms_txn *txn;
+    bool there;
+    MS_TRY(ms_read_begin(c->svc->store, &txn, reterr));
+    enum ms_code code = ms_row_get_chain(txn, ms_key_chain(id, 'J'), &head, reterr);
+    ms_read_end(txn);
+    there = code == MS_OK;
+    MS_TRY(ms_absent_is_fine(code, reterr));
+    a.end = there ? head.seq : UINT64_MAX;
+    MS_TRY(ms_bill_adjustments(c->svc, id, (struct ms_instant){0}, (struct ms_instant){0},
+                               check_adjustment, &a, reterr));
+    if (there && (head.seq != a.n + 1 || memcmp(head.head, a.head, sizeof a.head) != 0))
+        found(c, "its adjustments end with %" PRIu64 ", the head of their chain says %" PRIu64 "%s",
+              a.n, head.seq - 1, head.seq == a.n + 1 ? " with another hash" : "");
+    return MS_OK;
+}
+
 static enum ms_code check_tenant(struct check *c, struct ms_error *reterr) {
     struct ms_account_record first = ms_bill_account_of(&c->tenant);
     struct ms_bill_stretch s = {.tenant = {c->tenant.id}, .from = 1};
@@ -355,6 +391,8 @@ static enum ms_code check_tenant(struct check *c, struct ms_error *reterr) {
         check_account(c);
     ms_bill_stretch_fini(&s);
     c->result.tenants++;
+    if (code == MS_OK)
+        code = check_adjustments(c, reterr);
     return code == MS_OK ? check_assets(c, reterr) : code;
 }
 
@@ -364,24 +402,24 @@ enum ms_code ms_bill_verify(struct ms_svc *svc, const struct ms_rates *rates,
                             struct ms_bill_check *ret_check, struct ms_error *reterr) {
     struct check *c = calloc(1, sizeof *c);
     struct ms_tenant_id id = {{{0}}};
+    struct ms_error err = {0};
     enum ms_code code;
     if (!c)
         return ms_fail(reterr, MS_NO_MEMORY, "no memory to verify the bill");
     *c = (struct check){.svc = svc, .rates = rates, .finding = finding, .priv = priv};
     if (!ms_tenant_id_is_none(tenant)) {
-        code = ms_tenant_get(svc, tenant, &c->tenant, reterr);
+        code = ms_tenant_get(svc, tenant, &c->tenant, &err);
         if (code == MS_OK)
-            code = check_tenant(c, reterr);
+            code = check_tenant(c, &err);
     } else {
-        struct ms_error err = {0};
         while ((code = ms_tenant_behind(svc, id, &c->tenant, &err)) == MS_OK) {
             id = (struct ms_tenant_id){c->tenant.id};
             if ((code = check_tenant(c, &err)) != MS_OK)
                 break;
         }
-        code = code == MS_NOT_FOUND ? MS_OK : ms_pass_up(code, &err, reterr);
+        code = code == MS_NOT_FOUND ? MS_OK : code;
     }
     *ret_check = c->result;
     free(c);
-    return code;
+    return ms_pass_up(code, &err, reterr);
 }

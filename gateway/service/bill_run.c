@@ -5,9 +5,13 @@
 #include "service/tenant.h"
 #include "service/upkeep.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #define DAYS_A_COMMIT 31
 #define TRIES 8          /* plans that somebody else's commit has overtaken */
@@ -438,20 +442,53 @@ static enum ms_code begin(struct run *run, struct ms_error *reterr) {
     return check_cards(run, reterr);
 }
 
+/* The kernel drops the lock when its holder dies. The holder's process stands in the file, for the
+ * message. */
+static enum ms_code lock_runs(struct ms_svc *svc, int *ret_fd, struct ms_error *reterr) {
+    char path[sizeof svc->dir + 16], holder[24] = "?";
+    (void)snprintf(path, sizeof path, "%s/bill.lock", svc->dir);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return ms_fail_errno(reterr, errno, "%s cannot be opened", path);
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
+        int n = snprintf(holder, sizeof holder, "%-20ld\n", (long)getpid());
+        if (pwrite(fd, holder, (size_t)n, 0) < 0)
+            ms_log_event(svc->log, MS_LOG_DEBUG, "bill-lock-note-not-written", NULL);
+        *ret_fd = fd;
+        return MS_OK;
+    }
+    ssize_t n = pread(fd, holder, sizeof holder - 1, 0);
+    holder[n > 0 ? strcspn(holder, " \n") : 1] = '\0';
+    close(fd);
+    return ms_fail(reterr, MS_BUSY,
+                   "another bill run is at work (process %s): what it closes need not be closed "
+                   "again; run this one when it has ended",
+                   holder);
+}
+
+static enum ms_code run_locked(struct run *run, struct ms_error *reterr) {
+    struct ms_tenant_record tenant;
+    MS_TRY(begin(run, reterr));
+    if (ms_tenant_id_is_none(run->o->tenant))
+        return run_all(run, reterr);
+    MS_TRY(ms_tenant_get(run->svc, run->o->tenant, &tenant, reterr));
+    return run_tenant(run, &tenant, reterr);
+}
+
 enum ms_code ms_bill_run(struct ms_svc *svc, const struct ms_bill_options *options,
                          struct ms_bill_result *ret_result, struct ms_error *reterr) {
     struct run *run = calloc(1, sizeof *run); /* too large for a stack */
-    struct ms_tenant_record tenant;
     enum ms_code code;
+    int lock = -1;
     if (!run)
         return ms_fail(reterr, MS_NO_MEMORY, "no memory for the bill");
     run->svc = svc;
     run->o = options;
-    code = begin(run, reterr);
-    if (code == MS_OK && ms_tenant_id_is_none(options->tenant))
-        code = run_all(run, reterr);
-    else if (code == MS_OK && (code = ms_tenant_get(svc, options->tenant, &tenant, reterr)) == MS_OK)
-        code = run_tenant(run, &tenant, reterr);
+    code = svc->read_only ? begin(run, reterr) : lock_runs(svc, &lock, reterr);
+    if (code == MS_OK)
+        code = run_locked(run, reterr);
+    if (lock >= 0)
+        close(lock);
     *ret_result = run->result;
     if (code == MS_OK && run->failed > 0)
         code = ms_fail(reterr, run->first.code,

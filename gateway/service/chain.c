@@ -32,6 +32,10 @@ static unsigned version_of_day(const struct ms_day_record *row) {
     (void)row;
     return 1;
 }
+static unsigned version_of_adjust(const struct ms_adjust_record *row) {
+    (void)row;
+    return 1;
+}
 
 #define MS_CHAIN_HASH_DEFINE(log)                                                                  \
     void ms_chain_hash_##log(const struct ms_##log##_record *row, uint8_t ret_hash[32]) {          \
@@ -44,6 +48,7 @@ static unsigned version_of_day(const struct ms_day_record *row) {
 MS_CHAIN_HASH_DEFINE(ledger)
 MS_CHAIN_HASH_DEFINE(audit)
 MS_CHAIN_HASH_DEFINE(day)
+MS_CHAIN_HASH_DEFINE(adjust)
 
 #define MS_CHAIN_DEFINE(log, letter)                                                               \
     enum ms_code ms_chain_##log(struct ms_txn *txn, struct ms_tenant_id tenant,                    \
@@ -64,3 +69,4 @@ MS_CHAIN_HASH_DEFINE(day)
     }
 MS_CHAIN_DEFINE(ledger, 'L')
 MS_CHAIN_DEFINE(audit, 'E')
+MS_CHAIN_DEFINE(adjust, 'J')

@@ -56,6 +56,35 @@ status 0 bill verify --rates rates --json
 status 0 bill show --tenant media
 status 0 bill show --tenant media --json
 [ ! -s out ] || fail "days are shown that nobody closed: $(cat out)"
+# adjustments and exports
+status 64 bill adjust media 1.5
+said "--reason"
+status 64 bill adjust --reason why media 1.1234567
+status 65 bill adjust --reason why --day "$today" media 1
+said "no closed day"
+status 0 bill adjust --reason "an outage, long" media --json -- -12.50
+[ "$(jq -r '"\(.adjustment) \(.micros) \(.currency) \(.day)"' out)" = "1 -12500000 CNY null" ] || fail "adjust: $(cat out)"
+status 0 bill show --tenant media --json
+[ "$(jq -r .reason out)" = "an outage, long" ] || fail "show of an adjustment: $(cat out)"
+status 0 bill show --tenant media
+grep -qF -- "-12.500000" out || fail "table of adjustments: $(cat out)"
+status 64 bill export --format xls
+status 0 bill export --format csv
+[ "$(wc -l <out)" = 2 ] || fail "csv: $(cat out)"
+grep -qF ',adjustment,1,charge,-12500000,-12.500000,CNY,"an outage, long"' out || fail "csv: $(cat out)"
+status 0 bill export --format json --tenant media
+[ "$(jq -r .amount out)" = "-12.500000" ] || fail "json: $(cat out)"
+status 0 bill export --format focus --provider "ACME"
+[ "$(head -1 out | tr ',' '\n' | wc -l)" = 29 ] || fail "focus: $(cat out)"
+status 0 bill verify --rates rates --json
+[ "$(jq -r '.findings | length' out)" = 0 ] || fail "verify: $(cat out)"
+exec 9>"$MSASSET_STORE/bill.lock"
+flock 9
+status 5 bill run --rates rates
+said "another bill run is at work"
+exec 9>&-
+status 0 bill run --rates rates
+
 # a produced video: refused whole, then charged by the minute, and told as such
 printf '\0\0\0\x20ftypisom\0\0\2\0isomiso2avc1mp41' >v.mp4
 head -c 5000 /dev/zero >>v.mp4

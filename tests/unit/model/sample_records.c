@@ -250,6 +250,14 @@ static void valid_ledger(struct sample_source *s, struct ms_ledger_record *r) {
     flag(&r->pay_per_use);
 }
 
+static void valid_adjust(struct sample_source *s, struct ms_adjust_record *r) {
+    (void)s;
+    r->seq |= 1;
+    flag(&r->credit);
+    if (!r->reason[0])
+        r->reason[0] = 'r', r->reason[1] = '\0';
+}
+
 static void valid_account(struct sample_source *s, struct ms_account_record *r) {
     r->ledger_seq = 1 + sample_below(s, INT64_MAX);
     flag(&r->parked);

@@ -243,6 +243,10 @@ static void a_record_that_does_not_fit_fails_the_writer(void **state) {
     B(ledger, r->pay_per_use = 2, "flag")                                                          \
     B(account, r->ledger_seq = 0, "begin with 1")                                                  \
     B(account, r->parked = 2, "flag")                                                              \
+    B(asset, r->produced = 3, "produced")                                                          \
+    B(adjust, r->seq = 0, "begin with 1")                                                          \
+    B(adjust, r->reason[0] = 0, "reason")                                                          \
+    B(adjust, r->credit = 2, "flag")                                                               \
     B(day, r->seq = 0, "begin with 1")                                                             \
     B(day, r->midnight.ms = MS_DAY_MS + 1, "midnight")
 
