@@ -1,4 +1,5 @@
 #include "cli/binned.h"
+#include "service/bin.h"
 
 enum { OPT_ALL };
 
@@ -19,14 +20,18 @@ static enum ms_code purge_one(struct purge *p, struct ms_asset_id id, uint64_t b
     return code;
 }
 
-static enum ms_code purge_listed(void *priv, const struct ms_asset_info *info,
-                                 struct ms_error *reterr) {
-    struct purge *p = priv;
-    if (ms_cli_stopped())
-        return ms_fail(reterr, MS_CANCELLED, "stopped by a signal");
-    if (info->state != MS_STATE_DELETING) /* frozen there: only by name */
-        return MS_OK;
-    return purge_one(p, (struct ms_asset_id){info->asset.id}, info->asset.bytes, reterr);
+static bool go_on(void *priv, uint64_t assets) {
+    (void)priv, (void)assets;
+    return !ms_cli_stopped();
+}
+
+static enum ms_code purge_all(struct purge *p, struct ms_error *reterr) {
+    const struct ms_bin_empty options = {.progress = go_on};
+    struct ms_bin_emptied emptied;
+    MS_TRY(ms_bin_empty(p->cli->svc, &p->cli->ctx, &options, &emptied, reterr));
+    p->assets = emptied.assets;
+    p->bytes = emptied.bytes;
+    return MS_OK;
 }
 
 static enum ms_code purge_named(struct purge *p, struct ms_error *reterr) {
@@ -58,7 +63,7 @@ static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr) {
         code = ms_cli_confirm(cli, reterr, "Delete %s for good?",
                               all ? "everything in the recycle bin" : "this");
     if (code == MS_OK)
-        code = all ? ms_binned_each(cli, purge_listed, &p, reterr) : purge_named(&p, reterr);
+        code = all ? purge_all(&p, reterr) : purge_named(&p, reterr);
     if (code != MS_OK)
         return code;
     if (cli->json)

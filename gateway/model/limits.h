@@ -22,6 +22,7 @@
 #define MS_WHO_MAX 128                /* principal in audit rows */
 #define MS_REASON_MAX 256             /* API: reason, block_reason_code */
 #define MS_REQUEST_TEXT_MAX 1024       /* of an unfreeze request */
+#define MS_BYPASS_BYTES_MAX 1024       /* patterns of names that bypass the bin */
 #define MS_APP_USER_MAX 256
 #define MS_FACTS_WORD_MAX 32          /* API: codec 0-32 */
 #define MS_OBJECT_KEY_MAX 512

@@ -58,11 +58,11 @@ static enum ms_code path_of(const struct ms_tree *t, struct ms_asset_info *info,
         code = bin_place(t, &info->asset, &bin, reterr);
     if (info->asset.binned && code == MS_OK)
         code = ms_tree_path_in(t, bin.parent, bin.name, &path, reterr);
-    else if (!info->asset.binned && info->asset.ino != 0)
+    else if (info->asset.ino != 0) /* in the tree, also when time has binned it and nobody swept */
         code = ms_tree_path_of(t, info->asset.ino, &path, reterr);
     if (code == MS_OK)
         memcpy(info->path, path.data, path.len);
-    return code == MS_NOT_FOUND ? absent(reterr) : code;
+    return code == MS_NOT_FOUND || code == MS_OK ? absent(reterr) : code;
 }
 
 static enum ms_code fill(const struct ms_tree *t, struct ms_asset_id id, struct ms_asset_info *info,

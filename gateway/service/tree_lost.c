@@ -1,4 +1,5 @@
 /* What becomes of a file that lost a name: other names, the recycle bin, an orphan, or nothing. */
+#include "service/bin.h"
 #include "service/tree_rows.h"
 
 #include <inttypes.h>
@@ -103,7 +104,9 @@ static enum ms_code asset_goes(const struct ms_tree *t, uint64_t parent, struct 
     bool never = f->asset.life.rest == MS_STATE_CREATING && !f->asset.life.sealed;
     /* what an administrator has frozen goes no shorter way than the bin */
     bool young = !f->asset.life.holds && t->now.ms - f->asset.rec.created.ms < MS_BIN_BYPASS_AGE_MS;
-    enum ms_event event = never || young ? MS_EVENT_FORCE_DELETE : MS_EVENT_DELETE;
+    bool bypasses = !f->asset.life.holds && ms_bin_bypassed(&t->tenant, f->name.spelling);
+    enum ms_event event =
+        never || young || bypasses ? MS_EVENT_FORCE_DELETE : MS_EVENT_DELETE;
     struct ms_lc_facts facts = ms_tree_facts(t, &f->asset.rec);
     struct ms_lc_verdict verdict = ms_lc_step(&f->asset.life, event, &facts);
     if (verdict.rule != MS_LC_ALLOWED)
@@ -112,9 +115,10 @@ static enum ms_code asset_goes(const struct ms_tree *t, uint64_t parent, struct 
         ret_gone->binned = true;
         MS_TRY(into_bin(t, parent, f, &verdict, reterr));
     } else {
-        const char *why = never   ? "never closed"
-                          : young ? "younger than the bin takes"
-                                  : "the bin is off";
+        const char *why = never      ? "never closed"
+                          : young    ? "younger than the bin takes"
+                          : bypasses ? "its name bypasses the bin"
+                                     : "the bin is off";
         MS_TRY(purge(t, f, &verdict, event, why, reterr));
     }
     memset(&f->inode.asset, 0, sizeof f->inode.asset);

@@ -59,6 +59,24 @@ status 0 request add --text 'settled' --json && json '.asset_id == null'
 status 0 tenant unfreeze media && printed 'not frozen'
 status 0 get files/a.txt out.txt
 
+# the recycle bin
+status 0 put a.txt files/one.txt
+status 0 put a.txt files/two.txt
+status 0 --as media/bob rm files/one.txt
+status 0 rm files/two.txt
+status 0 freeze files/two.txt --reason-code C --reason r
+status 0 bin ls --json && json 'length == 2 and ([.[].path] | sort) == ["/files/one.txt", "/files/two.txt"]'
+json '[.[] | select(.path == "/files/one.txt")][0] | .who == "media/bob" and .purge_time != null and .asset_state == "DELETING"'
+json '[.[] | select(.path == "/files/two.txt")][0] | .purge_time == null and .asset_state == "BLOCK"'
+status 0 bin ls && printed '/files/one.txt.*DELETING.*media/bob' && said '2 assets'
+status 64 bin empty && said 'yes'
+status 0 bin empty --older 1d --yes && printed 'Deleted 0 assets'
+status 0 bin empty --yes --json && json '.assets == 1 and .freed_bytes == 35 and .kept == 1'
+status 0 unfreeze files/two.txt && printed 'ACTIVED'
+status 64 bin set && said 'retention or --bypass'
+status 77 --as media/bob bin set --retention 1d && said 'only an administrator'
+status 0 bin set --retention 12h --bypass '*.tmp,*~' --json && json '.retention_ms == 43200000 and .bypass == "*.tmp,*~"'
+
 # activate, take-down, scheduled operations
 status 0 deactivate files/a.txt && printed 'UNACTIVED'
 status 0 activate files/a.txt && printed 'ACTIVED'

@@ -1,6 +1,7 @@
 /* What commands and the platform do to one asset. */
 #include "scenario.h"
 
+#include "service/bin.h"
 #include "service/change.h"
 
 #include <fcntl.h>
@@ -219,7 +220,57 @@ static enum ms_code verb_unfreeze_tenant(struct scene *s, int n, char **words,
     return hold_tenant(s, n, words, false, reterr);
 }
 
+/* ---- the bin as a whole ------------------------------------------------------------------ */
+
+static enum ms_code verb_bin_empty(struct scene *s, int n, char **words, struct ms_error *reterr) {
+    const char *older = scene_value(n, words, "older"), *freed = scene_value(n, words, "freed"),
+               *kept = scene_value(n, words, "kept");
+    struct ms_bin_empty options = {.older_ms = older ? scene_duration(s, older) : 0};
+    struct ms_bin_emptied emptied;
+    scene_only(s, n, words, "older freed kept");
+    MS_TRY(ms_bin_empty(s->w->svc, scene_ctx(s), &options, &emptied, reterr));
+    if (freed && scene_bytes(s, freed) != emptied.bytes)
+        scene_fail(s, "%llu bytes came free", (unsigned long long)emptied.bytes);
+    if (kept && scene_bytes(s, kept) != emptied.kept)
+        scene_fail(s, "%llu were kept", (unsigned long long)emptied.kept);
+    return MS_OK;
+}
+
+static enum ms_code verb_bin_set(struct scene *s, int n, char **words, struct ms_error *reterr) {
+    const char *keep = scene_value(n, words, "keep");
+    scene_only(s, n, words, "keep bypass");
+    return ms_bin_set(s->w->svc, scene_ctx(s), keep ? scene_duration(s, keep) : -1,
+                      scene_value(n, words, "bypass"), reterr);
+}
+
+static enum ms_code verb_in_bin(struct scene *s, int n, char **words, struct ms_error *reterr) {
+    const struct scene_asset *asset = scene_asset_of(s, words[1]);
+    const char *until = scene_value(n, words, "until"), *who = scene_value(n, words, "who"),
+               *path = scene_value(n, words, "path");
+    struct ms_bin_entry *list = calloc(SCENE_ASSETS_MAX, sizeof *list), *e = list;
+    size_t count = 0;
+    scene_only(s, n, words, "until who path");
+    if (!list)
+        scene_fail(s, "no memory");
+    MS_TRY(ms_bin_list(s->w->svc, scene_ctx(s), (struct ms_bin_id){{{0}}}, list, SCENE_ASSETS_MAX,
+                       &count, reterr));
+    while (e < list + count && !ms_asset_id_equal(e->asset, asset->id))
+        e++;
+    if (e == list + count)
+        scene_fail(s, "it is not in the list of the bin");
+    int64_t wanted = until && strcmp(until, "never") != 0 ? scene_instant(s, until).ms : 0;
+    if ((until && e->until.ms != wanted) || (who && strcmp(who, e->who) != 0) ||
+        (path && strcmp(path, e->path) != 0))
+        scene_fail(s, "it was deleted by %s, was at %s, is kept until %lld", e->who, e->path,
+                   (long long)e->until.ms);
+    free(list);
+    return MS_OK;
+}
+
 static const struct scene_verb verbs[] = {
+    {"bin-empty", 0, 3, verb_bin_empty, "[older=DURATION] [freed=BYTES] [kept=N]"},
+    {"bin-set", 1, 2, verb_bin_set, "[keep=DURATION] [bypass=PATTERNS]"},
+    {"in-bin", 1, 4, verb_in_bin, "LABEL [until=INSTANT|never] [who=NAME] [path=PATH]: so it is listed"},
     {"put", 2, 4, verb_put,
      "LABEL PATH [bytes=N] [like=SUFFIX]: a new file, as msasset put makes it"},
     {"write", 1, 3, verb_write, "LABEL [bytes=N] [like=SUFFIX]: overwritten at its path"},
