@@ -11,8 +11,9 @@ static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr) {
         return code;
     ms_catalogue_tend(cli->svc);
     if (cli->json)
-        return ms_out_json(json_pack("{s:I,s:I,s:I,s:o}", "applied", (json_int_t)r.applied,
-                                     "failed_uploads", (json_int_t)r.failed_uploads, "purged",
+        return ms_out_json(json_pack("{s:I,s:I,s:I,s:I,s:o}", "applied", (json_int_t)r.applied,
+                                     "failed_uploads", (json_int_t)r.failed_uploads,
+                                     "cancelled_files", (json_int_t)r.cancelled_files, "purged",
                                      (json_int_t)r.purged, "next_time", ms_out_json_time(r.next)),
                            reterr);
     if (!cli->quiet)

@@ -292,6 +292,29 @@ struct ms_key ms_key_marks_of(struct ms_tenant_id t) { return key_of_id('k', t.i
 struct ms_key ms_key_marks(void) { return key_start('k'); }
 struct ms_key ms_key_catalogue(struct ms_tenant_id t) { return key_of_id('c', t.id); }
 
+struct ms_key ms_key_upload(struct ms_tenant_id t, struct ms_file_id f) {
+    return key_of_ids('P', t.id, f.id);
+}
+struct ms_key ms_key_uploads_of(struct ms_tenant_id t) { return key_of_id('P', t.id); }
+struct ms_key ms_key_uploads(void) { return key_start('P'); }
+struct ms_key ms_key_ended(struct ms_tenant_id t, struct ms_file_id f) {
+    return key_of_ids('g', t.id, f.id);
+}
+struct ms_key ms_key_ended_of(struct ms_tenant_id t) { return key_of_id('g', t.id); }
+
+struct ms_key ms_key_filedue(struct ms_tenant_id t, struct ms_instant at, struct ms_file_id f) {
+    struct ms_key k = key_of_number('d', t, number_of(at));
+
+    add_id(&k, f.id);
+    return k;
+}
+struct ms_key ms_key_filedues_of(struct ms_tenant_id t) { return key_of_id('d', t.id); }
+
+struct ms_key ms_key_fowner(struct ms_tenant_id t, struct ms_file_id f) {
+    return key_of_ids('w', t.id, f.id);
+}
+struct ms_key ms_key_fowners_of(struct ms_tenant_id t) { return key_of_id('w', t.id); }
+
 struct ms_key ms_key_scratch(char what, const void *p, size_t n) {
     struct ms_key k = key_start('z');
 
@@ -330,6 +353,28 @@ enum ms_code ms_key_split_due(struct ms_view key, struct ms_tenant_id *ret_t,
     *ret_at = at;
     *ret_kind = kind;
     *ret_id = id;
+    return MS_OK;
+}
+
+enum ms_code ms_key_split_filedue(struct ms_view key, struct ms_tenant_id *ret_t,
+                                  struct ms_instant *ret_at, struct ms_file_id *ret_file,
+                                  struct ms_error *reterr) {
+    struct ms_reader r = ms_reader_on(key);
+    bool right_table = ms_read_u8(&r) == 'd';
+    struct ms_tenant_id t;
+    struct ms_instant at;
+    struct ms_file_id file;
+    enum ms_code code;
+
+    ms_read_bytes(&r, t.id.b, MS_ID_BYTES);
+    at = ms_instant_of(ms_read_i64(&r));
+    ms_read_bytes(&r, file.id.b, MS_ID_BYTES);
+    code = split_end(&r, right_table, "filedue", reterr);
+    if (code != MS_OK)
+        return code;
+    *ret_t = t;
+    *ret_at = at;
+    *ret_file = file;
     return MS_OK;
 }
 

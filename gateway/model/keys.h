@@ -41,6 +41,10 @@
  *   RATEMONTH 'r' month i64                          ratemonth       GLOBAL
  *   MARK      'k' tenant, table byte, its key        8 bytes         changed since the catalogue was written
  *   CATALOGUE 'c' tenant                             catalogue       its segments in the object store
+ *   UPLOAD    'P' tenant, file                       upload          declared, not confirmed
+ *   ENDED     'g' tenant, file                       upload          its bytes in the store wait to be removed
+ *   FILEDUE   'd' tenant, instant i64, file          asset id
+ *   FOWNER    'w' tenant, file                       asset id        of declared files
  *   SCRATCH   'z' ...                                lines, numbers  of a rebuild at work; never in a finished store
  * The store keeps its own rows under 0x00 (processes, numbers, feed, last instant).
  */
@@ -134,6 +138,15 @@ struct ms_key ms_key_of_dead(struct ms_tenant_id t, struct ms_object_id o);
 struct ms_key ms_key_marks_of(struct ms_tenant_id t);     /* prefix */
 struct ms_key ms_key_marks(void);                         /* prefix */
 struct ms_key ms_key_catalogue(struct ms_tenant_id t);
+struct ms_key ms_key_upload(struct ms_tenant_id t, struct ms_file_id f);
+struct ms_key ms_key_uploads_of(struct ms_tenant_id t);   /* prefix */
+struct ms_key ms_key_uploads(void);                       /* prefix */
+struct ms_key ms_key_ended(struct ms_tenant_id t, struct ms_file_id f);
+struct ms_key ms_key_ended_of(struct ms_tenant_id t);     /* prefix */
+struct ms_key ms_key_filedue(struct ms_tenant_id t, struct ms_instant at, struct ms_file_id f);
+struct ms_key ms_key_filedues_of(struct ms_tenant_id t);  /* prefix */
+struct ms_key ms_key_fowner(struct ms_tenant_id t, struct ms_file_id f);
+struct ms_key ms_key_fowners_of(struct ms_tenant_id t);   /* prefix */
 /* Rows of a rebuild at work; what: one byte of its own choice, then any bytes (at most 400). */
 struct ms_key ms_key_scratch(char what, const void *p, size_t n);
 
@@ -142,6 +155,10 @@ struct ms_key ms_key_scratch(char what, const void *p, size_t n);
 MS_NODISCARD enum ms_code ms_key_split_due(struct ms_view key, struct ms_tenant_id *ret_t,
                                            struct ms_instant *ret_at, uint8_t *ret_kind,
                                            struct ms_id *ret_id, struct ms_error *reterr);
+MS_NODISCARD enum ms_code ms_key_split_filedue(struct ms_view key, struct ms_tenant_id *ret_t,
+                                               struct ms_instant *ret_at,
+                                               struct ms_file_id *ret_file,
+                                               struct ms_error *reterr);
 MS_NODISCARD enum ms_code ms_key_split_link(struct ms_view key, uint64_t *ret_ino,
                                             uint64_t *ret_parent, uint64_t *ret_seq,
                                             struct ms_error *reterr);

@@ -43,6 +43,8 @@
 #define MS_BLOCK_LOG2_MAX 24
 #define MS_HASHES_PER_ROW 240         /* 240 x 8 bytes + head stays below a page's overflow limit */
 #define MS_PARTS_MAX 10000
+#define MS_UPLOAD_PARTS_MAX 100       /* API: file_multipart_count */
+#define MS_FILES_MAX 100              /* of one asset, by declaration */
 
 #define MS_LEASE_BYTES_MAX (64 * MS_MB)
 

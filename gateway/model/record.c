@@ -320,6 +320,18 @@ static const char *broken_treeop(const struct ms_treeop_record *r) {
     return is_flag(r->done) ? NULL : "a flag is neither 0 nor 1";
 }
 
+static const char *broken_upload(const struct ms_upload_record *r) {
+    if (is_none(r->file) || is_none(r->asset) || is_none(r->object) || r->key[0] == '\0')
+        return "the upload has no file, asset, object or key";
+    if (!is_flag(r->large))
+        return "a flag is neither 0 nor 1";
+    if (r->parts < 1 || r->parts > MS_UPLOAD_PARTS_MAX)
+        return "the number of parts is out of range";
+    return r->size > MS_FILE_BYTES_MAX || r->reserved > r->size
+               ? "the size or what is reserved of it is out of range"
+               : NULL;
+}
+
 static const char *broken_local(const struct ms_local_record *r) {
     if (is_none(r->object) || r->since.ms == 0)
         return "it names no object or no instant";

@@ -249,7 +249,8 @@ static size_t part_headers(const struct ms_obj_presign *p, char length[24],
     size_t n = 0;
 
     (void)snprintf(length, 24, "%" PRIu64, p->content_length);
-    ret_headers[n++] = (struct ms_s3_param){"content-length", length};
+    if (!p->any_length)
+        ret_headers[n++] = (struct ms_s3_param){"content-length", length};
     if (p->content_md5)
         ret_headers[n++] = (struct ms_s3_param){"content-md5", p->content_md5};
     if (p->content_type)

@@ -164,6 +164,7 @@ struct ms_obj_presign {
     const char *upload_id;
     uint32_t part_no;
     uint64_t content_length;
+    bool any_length;          /* content_length is not signed: a large file's parts, of any size */
     const char *content_md5;  /* 24 characters of base64; NULL: any bytes of that length */
     const char *content_type; /* NULL: any */
 };

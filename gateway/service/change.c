@@ -193,10 +193,23 @@ static enum ms_code audit(struct ms_txn *txn, struct ms_tenant_id tenant, const 
 const char *ms_audit_event_name(uint8_t event) {
     if (event < MS_EVENT_COUNT)
         return ms_event_name((enum ms_event)event);
-    return event == MS_AUDIT_CREATED     ? "CREATED"
-           : event == MS_AUDIT_REQUESTED ? "REQUESTED"
-           : event == MS_AUDIT_REFUSED   ? "REFUSED"
-                                         : "?";
+    static const struct {
+        uint8_t event;
+        const char *name;
+    } names[] = {
+        {MS_AUDIT_CREATED, "CREATED"},
+        {MS_AUDIT_REQUESTED, "REQUESTED"},
+        {MS_AUDIT_REFUSED, "REFUSED"},
+        {MS_AUDIT_FILE_DECLARED, "FILE_DECLARED"},
+        {MS_AUDIT_FILE_CONFIRMED, "FILE_CONFIRMED"},
+        {MS_AUDIT_FILE_CANCELLED, "FILE_CANCELLED"},
+        {MS_AUDIT_FILE_FAILED, "FILE_FAILED"},
+        {MS_AUDIT_FILE_REMOVED, "FILE_REMOVED"},
+    };
+    for (size_t i = 0; i < MS_ARRAY_LEN(names); i++)
+        if (names[i].event == event)
+            return names[i].name;
+    return "?";
 }
 
 enum ms_code ms_change_note(struct ms_txn *txn, struct ms_tenant_id tenant, const char *who,
@@ -480,15 +493,12 @@ static enum ms_code drop_files(struct ms_txn *txn, struct ms_tenant_id tenant,
     struct ms_file_record file;
     enum ms_code code;
     while ((code = ms_row_next_file(&scan, &key, &file, reterr)) == MS_OK) {
-        struct ms_version_id version = {file.version};
         struct ms_file_id file_id = {file.id};
-        if (!ms_version_id_is_none(version))
-            code = ms_change_version_drop(txn, tenant, version, reterr);
-        if (code == MS_OK && drop_rows) {
-            code = ms_row_del(txn, ms_key_file(tenant, id, file_id), reterr);
-        } else if (code == MS_OK) {
+        code = ms_change_file_drop(txn, tenant, id, &file, drop_rows, reterr);
+        if (code == MS_OK && !drop_rows) {
             memset(&file.version, 0, sizeof file.version);
-            file.state = MS_FILE_FAILED;
+            if (file.state != MS_FILE_CANCELLED)
+                file.state = MS_FILE_FAILED;
             code = ms_row_put_file(txn, ms_key_file(tenant, id, file_id), &file, reterr);
         }
         if (code != MS_OK)

@@ -23,6 +23,12 @@ MS_NODISCARD enum ms_code ms_change_begin(struct ms_txn *txn, struct ms_tenant_i
 #define MS_AUDIT_CREATED 255   /* a new asset; from is MS_STATE_COUNT */
 #define MS_AUDIT_REQUESTED 254 /* a tenant asks for an unfreeze; from and to are the state it has */
 #define MS_AUDIT_REFUSED 253   /* an administrator refused what was asked for */
+/* A declared file (service/confirm.h): what its asset shows stays. */
+#define MS_AUDIT_FILE_DECLARED 249
+#define MS_AUDIT_FILE_CONFIRMED 248
+#define MS_AUDIT_FILE_CANCELLED 247
+#define MS_AUDIT_FILE_FAILED 246
+#define MS_AUDIT_FILE_REMOVED 245
 const char *ms_audit_event_name(uint8_t event); /* "CREATED", "FREEZE"; of no event: "?" */
 /* A row about something that changes no state. asset: none for the tenant as a whole. */
 MS_NODISCARD enum ms_code ms_change_note(struct ms_txn *txn, struct ms_tenant_id tenant,
@@ -124,6 +130,44 @@ MS_NODISCARD enum ms_code ms_change_purge(struct ms_txn *txn, struct ms_tenant_i
 MS_NODISCARD enum ms_code ms_change_free(struct ms_txn *txn, struct ms_tenant_id tenant,
                                          struct ms_asset_record *asset, enum ms_why why,
                                          struct ms_instant at, struct ms_error *reterr);
+
+/* The same about a file of an asset, dated by the caller. */
+MS_NODISCARD enum ms_code ms_change_file_note(struct ms_txn *txn,
+                                              const struct ms_tenant_record *tenant,
+                                              const char *who, const struct ms_asset_record *asset,
+                                              uint8_t event, struct ms_instant at, const char *why,
+                                              struct ms_error *reterr);
+
+/* ---- declared files (service/confirm.h) ------------------------------------------------------ */
+
+/* File, upload, owner and due row are stored, what the upload reserves is counted. Whether the quota
+ * has it is the caller's to know. */
+MS_NODISCARD enum ms_code ms_change_upload_begin(struct ms_txn *txn, struct ms_tenant_id tenant,
+                                                 const struct ms_file_record *file,
+                                                 const struct ms_upload_record *upload,
+                                                 struct ms_error *reterr);
+/* It is over: reservation and rows go. sealed: its object has a row of its own now; else what the
+ * store has of it waits in ENDED to be removed. The file's row is the caller's. */
+MS_NODISCARD enum ms_code ms_change_upload_end(struct ms_txn *txn, struct ms_tenant_id tenant,
+                                               const struct ms_upload_record *upload, bool sealed,
+                                               struct ms_error *reterr);
+/* A file of an asset goes: its declaration and its version, when it has them. The row stays as it
+ * is, or (drop) goes with its owner row. */
+MS_NODISCARD enum ms_code ms_change_file_drop(struct ms_txn *txn, struct ms_tenant_id tenant,
+                                              struct ms_asset_id asset,
+                                              const struct ms_file_record *file, bool drop,
+                                              struct ms_error *reterr);
+/* When the upload is over by time; INT64_MAX: never. life: effective. */
+struct ms_instant ms_upload_ends(const struct ms_tenant_record *tenant, const struct ms_life *life,
+                                 const struct ms_file_record *file);
+/* Its due row is reached: it is CANCELLED, dated with the instant at which it was due, or, when a
+ * freeze has put that off, the row moves. The asset: what is overdue of it is applied. */
+MS_NODISCARD enum ms_code ms_change_upload_due(struct ms_txn *txn,
+                                               const struct ms_tenant_record *tenant,
+                                               const struct ms_asset_record *asset,
+                                               struct ms_upload_record *upload,
+                                               struct ms_instant now, bool *ret_cancelled,
+                                               struct ms_error *reterr);
 
 /* ---- names and the bin ----------------------------------------------------------------------- */
 

@@ -230,6 +230,13 @@ struct ms_files {
     struct ms_file *bucket[MS_FILE_BUCKETS];
 };
 
+/* file_job.c. What the bytes are (content/media.h), by the process's one libmagic. */
+MS_NODISCARD enum ms_code ms_files_identify(struct ms_files *files, const void *head, size_t n,
+                                            char ret_type[MS_MEDIA_TYPE_MAX + 1],
+                                            struct ms_error *reterr);
+/* Percent-encoded, for the metadata of an object; cut at what size takes. */
+void ms_birth_name(const char *text, char *ret, size_t size);
+
 /* file.c: registry. get refs; a new image is not loaded yet. find: NULL when there is none. */
 struct ms_file *ms_image_get(struct ms_svc *svc, struct ms_tenant_id tenant, uint64_t ino);
 struct ms_file *ms_image_find(struct ms_svc *svc, struct ms_tenant_id tenant, uint64_t ino);

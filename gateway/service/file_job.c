@@ -229,8 +229,8 @@ void ms_file_job_upload_done(void *priv, enum ms_code code, const struct ms_erro
 
 /* ---- what kind of content -------------------------------------------------------------------- */
 
-static enum ms_code identify(struct ms_files *files, const void *head, size_t n,
-                             char ret_type[MS_MEDIA_TYPE_MAX + 1], struct ms_error *reterr) {
+enum ms_code ms_files_identify(struct ms_files *files, const void *head, size_t n,
+                               char ret_type[MS_MEDIA_TYPE_MAX + 1], struct ms_error *reterr) {
     enum ms_code code = MS_OK;
 
     pthread_mutex_lock(&files->sniffing);
@@ -246,7 +246,8 @@ static void identified(struct ms_file_job *job) {
     if (code != MS_OK)
         job->err = job->read.error;
     else
-        code = identify(job->file->files, job->head, job->read.n, job->media_type, &job->err);
+        code = ms_files_identify(job->file->files, job->head, job->read.n, job->media_type,
+                                 &job->err);
     job->sniffed = code == MS_OK;
     free(MS_TAKE(job->head));
     (void)ms_file_job_fail(job, code);
@@ -302,7 +303,7 @@ struct birth {
     char name[3 * MS_NAME_BYTES_MAX + 1], at[MS_RFC3339_MS_LEN + 1], suffix[16];
 };
 
-static void percent_encode(const char *text, char *ret, size_t size) {
+void ms_birth_name(const char *text, char *ret, size_t size) {
     static const char hex[] = "0123456789ABCDEF";
     size_t n = 0;
 
@@ -336,7 +337,7 @@ static void birth_facts(struct ms_file_job *job, const struct ms_slot *slot, str
             (void)snprintf(named.name, sizeof named.name, "unnamed");
         ms_tree_read_end(&t);
     }
-    percent_encode(named.name, b->name, sizeof b->name);
+    ms_birth_name(named.name, b->name, sizeof b->name);
     ms_name_suffix(named.name, b->suffix);
 }
 

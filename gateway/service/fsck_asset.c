@@ -138,7 +138,9 @@ static enum ms_code check_file(void *priv, struct ms_txn *txn, struct ms_view ke
     if (!ms_id_is(file.id, ms_key_id_at(key, key.n - MS_ID_BYTES)))
         say(l, "file", "file %s of asset %s lies under another id", ms_id_text(file.id).s,
             ms_id_text(l->asset.id).s);
-    if (main != (file.category == MS_CATEGORY_MAIN))
+    bool given_up = !ms_id_is_set(file.version) && /* a MAIN that was cancelled is nobody's */
+                    (file.state == MS_FILE_CANCELLED || file.state == MS_FILE_FAILED);
+    if (main != (file.category == MS_CATEGORY_MAIN) && !(given_up && !main))
         say(l, "file", "file %s is %sthe MAIN of asset %s, its category says otherwise",
             ms_id_text(file.id).s, main ? "" : "not ", ms_id_text(l->asset.id).s);
     if (!ms_id_is_set(file.version))
@@ -392,6 +394,7 @@ enum ms_code ms_fsck_assets(struct ms_fsck *f, struct ms_error *reterr) {
         ms_fsck_walk(f, ms_table_of_tenant(ms_key_files_of(t, no_asset)), check_file_row, reterr));
     MS_TRY(ms_fsck_walk(f, ms_key_versions_of(t), check_version, reterr));
     MS_TRY(ms_fsck_walk(f, ms_key_bins_of(t), check_bin_row, reterr));
-    return ms_fsck_walk(f, ms_table_of_tenant(ms_key_binasset(t, no_asset)), check_binasset_row,
-                        reterr);
+    MS_TRY(ms_fsck_walk(f, ms_table_of_tenant(ms_key_binasset(t, no_asset)), check_binasset_row,
+                        reterr));
+    return ms_fsck_files(f, reterr);
 }

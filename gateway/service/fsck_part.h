@@ -77,6 +77,8 @@ MS_NODISCARD enum ms_code ms_fsck_processes(struct ms_fsck *f, struct ms_error *
 /* fsck_tenant.c, fsck_asset.c, fsck_usage.c: rows of f->tenant. */
 MS_NODISCARD enum ms_code ms_fsck_tenant(struct ms_fsck *f, struct ms_error *reterr);
 MS_NODISCARD enum ms_code ms_fsck_assets(struct ms_fsck *f, struct ms_error *reterr);
+/* fsck_file.c: declared files of f->tenant. */
+MS_NODISCARD enum ms_code ms_fsck_files(struct ms_fsck *f, struct ms_error *reterr);
 MS_NODISCARD enum ms_code ms_fsck_usage(struct ms_fsck *f, struct ms_error *reterr);
 /* fsck_shared.c: rows that are nobody's own. After all tenants. */
 MS_NODISCARD enum ms_code ms_fsck_shared(struct ms_fsck *f, struct ms_error *reterr);

@@ -250,6 +250,15 @@ static enum ms_code add_lease(void *priv, struct ms_txn *txn, struct ms_view key
     return MS_OK;
 }
 
+static enum ms_code add_upload(void *priv, struct ms_txn *txn, struct ms_view key,
+                               struct ms_view value, struct ms_error *reterr) {
+    struct ms_upload_record upload;
+    (void)txn, (void)key, (void)reterr;
+    if (ms_upload_decode(value, &upload, NULL) == MS_OK)
+        *(uint64_t *)priv += upload.reserved;
+    return MS_OK;
+}
+
 static void pass_over(void *priv, struct ms_view key, const struct ms_error *err) {
     (void)priv, (void)key, (void)err;
 }
@@ -260,14 +269,19 @@ static enum ms_code compare_now(struct usage *u, struct ms_txn *txn, struct ms_e
     uint64_t leased = 0;
     struct ms_walk leases = {
         .prefix = ms_key_leases_of(u->t), .each = add_lease, .priv = &leased, .damaged = pass_over};
+    struct ms_walk uploads = {.prefix = ms_key_uploads_of(u->t),
+                              .each = add_upload,
+                              .priv = &leased,
+                              .damaged = pass_over};
     MS_TRY(check_head(u, txn, 'L', "ledger", &u->state.ledger, reterr));
     MS_TRY(check_head(u, txn, 'E', "audit log", &u->state.audit, reterr));
     MS_TRY(ms_walk_in(txn, &leases, reterr));
+    MS_TRY(ms_walk_in(txn, &uploads, reterr));
     MS_TRY(ms_fsck_see(ms_row_get_usage(txn, ms_key_usage(u->t), &usage, reterr), &seen));
     if (seen != MS_FSCK_THERE)
         return MS_OK;
     compare_sums(u, &usage);
-    compare(u, "I9", "reserved bytes", usage.reserved, leased, "leases have");
+    compare(u, "I9", "reserved bytes", usage.reserved, leased, "leases and declared files have");
     return MS_OK;
 }
 

@@ -6,6 +6,7 @@
  */
 #include "service/upkeep.h"
 
+#include "service/confirm_part.h"
 #include "service/tenant.h"
 #include "service/tree_rows.h"
 #include "service/upkeep_walk.h"
@@ -260,6 +261,25 @@ static enum ms_code sweep_one(struct sweep *s, struct batch *batch, struct ms_er
     return settle_tree(s, reterr);
 }
 
+/* After the assets: what ended with its asset is over. */
+static enum ms_code sweep_files(struct sweep *s, struct ms_error *reterr) {
+    struct ms_instant next;
+    uint64_t cancelled;
+    MS_TRY(ms_sweep_files(s->svc, s->tenant, s->now, &cancelled, &next, reterr));
+    s->result.cancelled_files += cancelled;
+    work_at(&s->result, next);
+    return MS_OK;
+}
+
+/* A store that cannot be asked now is asked by the next sweep: it keeps nobody from being swept. */
+static void remove_ended(struct sweep *s) {
+    struct ms_error err;
+    uint64_t n = 0;
+    if (ms_ended_settle(s->svc, s->tenant, &n, &err) != MS_OK)
+        ms_log_failure(s->svc->log, MS_LOG_WARN, "ended-upload-not-removed", &err, NULL);
+    s->result.removed_uploads += n;
+}
+
 /* ---- entry points ---------------------------------------------------------------------------- */
 
 static enum ms_code begin(struct sweep *s, struct ms_svc *svc, struct ms_error *reterr) {
@@ -286,7 +306,8 @@ static enum ms_code sweep_tenant(struct sweep *s, struct ms_tenant_id tenant,
                                  struct ms_error *reterr) {
     struct batch batch;
     s->tenant = tenant;
-    return sweep_one(s, &batch, reterr);
+    MS_TRY(sweep_one(s, &batch, reterr));
+    return sweep_files(s, reterr);
 }
 
 /* A tenant whose record is damaged keeps no other from being swept. */
@@ -298,6 +319,8 @@ static enum ms_code sweep_all(struct sweep *s, struct ms_error *reterr) {
         id = (struct ms_tenant_id){tenant.id};
         if (code == MS_OK)
             code = sweep_tenant(s, id, reterr);
+        if (code == MS_OK)
+            remove_ended(s);
         if (code != MS_OK && !is_damage(code))
             return code;
         if (code != MS_OK)

@@ -46,9 +46,8 @@ static enum ms_code new_folder(const struct ms_tree *t, uint64_t parent, const c
     return enter_folder(t, parent, name, &inode, reterr);
 }
 
-/* "a" when that is free, else "a (2)", "a (3)" ... */
-static enum ms_code free_name(const struct ms_tree *t, uint64_t parent, const char *name,
-                              char ret_name[MS_NAME_BYTES_MAX + 1], struct ms_error *reterr) {
+enum ms_code ms_tree_free_name(const struct ms_tree *t, uint64_t parent, const char *name,
+                               char ret_name[MS_NAME_BYTES_MAX + 1], struct ms_error *reterr) {
     struct ms_found f;
     (void)snprintf(ret_name, MS_NAME_BYTES_MAX + 1, "%s", name);
     for (unsigned n = 2; n <= NUMBER_MAX; n++) {
@@ -58,7 +57,7 @@ static enum ms_code free_name(const struct ms_tree *t, uint64_t parent, const ch
         ms_name_numbered(name, n, ret_name);
     }
     return ms_fail(reterr, MS_EXISTS,
-                   "\"%s\" and its first %d numbered names are taken: restore it to another path",
+                   "\"%s\" and its first %d numbered names are taken: choose another name",
                    name, NUMBER_MAX);
 }
 
@@ -73,7 +72,7 @@ static enum ms_code revive(const struct ms_tree *t, struct ms_inode_record *ghos
         *ret_ino = f.inode.ino;
         return MS_OK;
     }
-    MS_TRY(free_name(t, parent, name, free, reterr));
+    MS_TRY(ms_tree_free_name(t, parent, name, free, reterr));
     ghost->nlink = 2;
     ghost->orphan = 0;
     ghost->generation++; /* a kernel that saw it removed must not meet it again: a fresh node */
@@ -206,7 +205,7 @@ enum ms_code ms_tree_restore(const struct ms_tree *t, struct ms_tree_asset *asse
         MS_TRY(make_path(t, path, &parent, name, reterr));
     } else {
         MS_TRY(folder_again(t, bin.parent, &parent, reterr));
-        MS_TRY(free_name(t, parent, bin.name, name, reterr));
+        MS_TRY(ms_tree_free_name(t, parent, bin.name, name, reterr));
     }
     MS_TRY(put_back(t, asset, parent, name, bin.name, reterr));
     return ms_change_unbin(t->txn, t->id, &asset->rec, reterr);

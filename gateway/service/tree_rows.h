@@ -254,6 +254,15 @@ MS_NODISCARD enum ms_code ms_tree_dir_lost(const struct ms_tree *t, uint64_t par
                                            struct ms_found *found, bool keep_open,
                                            struct ms_gone *ret_gone, struct ms_error *reterr);
 
+/* Tags as a record keeps them: comma-separated, checked. Errors: MS_INVALID, MS_RANGE. */
+MS_NODISCARD enum ms_code ms_tree_tags(struct ms_view value, char ret_tags[8193],
+                                       struct ms_error *reterr);
+/* "a" when that is free in the folder, else "a (2)", "a (3)" ... Errors: MS_EXISTS. */
+MS_NODISCARD enum ms_code ms_tree_free_name(const struct ms_tree *t, uint64_t parent,
+                                            const char *name,
+                                            char ret_name[MS_NAME_BYTES_MAX + 1],
+                                            struct ms_error *reterr);
+
 /* ---- feed ------------------------------------------------------------------------------------ */
 MS_NODISCARD enum ms_code ms_tree_feed_inode(const struct ms_tree *t, uint64_t ino,
                                              struct ms_error *reterr);

@@ -260,7 +260,7 @@ static enum ms_code check_tags(const char *text, struct ms_error *reterr) {
     return MS_OK;
 }
 
-static enum ms_code copy_tags(struct ms_view value, char ret_tags[8193], struct ms_error *reterr) {
+enum ms_code ms_tree_tags(struct ms_view value, char ret_tags[8193], struct ms_error *reterr) {
     if (value.n > 8192)
         return ms_fail(reterr, MS_RANGE, "tags have %zu bytes; at most 8192 are allowed", value.n);
     for (size_t i = 0; i < value.n; i++) {
@@ -297,7 +297,7 @@ static enum ms_code set_tags(const struct ms_tree *t, struct ms_tree_asset *asse
                              const struct set_args *a, struct ms_error *reterr) {
     char tags[8193];
     MS_TRY(check_how(a, asset->rec.tags[0] != '\0', reterr));
-    MS_TRY(copy_tags(a->remove ? ms_view_str("") : a->value, tags, reterr));
+    MS_TRY(ms_tree_tags(a->remove ? ms_view_str("") : a->value, tags, reterr));
     memcpy(asset->rec.tags, tags, strlen(tags) + 1);
     asset->rec.updated = t->now;
     return ms_row_put_asset(t->txn, ms_key_asset(t->id, (struct ms_asset_id){asset->rec.id}),

@@ -22,6 +22,8 @@ struct ms_sweep_result {
     uint64_t failed_uploads, purged;
     uint64_t put_off; /* due rows moved, because a tenant's freeze has moved the deadline */
     uint64_t tree_operations;
+    uint64_t cancelled_files; /* declared and not confirmed in time */
+    uint64_t removed_uploads; /* of ended declarations, from the store (not by ms_sweep_tenant) */
     struct ms_instant next; /* there may be work then; none: nothing is known */
 };
 MS_NODISCARD enum ms_code ms_sweep(struct ms_svc *svc, struct ms_sweep_result *ret_result,

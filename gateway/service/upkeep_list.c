@@ -213,6 +213,15 @@ static enum ms_code know_local(void *priv, struct ms_txn *txn, struct ms_view ke
     return ms_numbers_add(priv, ms_key_hash(row.key), reterr);
 }
 
+/* A declared file's upload belongs to no process: its row is its intent until it is confirmed. */
+static enum ms_code know_upload(void *priv, struct ms_txn *txn, struct ms_view key,
+                                struct ms_view value, struct ms_error *reterr) {
+    struct ms_upload_record row;
+    (void)txn, (void)key;
+    MS_TRY(ms_upload_decode(value, &row, reterr));
+    return ms_numbers_add(priv, ms_key_hash(row.key), reterr);
+}
+
 /* A mover's upload has no intent: its key is in LOCAL until it is through. Intents come first: a
  * seal moves a key from its intent to LOCAL or an object row, a release from that to a tombstone,
  * and a walk that follows the way of the key cannot miss it. */
@@ -220,10 +229,13 @@ enum ms_code ms_known_keys(struct ms_svc *svc, bool intents_only, struct ms_numb
                            struct ms_error *reterr) {
     struct ms_numbers found = {NULL, 0, 0};
     struct ms_walk intents = {.prefix = ms_key_intents(), .each = know_intent, .priv = &found};
+    struct ms_walk uploads = {.prefix = ms_key_uploads(), .each = know_upload, .priv = &found};
     struct ms_walk locals = {.prefix = ms_key_locals(), .each = know_local, .priv = &found};
     struct ms_walk objects = {.prefix = ms_key_objects(), .each = know_object, .priv = &found};
     struct ms_walk tombs = {.prefix = ms_key_tombs(), .each = know_tombstone, .priv = &found};
     enum ms_code code = ms_walk_all(svc, &intents, reterr);
+    if (code == MS_OK)
+        code = ms_walk_all(svc, &uploads, reterr);
     if (code == MS_OK)
         code = ms_walk_all(svc, &locals, reterr);
     if (code == MS_OK && !intents_only)

@@ -35,6 +35,47 @@ head -c 12000000 /dev/zero >big.bin
 status 6 put big.bin files/ && said '[0-9]+ bytes'
 status 0 quota show --json && json '.metered_bytes == 2000005 and .reserved_bytes == 0'
 
+# uploads as the API has them
+md5() { openssl md5 -binary "$1" | base64; }
+head -c 300000 /dev/urandom >u.bin
+status 0 upload u.bin --name 'Upload me' --tags one,two --json &&
+    json '.[0].asset_state == "ACTIVED" and .[0].file_state == "CREATED"'
+status 0 show files/u.bin --json && json '.asset_name == "Upload me" and .tags == "one,two"'
+status 0 get files/u.bin - && cmp out u.bin
+status 0 upload u.bin && status 0 ls files --json && json '[.[].path] | index("/files/u (2).bin") != null'
+status 65 upload fake.png && said 'PNG|png'
+status 66 upload missing.bin
+status 6 upload big.bin && said '[0-9]+ bytes'
+status 64 upload u.bin --type FILM && said 'COMMON_FILE'
+status 64 asset create x && said 'type'
+status 0 asset create 'By hand' --type COMMON_FILE && asset=$(cat out)
+status 4 asset file 0123456789abcdef0123456789abcdef --from u.bin
+status 64 asset file "$asset" --name x --size 5 --md5 nonsense && said 'MD5'
+status 0 asset file "$asset" --name v.bin --size 300000 --md5 "$(md5 u.bin)" --json && json '.upload_urls == []'
+file=$(jq -r .file_id out)
+status 0 quota show --json && json '.reserved_bytes == 300000'
+status 4 asset confirm "$file" && said 'no byte'
+status 65 asset send "$file" a.bin && said '1000000 bytes, 300000'
+status 0 asset send "$file" u.bin
+status 0 asset confirm "$file" && printed "$asset  ACTIVED"
+status 5 asset confirm "$file" && said 'CREATED already'
+status 0 asset files files/v.bin --json && json 'length == 1 and .[0].state == "CREATED" and .[0].asset_file_category == "MAIN"'
+status 0 deactivate files/v.bin && printed UNACTIVED
+status 0 activate files/v.bin && printed ACTIVED
+status 5 asset file files/v.bin --from u.bin && said 'MAIN file already'
+head -c 300000 /dev/urandom >w.bin
+status 0 upload w.bin --asset files/v.bin --category TEMPORARY
+status 0 get files/v.bin - && cmp out w.bin
+status 0 asset create 'Other bytes' --type COMMON_FILE && asset=$(cat out)
+status 0 asset file "$asset" --name x.bin --size 300000 --md5 "$(md5 a.bin)" --json && file=$(jq -r .file_id out)
+status 0 asset send "$file" u.bin
+status 65 asset confirm "$file" && said 'declared MD5'
+status 0 show "$asset" --json && json '.fail_type == "MISMATCH" and .asset_state == "FAILED" and .path == null'
+status 0 rm -f -y "$asset"
+status 0 quota show --json && json '.reserved_bytes == 0'
+status 0 fsck --store-list
+for name in u.bin 'u (2).bin' v.bin; do status 0 rm -f -y "files/$name"; done
+
 status 0 hash a.bin
 root=$(cut -d' ' -f1 out)
 status 0 show files/a.bin --json && json ".root == \"$root\" and .path == \"/files/a.bin\" and .asset_type == \"COMMON_FILE\""

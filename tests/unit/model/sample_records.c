@@ -302,6 +302,14 @@ static void valid_treeop(struct sample_source *s, struct ms_treeop_record *r) {
     flag(&r->done);
 }
 
+static void valid_upload(struct sample_source *s, struct ms_upload_record *r) {
+    a_name(s, r->key);
+    flag(&r->large);
+    r->parts = (uint32_t)(1 + sample_below(s, MS_UPLOAD_PARTS_MAX));
+    r->size = sample_below(s, MS_FILE_BYTES_MAX + 1);
+    r->reserved = sample_below(s, r->size + 1);
+}
+
 static void valid_local(struct sample_source *s, struct ms_local_record *r) {
     a_name(s, r->key);
     r->since.ms = 1 + (int64_t)sample_below(s, 1000000);

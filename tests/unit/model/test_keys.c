@@ -19,6 +19,8 @@ struct tuple {
 
 #define TENANT(x)                                                                                  \
     (struct ms_tenant_id) { (x)->id[0] }
+#define FILE_ID(x)                                                                                 \
+    (struct ms_file_id) { (x)->id[1] }
 #define ASSET(x, i)                                                                                \
     (struct ms_asset_id) { (x)->id[i] }
 
@@ -129,6 +131,14 @@ static uint32_t u32(uint64_t n) { return (uint32_t)(n & UINT32_MAX); }
     K(ratemonth, 'r', 9, ms_key_ratemonth(ms_instant_of(x->at)), ms_key_ratemonths(), by_at(a, b)) \
     K(mark, 'k', 26, mark_key(x), ms_key_marks_of(TENANT(x)),                                      \
       ORDER(by_id(a, b, 0), by_number(a, b, 0)))                                                   \
+    K(upload, 'P', 33, ms_key_upload(TENANT(x), FILE_ID(x)), ms_key_uploads_of(TENANT(x)),         \
+      ORDER(by_id(a, b, 0), by_id(a, b, 1)))                                                       \
+    K(ended, 'g', 33, ms_key_ended(TENANT(x), FILE_ID(x)), ms_key_ended_of(TENANT(x)),             \
+      ORDER(by_id(a, b, 0), by_id(a, b, 1)))                                                       \
+    K(filedue, 'd', 41, ms_key_filedue(TENANT(x), ms_instant_of(x->at), FILE_ID(x)),               \
+      ms_key_filedues_of(TENANT(x)), ORDER(by_id(a, b, 0), by_at(a, b), by_id(a, b, 1)))           \
+    K(fowner, 'w', 33, ms_key_fowner(TENANT(x), FILE_ID(x)), ms_key_fowners_of(TENANT(x)),         \
+      ORDER(by_id(a, b, 0), by_id(a, b, 1)))                                                       \
     K(catalogue, 'c', 17, ms_key_catalogue(TENANT(x)), all('c'), by_id(a, b, 0))
 
 static int by_u32(const struct tuple *a, const struct tuple *b) {

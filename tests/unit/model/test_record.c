@@ -88,7 +88,7 @@ static void no_other_version_is_read(void **state) {
 }
 
 /* Damage gives a refusal, or by chance another valid record: then exactly these bytes are its
- * encoding. */
+ * encoding. One of an older version is encoded as the present one. */
 static void decode_any(const struct sample_kind *k, struct ms_view v) {
     static uint8_t again[MS_RECORD_BYTES_MAX];
     struct ms_writer w = ms_writer_on(again, sizeof(again));
@@ -101,7 +101,7 @@ static void decode_any(const struct sample_kind *k, struct ms_view v) {
         return;
     }
     k->encode(&other, &w);
-    assert_true(ms_view_equal(v, ms_writer_view(&w)));
+    assert_true(((const uint8_t *)v.p)[0] < k->version || ms_view_equal(v, ms_writer_view(&w)));
 }
 
 static void damaged_bytes_never_do_harm(void **state) {
@@ -237,6 +237,12 @@ static void a_record_that_does_not_fit_fails_the_writer(void **state) {
     B(intent, r->fsynced = 2, "flag")                                                              \
     B(part, r->part_no = 0, "part number")                                                         \
     B(part, r->part_no = 10001, "part number")                                                     \
+    B(upload, memset(&r->file, 0, 16), "no file")                                                  \
+    B(upload, r->key[0] = 0, "no file")                                                            \
+    B(upload, r->large = 2, "flag")                                                                \
+    B(upload, r->parts = 0, "number of parts")                                                     \
+    B(upload, r->parts = 101, "number of parts")                                                   \
+    B(upload, (r->size = 7, r->reserved = 8), "reserved")                                          \
     B(treeop, memset(&r->id, 0, 16), "no id")                                                      \
     B(treeop, strcpy(r->name, "/"), "name")                                                        \
     B(treeop, r->done = 2, "flag")                                                                 \
