@@ -76,6 +76,20 @@ status 0 quota show --json && json '.reserved_bytes == 0'
 status 0 fsck --store-list
 for name in u.bin 'u (2).bin' v.bin; do status 0 rm -f -y "files/$name"; done
 
+status 0 audit && printed 'CREATED' && printed 'FILE_DECLARED'
+status 0 audit --event file_declared --json && jq -es 'all(.event == "FILE_DECLARED") and length > 3' out >/dev/null || fail "audit --event"
+status 0 audit --asset "$asset" --json && jq -es 'length == 5 and .[0].from == null' out >/dev/null || fail "audit --asset"
+status 0 audit --who nobody && [ ! -s out ] || fail "audit --who"
+status 64 audit --event NOTHING && said 'NOTHING'
+status 64 audit --since yesterday && said 'yesterday'
+status 0 audit verify --json && json '.whole and .rows > 10 and .first_broken == null'
+"$MSASSET" audit --follow --event DEACTIVATE >follow & follow=$!
+status 0 put a.bin files/followed.bin && status 0 deactivate files/followed.bin
+for _ in $(seq 200); do [ -s follow ] && break; sleep 0.1; done
+kill "$follow" && wait "$follow" || true
+grep -q DEACTIVATE follow || fail "audit --follow shows nothing"
+status 0 rm -f -y files/followed.bin
+
 status 0 hash a.bin
 root=$(cut -d' ' -f1 out)
 status 0 show files/a.bin --json && json ".root == \"$root\" and .path == \"/files/a.bin\" and .asset_type == \"COMMON_FILE\""
