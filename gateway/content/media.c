@@ -9,6 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A file in whose beginning libmagic finds nothing is not searched any further: that costs four
+ * times as much (1.6 ms for 100 KiB) and would find nothing of section 4 of product.md, which all
+ * begins with its signature, or is found by ms_media_correct() in all the bytes. */
+#define BRIEF_BYTES ((size_t)4096)
+
 struct ms_media {
     pthread_mutex_t mutex;
     struct {
@@ -61,7 +66,9 @@ enum ms_code ms_media_identify(struct ms_media *media, const void *bytes, size_t
         return MS_OK;
     }
     pthread_mutex_lock(&media->mutex);
-    found = magic_buffer(media->locked.magic, bytes, n);
+    found = magic_buffer(media->locked.magic, bytes, n < BRIEF_BYTES ? n : BRIEF_BYTES);
+    if (found && n > BRIEF_BYTES && strcmp(found, "application/octet-stream") != 0)
+        found = magic_buffer(media->locked.magic, bytes, n);
     if (found)
         snprintf(ret_type, MS_MEDIA_TYPE_MAX + 1, "%s", ms_media_correct(bytes, n, found));
     else

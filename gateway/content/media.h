@@ -1,9 +1,9 @@
 /* media.h — what kind of content bytes are: libmagic, corrected where it is known to be wrong.
  *
  * Only the first MS_MEDIA_BYTES are looked at, so a file can be judged when its first part is
- * there. Which suffix takes which kind is model/asset_type.h; tracks, codecs and sizes are the
- * prober's. libmagic runs in the process: it reads hostile bytes, but interprets no codec and
- * writes nothing.
+ * there; when libmagic finds nothing in the first 4 KiB, it is not asked about the rest. Which
+ * suffix takes which kind is model/asset_type.h; tracks, codecs and sizes are the prober's.
+ * libmagic runs in the process: it reads hostile bytes, but interprets no codec and writes nothing.
  *
  * Threads: any; calls are serialised (at most about 1 ms each). Lifecycle: ms_media_new() ->
  * ms_media_identify()* -> ms_media_free().

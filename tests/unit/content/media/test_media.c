@@ -220,6 +220,17 @@ static void hostile_bytes_never_do_harm(void **state) {
     ms_random_seeded_fini(&rnd);
 }
 
+/* What begins with nothing known is not searched: a signature far behind does not make it anything. */
+static void nothing_in_the_beginning_is_nothing(void **state) {
+    static uint8_t bytes[64 * 1024];
+    char type[MS_MEDIA_TYPE_MAX + 1];
+
+    (void)state;
+    memcpy(bytes + 32769, "CD001", 5); /* libmagic calls that an image of a compact disc */
+    assert_ok(ms_media_identify(media, bytes, sizeof(bytes), type, &test_err));
+    assert_string_equal(type, "application/octet-stream");
+}
+
 static void *identify_often(void *wrong) {
     static const uint8_t png[] = "\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\1\0\0\0\1\x08\2\0\0\0";
     char type[MS_MEDIA_TYPE_MAX + 1];
@@ -266,6 +277,7 @@ int main(void) {
         cmocka_unit_test(layer_iii_is_found_behind_other_bytes),
         cmocka_unit_test(an_empty_file_is_called_empty),
         cmocka_unit_test(only_the_first_bytes_count),
+        cmocka_unit_test(nothing_in_the_beginning_is_nothing),
         cmocka_unit_test(hostile_bytes_never_do_harm),
         cmocka_unit_test(any_thread_may_ask),
         cmocka_unit_test(a_missing_database_is_told),
