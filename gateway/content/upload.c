@@ -102,7 +102,7 @@ static void give_order(struct ms_upload *u, enum ms_upload_order order) {
     u->order = order;
     u->order_for_call = u->call != NULL;
     u->control.task.run = control_run;
-    ms_engine_post(u->obj->engine, &u->control.task);
+    ms_engine_follow(u->obj->engine, &u->control.task);
 }
 
 static void created(struct ms_upload *u, enum ms_code code, struct ms_error *error) {

@@ -19,7 +19,7 @@
 static void wire_ended(struct ms_upload_wire *w) {
     w->state = AT_HOME;
     w->task.run = w->end;
-    ms_engine_post(w->upload->obj->engine, &w->task);
+    ms_engine_follow(w->upload->obj->engine, &w->task);
 }
 
 static void on_answer(struct ms_obj_request *request) {
@@ -568,7 +568,7 @@ void ms_upload_start_send(struct ms_upload *u, struct ms_upload_send *s, uint32_
     p->busy = p->sent = true;
     u->in_flight++;
     s->wire.task.run = send_step;
-    ms_engine_post(u->obj->engine, &s->wire.task);
+    ms_engine_follow(u->obj->engine, &s->wire.task);
 }
 
 /* The store answered, or it did not come to that. */

@@ -26,6 +26,12 @@ struct ms_engine {
     } locked;
 };
 
+/* Of a thread of a pool: which one, and whether a task waits that nobody was woken for. */
+static _Thread_local struct {
+    struct ms_engine *engine;
+    bool follows;
+} here;
+
 /* ---- rings of timers ------------------------------------------------------------------------- */
 
 static void ring_init(struct ms_timer *head) { head->prev = head->next = head; }
@@ -89,8 +95,10 @@ static void run_task_locked(struct ms_engine *e) {
 static void *pool_main(void *arg) {
     struct ms_engine *e = arg;
 
+    here.engine = e;
     pthread_mutex_lock(&e->mutex);
     while (!is_drained_locked(e)) {
+        here.follows = false;
         if (!ring_is_empty(&e->locked.due)) {
             e->locked.dues--;
             fire_locked(e, e->locked.due.next);
@@ -211,15 +219,40 @@ enum ms_code ms_engine_new(unsigned threads, struct ms_engine **ret_engine,
 
 /* ---- work ------------------------------------------------------------------------------------ */
 
-void ms_engine_post(struct ms_engine *engine, struct ms_task *task) {
+static void append_locked(struct ms_engine *e, struct ms_task *task) {
     MS_ASSERT(task->run);
     task->next = NULL;
+    *e->locked.last = task;
+    e->locked.last = &task->next;
+    e->locked.tasks++;
+}
+
+void ms_engine_post(struct ms_engine *engine, struct ms_task *task) {
     pthread_mutex_lock(&engine->mutex);
-    *engine->locked.last = task;
-    engine->locked.last = &task->next;
-    engine->locked.tasks++;
+    append_locked(engine, task);
     pthread_cond_signal(&engine->work);
     pthread_mutex_unlock(&engine->mutex);
+}
+
+void ms_engine_follow(struct ms_engine *engine, struct ms_task *task) {
+    bool mine = here.engine == engine && !here.follows;
+
+    pthread_mutex_lock(&engine->mutex);
+    append_locked(engine, task);
+    if (!mine)
+        pthread_cond_signal(&engine->work);
+    pthread_mutex_unlock(&engine->mutex);
+    here.follows = here.follows || mine;
+}
+
+/* This thread is about to wait after all: somebody else must come to the task. */
+static void give_up_following(void) {
+    if (!here.follows)
+        return;
+    here.follows = false;
+    pthread_mutex_lock(&here.engine->mutex);
+    pthread_cond_signal(&here.engine->work);
+    pthread_mutex_unlock(&here.engine->mutex);
 }
 
 static bool withdraw_locked(struct ms_engine *e, const struct ms_task *task) {
@@ -307,6 +340,7 @@ void ms_latch_open(struct ms_latch *latch) {
 }
 
 void ms_latch_wait(struct ms_latch *latch) {
+    give_up_following();
     pthread_mutex_lock(&latch->mutex);
     while (!latch->open)
         pthread_cond_wait(&latch->cond, &latch->mutex);

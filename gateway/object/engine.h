@@ -32,6 +32,11 @@ struct ms_task {
     struct ms_task *next; /* the engine's */
 };
 void ms_engine_post(struct ms_engine *engine, struct ms_task *task);
+/* The same, for a caller that has nothing long to do any more: on a thread of the pool it wakes no
+ * other one for the first such task, because this thread comes to it itself as soon as it returns.
+ * A chain of steps then stays on one thread: waking another for each was most of what a small file
+ * waited for. Elsewhere it is ms_engine_post(). */
+void ms_engine_follow(struct ms_engine *engine, struct ms_task *task);
 /* True when it was still queued: it will not run and belongs to the caller again. Only compares the address, so
  * a task that is gone may be named. Cost: O(queue). */
 bool ms_engine_withdraw(struct ms_engine *engine, const struct ms_task *task);

@@ -25,7 +25,7 @@ static void upload_dropped(void *priv, enum ms_code code, const struct ms_error 
 
     (void)code, (void)err, (void)result;
     drop->task.run = dropped;
-    ms_engine_post(drop->files->svc->engine, &drop->task);
+    ms_engine_follow(drop->files->svc->engine, &drop->task);
 }
 
 /* A running call of it ends with MS_CANCELLED. */

@@ -18,7 +18,7 @@ static void run_step(struct ms_task *task) {
 void ms_file_job_go(struct ms_file_job *job, void (*step)(struct ms_file_job *job)) {
     job->step = step;
     job->task = (struct ms_task){.run = run_step};
-    ms_engine_post(job->file->svc->engine, &job->task);
+    ms_engine_follow(job->file->svc->engine, &job->task);
 }
 
 static void start_begin(struct ms_file_job *job);

@@ -328,6 +328,91 @@ static void nothing_is_freed_without_harm(void **state) {
     ms_engine_free(engine_new(64));
 }
 
+/* ---- tasks that follow ---- */
+
+struct follower {
+    struct ms_task task;
+    struct ms_engine *engine;
+    struct ms_latch done, *wait_for;
+    struct follower *next, *other;
+    pthread_t thread;
+};
+
+static void run_follower(struct ms_task *task) {
+    struct follower *f = MS_CONTAINER_OF(task, struct follower, task);
+
+    f->thread = pthread_self();
+    if (f->next)
+        ms_engine_follow(f->engine, &f->next->task);
+    if (f->other)
+        ms_engine_follow(f->engine, &f->other->task);
+    if (f->wait_for)
+        ms_latch_wait(f->wait_for);
+    ms_latch_open(&f->done);
+}
+
+static void follower_init(struct follower *f, struct ms_engine *engine) {
+    *f = (struct follower){.task = {.run = run_follower}, .engine = engine};
+    ms_latch_init(&f->done);
+}
+
+static void a_chain_of_tasks_that_follow_stays_on_its_thread(void **state) {
+    struct ms_engine *engine = engine_new(1);
+    struct follower f[8];
+
+    (void)state;
+    for (int i = 0; i < 8; i++) {
+        follower_init(&f[i], engine);
+        f[i].next = i < 7 ? &f[i + 1] : NULL;
+    }
+    ms_engine_follow(engine, &f[0].task);
+    for (int i = 0; i < 8; i++)
+        ms_latch_wait(&f[i].done);
+    for (int i = 1; i < 8; i++)
+        assert_true(pthread_equal(f[i].thread, f[0].thread));
+    ms_engine_free(engine);
+}
+
+/* Nobody was woken for the task that follows; its caller waits for it all the same. */
+static void a_task_may_wait_for_the_one_that_follows_it(void **state) {
+    struct ms_engine *engine = engine_new(2);
+
+    (void)state;
+    for (int i = 0; i < 200; i++) {
+        struct follower first, second;
+
+        follower_init(&first, engine);
+        follower_init(&second, engine);
+        first.next = &second;
+        first.wait_for = &second.done;
+        ms_engine_post(engine, &first.task);
+        ms_latch_wait(&first.done);
+    }
+    ms_engine_free(engine);
+}
+
+/* Of two that follow one task the second has somebody woken for it. */
+static void two_may_follow_one(void **state) {
+    struct ms_engine *engine = engine_new(3);
+
+    (void)state;
+    for (int i = 0; i < 200; i++) {
+        struct follower first, a, b;
+
+        follower_init(&first, engine);
+        follower_init(&a, engine);
+        follower_init(&b, engine);
+        first.next = &a;
+        first.other = &b;
+        a.wait_for = &b.done; /* on another thread, then */
+        ms_engine_post(engine, &first.task);
+        ms_latch_wait(&a.done);
+        ms_latch_wait(&first.done);
+        assert_false(pthread_equal(a.thread, b.thread));
+    }
+    ms_engine_free(engine);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_task_runs_once),
@@ -342,6 +427,9 @@ int main(void) {
         cmocka_unit_test(a_timer_may_be_set_again_when_it_fires),
         cmocka_unit_test(an_earlier_timer_overtakes_one_that_is_waited_for),
         cmocka_unit_test(cancel_and_fire_never_both_win),
+        cmocka_unit_test(a_chain_of_tasks_that_follow_stays_on_its_thread),
+        cmocka_unit_test(a_task_may_wait_for_the_one_that_follows_it),
+        cmocka_unit_test(two_may_follow_one),
         cmocka_unit_test(nothing_is_freed_without_harm),
     };
 
