@@ -62,6 +62,19 @@ steady_addresses() {
     fi
 }
 
+# The ends of what failed tests said, once more, where who looks at the end of a long log finds them.
+remember_failures() { # preset junit-file
+    python3 - "$1" "$2" <<'PY' >>"$scratch/failures" || true
+import sys
+import xml.etree.ElementTree as tree
+
+for case in tree.parse(sys.argv[2]).getroot().iter("testcase"):
+    if case.get("status") == "fail":
+        lines = (case.findtext("system-out") or "").rstrip().splitlines()
+        print(f"--- {sys.argv[1]}: {case.get('name')}, {case.get('time')} s", *[l[:300] for l in lines[-25:]], sep="\n")
+PY
+}
+
 count() { # preset junit-file status-of-ctest: add what one run did; 1 when it is not as it should be
     local tests bad unrun skips inner
     if ! tests=$(attribute tests <"$2"); then
@@ -96,6 +109,7 @@ run_tests() { # preset ctest-arguments...
     "${prefix[@]}" ctest --test-dir "$build_dir/$preset" --output-on-failure --no-tests=ignore \
         --output-junit "$junit" "$@" </dev/null || status=$?
     touch "$junit"
+    [ "$status" -eq 0 ] || remember_failures "$preset" "$junit"
     count "$preset" "$junit" "$status"
 }
 
@@ -135,6 +149,7 @@ for name in "${stages[@]}"; do
     stage "$name" || true
 done
 
+[ ! -s "$scratch/failures" ] || { say "what failed"; cat "$scratch/failures"; }
 say "times"
 printf '%s\n' "${times[@]}"
 printf '%6d s  in all\n\n' "$SECONDS"
