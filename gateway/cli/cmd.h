@@ -35,6 +35,7 @@ struct ms_cli {
     bool json, quiet, yes;
     unsigned verbose;
     const char *as; /* --as TENANT/USER: without an administrator's rights */
+    char probe[4096]; /* where msasset-probe lies; set by ms_cli_svc_options */
     void *own;      /* the command's, for what ms_cli_each calls */
     /* set by ms_cli_open */
     struct ms_svc *svc;
@@ -65,6 +66,9 @@ MS_NODISCARD enum ms_code ms_cli_open(struct ms_cli *cli, unsigned need, struct 
 MS_NODISCARD enum ms_code ms_cli_svc_options(struct ms_cli *cli, char dir[4096],
                                              struct ms_svc_options *ret_options,
                                              struct ms_error *reterr);
+
+/* The limits of contents that are configured. */
+void ms_cli_limits(const struct ms_cli *cli, struct ms_limits *ret_limits);
 
 /* What a path stands for relative to the current folder. Errors: MS_USAGE longer than a path may
  * be. */

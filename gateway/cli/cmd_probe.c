@@ -25,22 +25,20 @@ static enum ms_code read_local(struct ms_probe_request *r, uint64_t offset, void
 }
 
 static enum ms_code examine(struct ms_prober *prober, int fd, uint64_t size,
-                            struct ms_facts_record *ret_facts, struct ms_error *reterr) {
-    struct ms_probe_request request = {.size = size, .read = read_local, .priv = &fd};
-
-    MS_TRY(ms_prober_run(prober, &request, reterr));
-    *ret_facts = request.facts;
-    return MS_OK;
+                            struct ms_probe_request *ret_request, struct ms_error *reterr) {
+    *ret_request = (struct ms_probe_request){.size = size, .read = read_local, .priv = &fd};
+    return ms_prober_run(prober, ret_request, reterr);
 }
 
 static json_t *show(const char *file, const struct ms_content *content,
                     const struct ms_limits *limits, enum ms_code verdict,
-                    const struct ms_error *why) {
+                    const struct ms_error *why, uint64_t reads) {
     struct ms_show s = ms_show_begin();
 
     ms_show_set(&s, "file", json_string(file));
     ms_show_set(&s, "size_bytes", ms_show_u64(content->size));
     ms_show_set(&s, "asset_type", json_string(ms_asset_type_name(content->type)));
+    ms_show_set(&s, "reads", ms_show_u64(reads));
     ms_show_set(&s, "facts", ms_show_facts(content->facts));
     ms_show_set(&s, "accepted", json_boolean(verdict == MS_OK));
     ms_show_set(&s, "refused", verdict ? json_string(why->message) : json_null());
@@ -59,13 +57,15 @@ static void print(const char *file, const struct ms_content *content,
 }
 
 static void tell(struct ms_cli *cli, const char *file, const struct ms_content *content,
-                 json_t *results) {
-    struct ms_limits limits = ms_limits_default();
+                 uint64_t reads, json_t *results) {
+    struct ms_limits limits;
     struct ms_error why = {0};
-    enum ms_code verdict = ms_content_accept(&limits, content, &why);
+    enum ms_code verdict;
 
+    ms_cli_limits(cli, &limits);
+    verdict = ms_content_accept(&limits, content, &why);
     if (cli->json)
-        (void)json_array_append_new(results, show(file, content, &limits, verdict, &why));
+        (void)json_array_append_new(results, show(file, content, &limits, verdict, &why, reads));
     else
         print(file, content, &limits, verdict, &why);
 }
@@ -79,7 +79,7 @@ static const char *base_name(const char *path) {
 static enum ms_code each(struct ms_cli *cli, const char *file, json_t *results,
                          struct ms_error *reterr) {
     int fd = open(file, O_RDONLY | O_CLOEXEC);
-    struct ms_facts_record facts;
+    struct ms_probe_request request;
     struct stat st;
     enum ms_code code;
 
@@ -87,15 +87,15 @@ static enum ms_code each(struct ms_cli *cli, const char *file, json_t *results,
         code = ms_fail(reterr, MS_NO_INPUT, "%s cannot be read: %s", file,
                        fd < 0 ? strerror(errno) : "it is no regular file");
     else
-        code = examine(cli->own, fd, (uint64_t)st.st_size, &facts, reterr);
+        code = examine(cli->own, fd, (uint64_t)st.st_size, &request, reterr);
     if (fd >= 0)
         close(fd);
     if (code != MS_OK)
         return code;
-    struct ms_content content = {&facts, base_name(file), MS_TYPE_COMMON_FILE,
+    struct ms_content content = {&request.facts, base_name(file), MS_TYPE_COMMON_FILE,
                                  (uint64_t)st.st_size};
     content.type = ms_asset_type_of_name(content.name, MS_SPECIAL_NONE, st.st_size == 0);
-    tell(cli, file, &content, results);
+    tell(cli, file, &content, request.reads, results);
     return MS_OK;
 }
 

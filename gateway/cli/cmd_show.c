@@ -1,5 +1,6 @@
 #include "cli/out.h"
 
+#include "cli/content_text.h"
 #include "content/hash.h"
 
 static void print(const struct ms_asset_info *info) {
@@ -16,6 +17,8 @@ static void print(const struct ms_asset_info *info) {
     ms_out_pair("size", "%s bytes (%s)", ms_out_exact(info->size).s, ms_out_size(info->size).s);
     ms_out_pair("media type", "%s", info->main.media_type[0] ? info->main.media_type : "-");
     ms_out_pair("root", "%s", root);
+    const struct ms_content content = ms_asset_content(info);
+    ms_content_print(&info->limits, &content);
     if (a->fail)
         ms_out_pair("failed", "%s", ms_fail_name(a->fail));
     if (a->reason_code[0] || a->reason[0])

@@ -214,6 +214,21 @@ static enum ms_code default_store(char dir[4096], struct ms_error *reterr) {
                    "configuration file");
 }
 
+void ms_cli_limits(const struct ms_cli *cli, struct ms_limits *ret_limits) {
+    const struct ms_config *c = &cli->config;
+    *ret_limits = (struct ms_limits){
+        .of = {
+            [MS_LIMIT_SLIDES] = ms_config_int(c, MS_CONFIG_LIMIT_SLIDES),
+            [MS_LIMIT_SHORT_SIDE] = ms_config_int(c, MS_CONFIG_LIMIT_SHORT_SIDE),
+            [MS_LIMIT_LONG_SIDE] = ms_config_int(c, MS_CONFIG_LIMIT_LONG_SIDE),
+            [MS_LIMIT_FRAME_RATE] = ms_config_int(c, MS_CONFIG_LIMIT_FRAME_RATE),
+            [MS_LIMIT_VIDEO_BYTES] = ms_config_bytes(c, MS_CONFIG_LIMIT_VIDEO_BYTES),
+            [MS_LIMIT_VIDEO_MS] = (uint64_t)ms_config_duration_ms(c, MS_CONFIG_LIMIT_VIDEO_LENGTH),
+            [MS_LIMIT_AUDIO_BYTES] = ms_config_bytes(c, MS_CONFIG_LIMIT_AUDIO_BYTES),
+            [MS_LIMIT_IMAGE_BYTES] = ms_config_bytes(c, MS_CONFIG_LIMIT_IMAGE_BYTES),
+        }};
+}
+
 enum ms_code ms_cli_svc_options(struct ms_cli *cli, char dir[4096],
                                 struct ms_svc_options *ret_options, struct ms_error *reterr) {
     const char *named = ms_config_text(&cli->config, MS_CONFIG_STORE);
@@ -234,6 +249,10 @@ enum ms_code ms_cli_svc_options(struct ms_cli *cli, char dir[4096],
         .faults = getenv("MS_TEST_FAULTS"),
 #endif
     };
+    ms_prober_program(cli->probe);
+    if (ms_config_choice(&cli->config, MS_CONFIG_PROBE) == 0)
+        ret_options->probe_program = cli->probe;
+    ms_cli_limits(cli, &ret_options->limits);
     return MS_OK;
 }
 

@@ -175,6 +175,13 @@ enum ms_code ms_asset_type_fits(enum ms_asset_type t, const char *suffix, const 
                    media_type[0] ? media_type : "unknown", suffix, want->media_type);
 }
 
+bool ms_media_type_is_listed(const char *media_type) {
+    for (size_t i = 0; i < MS_ARRAY_LEN(suffixes); i++)
+        if (fits(&suffixes[i], media_type))
+            return true;
+    return false;
+}
+
 /* Names that libmagic gives to what it cannot tell apart; what it says of texts are guesses. */
 static bool is_generic(const char *media_type) {
     return media_type[0] == '\0' || strncmp(media_type, "text/", 5) == 0 ||

@@ -85,6 +85,9 @@ enum ms_asset_type ms_asset_type_of_name(const char *name, enum ms_special folde
  * suffix wants. Types without suffixes take anything. Errors: MS_WRONG_KIND. */
 MS_NODISCARD enum ms_code ms_asset_type_fits(enum ms_asset_type t, const char *suffix,
                                              const char *media_type, struct ms_error *reterr);
+/* Whether this is what libmagic calls the content of some suffix of section 4: worth a probe, whatever the
+ * name says, since a rename asks for its facts. */
+bool ms_media_type_is_listed(const char *media_type);
 /* The Content-Type for the store: what libmagic found; the suffix as tie-break when that is only
  * generic, or one of several names for what a suffix of section 4 stands for. Static text, or
  * media_type itself. */

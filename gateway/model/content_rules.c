@@ -12,6 +12,10 @@ struct ms_limits ms_limits_default(void) {
     return (struct ms_limits){{MS_LIMIT_ROWS(INITIAL)}};
 }
 
+static uint64_t limit_of(const struct ms_limits *limits, enum ms_limit limit) {
+    return limits && limits->of[limit] ? limits->of[limit] : ms_limits_default().of[limit];
+}
+
 bool ms_content_is_probed(enum ms_asset_type t) {
     return t == MS_TYPE_VIDEO || t == MS_TYPE_IMAGE || t == MS_TYPE_AUDIO || t == MS_TYPE_MUSIC ||
            t == MS_TYPE_PPT;
@@ -23,6 +27,13 @@ const char *ms_use_name(enum ms_use use) {
 
     MS_ASSERT((unsigned)use < MS_USE_COUNT);
     return names[use];
+}
+
+const char *ms_usable_name(enum ms_usable usable) {
+    static const char *const names[] = {"no", "not_yet", "yes", "no_matter"};
+
+    MS_ASSERT((unsigned)usable < MS_ARRAY_LEN(names));
+    return names[usable];
 }
 
 /* Whether word is one of words, which have a blank between two. */
@@ -69,7 +80,7 @@ static enum ms_code accept_tracks(enum tracks rule, uint32_t found, const char *
 
 static enum ms_code accept_slides(const struct ms_limits *limits, const struct ms_facts_record *f,
                                   struct ms_error *reterr) {
-    uint64_t most = limits->of[MS_LIMIT_SLIDES];
+    uint64_t most = limit_of(limits, MS_LIMIT_SLIDES);
 
     if (f->slides > most)
         return ms_fail(reterr, MS_TOO_LARGE,
@@ -172,8 +183,8 @@ static void judge_codec(struct use_case *c) {
 
 static void judge_sides(struct use_case *c) {
     const struct ms_facts_record *f = c->content->facts;
-    uint64_t longest = c->limits->of[MS_LIMIT_LONG_SIDE];
-    uint64_t shortest = c->limits->of[MS_LIMIT_SHORT_SIDE];
+    uint64_t longest = limit_of(c->limits, MS_LIMIT_LONG_SIDE);
+    uint64_t shortest = limit_of(c->limits, MS_LIMIT_SHORT_SIDE);
     uint32_t longer = f->width > f->height ? f->width : f->height;
     uint32_t shorter = f->width > f->height ? f->height : f->width;
 
@@ -194,7 +205,7 @@ static uint64_t rate_thousandths(const struct ms_facts_record *f) {
 
 static void judge_rate(struct use_case *c) {
     const struct ms_facts_record *f = c->content->facts;
-    uint64_t most = c->limits->of[MS_LIMIT_FRAME_RATE];
+    uint64_t most = limit_of(c->limits, MS_LIMIT_FRAME_RATE);
 
     if (!asks(c, MS_USE_RATE))
         return;
@@ -206,13 +217,13 @@ static void judge_rate(struct use_case *c) {
 }
 
 static void judge_bytes(struct use_case *c, enum ms_use_rule rule, enum ms_limit limit) {
-    if (asks(c, rule) && c->content->size >= c->limits->of[limit])
+    if (asks(c, rule) && c->content->size >= limit_of(c->limits, limit))
         say(c, rule, "%" PRIu64 " bytes (fewer than %" PRIu64 ")", c->content->size,
-            c->limits->of[limit]);
+            limit_of(c->limits, limit));
 }
 
 static void judge_length(struct use_case *c) {
-    uint64_t most = c->limits->of[MS_LIMIT_VIDEO_MS], ms = c->content->facts->duration_ms;
+    uint64_t most = limit_of(c->limits, MS_LIMIT_VIDEO_MS), ms = c->content->facts->duration_ms;
 
     if (asks(c, MS_USE_LENGTH) && ms > most)
         say(c, MS_USE_LENGTH,

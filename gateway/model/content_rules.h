@@ -26,7 +26,7 @@ enum ms_limit {
         MS_LIMIT_COUNT
 };
 struct ms_limits {
-    uint64_t of[MS_LIMIT_COUNT];
+    uint64_t of[MS_LIMIT_COUNT]; /* 0: the default */
 };
 struct ms_limits ms_limits_default(void);
 
@@ -40,8 +40,9 @@ struct ms_content {
 /* Whether contents of this type are probed at all: VIDEO, IMAGE, AUDIO, MUSIC, PPT. */
 bool ms_content_is_probed(enum ms_asset_type t);
 
-/* The rules that fail an asset. Errors: MS_WRONG_KIND unreadable, encrypted, another container than the
- * suffix's, tracks that it must or must not have; MS_TOO_LARGE slides. Bytes are asset_type.h's. */
+/* The rules that fail an asset; limits NULL, here and below: the defaults. Errors: MS_WRONG_KIND
+ * unreadable, encrypted, another container than the suffix's, tracks that it must or must not have;
+ * MS_TOO_LARGE slides. Bytes are asset_type.h's. */
 MS_NODISCARD enum ms_code ms_content_accept(const struct ms_limits *limits,
                                             const struct ms_content *content,
                                             struct ms_error *reterr);
@@ -76,6 +77,7 @@ enum ms_use_rule {
 };
 
 enum ms_usable { MS_USABLE_NO, MS_USABLE_NOT_YET, MS_USABLE_YES, MS_USABLE_NO_MATTER };
+const char *ms_usable_name(enum ms_usable usable); /* "yes", "no", "not_yet" */
 #define MS_USE_TEXT_MAX 511
 struct ms_use_verdict {
     enum ms_usable usable; /* NO_MATTER: a type that has no such use */

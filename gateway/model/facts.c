@@ -53,3 +53,10 @@ struct ms_facts_record ms_facts_without(enum ms_facts_outcome outcome, const cha
             *at = '?';
     return facts;
 }
+
+const char *ms_facts_outcome_name(enum ms_facts_outcome outcome) {
+    static const char *const names[] = {"read", "unreadable", "given_up"};
+
+    MS_ASSERT((unsigned)outcome < MS_FACTS_OUTCOME_COUNT);
+    return names[outcome];
+}

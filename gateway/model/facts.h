@@ -30,6 +30,8 @@ enum ms_facts_outcome {
 /* NULL, or the text of a broken invariant. Also for facts that came from a prober. */
 const char *ms_facts_broken(const struct ms_facts_record *facts);
 
+const char *ms_facts_outcome_name(enum ms_facts_outcome outcome); /* "read" */
+
 /* Facts of bytes that could not be probed to the end; the reason is cut to what a record takes. */
 struct ms_facts_record ms_facts_without(enum ms_facts_outcome outcome, const char *reason);
 

@@ -175,12 +175,10 @@ static bool read_mini(struct ole *o, const struct stream *directory, uint32_t fi
         at = next_of(o->mini_fat, o->mini_fat_n, at);
     }
     free(mini.bytes);
-    if (ret->bytes && ret->n == n)
-        return true;
-    free(ret->bytes);
-    return false;
+    return ret->bytes && ret->n == n;
 }
 
+/* On failure too, what ret holds is the caller's. */
 static bool read_stream(struct ole *o, const struct stream *directory, const uint8_t *entry,
                         struct stream *ret) {
     uint32_t first = le32(entry + 0x74), n = le32(entry + 0x78);
@@ -189,12 +187,7 @@ static bool read_stream(struct ole *o, const struct stream *directory, const uin
         return false;
     if (n < o->mini_cutoff)
         return read_mini(o, directory, first, n, ret);
-    if (!read_chain(o, first, n, ret))
-        return false;
-    if (ret->n == n)
-        return true;
-    free(ret->bytes);
-    return false;
+    return read_chain(o, first, n, ret) && ret->n == n;
 }
 
 /* ---- the document ---------------------------------------------------------------------------- */

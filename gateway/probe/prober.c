@@ -40,6 +40,7 @@ static void probe(const struct ms_prober *p, struct ms_probe_program *program,
     for (unsigned tries = 0; tries < TRIES; tries++) {
         enum ms_probe_end end;
 
+        r->reads = 0;
         r->code = ms_probe_program_start(program, &p->options, &r->error);
         if (r->code != MS_OK)
             return;

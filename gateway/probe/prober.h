@@ -45,6 +45,7 @@ struct ms_probe_request {
     enum ms_code code;
     struct ms_error error;
     struct ms_facts_record facts; /* MS_OK: whole, whatever its outcome */
+    uint64_t reads;               /* how many ranges it took */
     /* the prober's */
     struct ms_probe_request *next;
     struct ms_probe_gate *gate; /* of ms_prober_run */

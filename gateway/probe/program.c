@@ -153,8 +153,7 @@ enum ms_code ms_probe_program_start(struct ms_probe_program *p,
     if (!error && is_ready(p->control))
         return MS_OK;
     ms_probe_program_end(p);
-    return ms_fail(reterr, MS_UNAVAILABLE,
-                   "contents cannot be examined: %s %s%s; install it anew",
+    return ms_fail(reterr, MS_UNAVAILABLE, "contents cannot be examined: %s %s%s; install it anew",
                    options->program, error ? "cannot be started: " : "cannot shut itself in",
                    error ? strerror(error) : "");
 }
@@ -166,7 +165,6 @@ struct exam {
     const struct ms_prober_options *options;
     struct ms_probe_request *request;
     uint8_t *bytes; /* of a READ */
-    uint64_t reads;
     char *reason;
     size_t reason_size;
     bool vanished; /* it ended without an answer: its status says why */
@@ -198,7 +196,7 @@ static enum ms_probe_end serve_read(struct exam *e, const struct ms_probe_head *
     if (head->n == 0 || head->n > MS_PROBE_READ_MAX || head->offset > r->size ||
         head->n > r->size - head->offset)
         return give_up(e, "its examiner asked for bytes that there are not");
-    if (++e->reads > e->options->reads_max)
+    if (++r->reads > e->options->reads_max)
         return give_up(e, "its examination needs more than %" PRIu64 " reads",
                        e->options->reads_max);
     r->code = r->read(r, head->offset, e->bytes, head->n, &r->error);

@@ -158,7 +158,7 @@ struct ms_shut *ms_shut_in(void) {
     if (!shut)
         return NULL;
     leave_user();
-    if (setrlimit(RLIMIT_CORE, &no_core) == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+    if (chdir("/") == 0 && setrlimit(RLIMIT_CORE, &no_core) == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
         drop_capabilities() && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0 &&
         make_filter(&shut->filter) && shut_files() &&
         prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0)

@@ -35,7 +35,22 @@ static enum ms_code main_file(const struct ms_tree *t, struct ms_asset_info *inf
     info->size = info->main.size;
     if (ms_version_id_is_none(version))
         return MS_OK;
+    MS_TRY(ms_tree_facts_of(t, version, &info->facts, &info->probed, reterr));
+    if (t->limits)
+        info->limits = *t->limits;
     return ms_row_get_version(t->txn, ms_key_version(t->id, version), &info->version, reterr);
+}
+
+/* By the name in the tree, which decides; an asset without a place has its file's. */
+struct ms_content ms_asset_content(const struct ms_asset_info *info) {
+    const char *slash = strrchr(info->path, '/');
+
+    return (struct ms_content){
+        .facts = info->probed ? &info->facts : NULL,
+        .name = !info->path[0] ? info->main.name : slash ? slash + 1 : info->path,
+        .type = (enum ms_asset_type)info->asset.type,
+        .size = info->size,
+    };
 }
 
 static enum ms_code bin_place(const struct ms_tree *t, const struct ms_asset_record *asset,

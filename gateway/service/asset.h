@@ -9,10 +9,15 @@ struct ms_asset_info {
     struct ms_asset_record asset; /* effective at the request's instant */
     struct ms_file_record main;   /* {0} while there is none */
     struct ms_version_record version;
+    bool probed;                  /* facts are those of version */
+    struct ms_facts_record facts;
+    struct ms_limits limits; /* that hold here: where the content is usable follows from both */
     enum ms_state state; /* shown */
     char path[8192];     /* computed; in the bin: where it was; "" when nowhere */
     uint64_t size;
 };
+/* What is judged about its content: lives as long as info. */
+struct ms_content ms_asset_content(const struct ms_asset_info *info);
 MS_NODISCARD enum ms_code ms_asset_get(struct ms_svc *svc, const struct ms_ctx *ctx,
                                        struct ms_asset_id id, struct ms_asset_info *ret_info,
                                        struct ms_error *reterr);

@@ -142,6 +142,7 @@ static enum ms_code write_event(struct ms_svc *svc, const struct ms_ctx *ctx,
     const struct ms_tree_call call = {.ctx = ctx,
                                       .ts = ms_clock_timespec(svc->clock),
                                       .instance = ms_store_instance(svc->store),
+                                      .limits = &svc->limits,
                                       .args = event};
     const struct ms_write write = {.fn = apply_op,
                                    .in = &call,

@@ -244,6 +244,7 @@ static void fill_sealing(struct ms_file_job *job, struct ms_sealing *in) {
     in->intents = job->intents;
     in->intents_n = job->intents_n;
     memcpy(in->media_type, job->media_type, sizeof job->media_type);
+    in->facts = job->probed ? &job->probe.facts : NULL;
     if (job->size == 0)
         return;
     in->object = slot->object;
@@ -367,7 +368,8 @@ static enum ms_code ask_rules(struct ms_file_job *job, const char *media_type,
 
     if (code != MS_OK)
         return code;
-    code = ms_seal_judge(&t, job->file->ino, job->size, media_type, j, &job->err);
+    code = ms_seal_judge(&t, job->file->ino, job->size, media_type,
+                         job->probed ? &job->probe.facts : NULL, j, &job->err);
     ms_tree_read_end(&t);
     return code;
 }
@@ -418,6 +420,8 @@ static void judge_content(struct ms_file_job *job) {
         judged(job, j, send_slot);
     free(j);
 }
+
+static void probe_content(struct ms_file_job *job) { ms_file_job_probe(job, judge_content); }
 
 /* ---- dropping -------------------------------------------------------------------------------- */
 
@@ -564,7 +568,7 @@ static void attempt(struct ms_file_job *job) {
 
     pthread_mutex_lock(&file->mutex);
     job->code = MS_OK;
-    job->sniffed = false;
+    job->sniffed = job->probed = false;
     job->media_type[0] = '\0';
     job->touches = file->locked.touches;
     job->size = ms_image_size_locked(file);
@@ -577,7 +581,7 @@ static void attempt(struct ms_file_job *job) {
     else if (unchanged)
         ms_file_job_drop(job); /* a write that was refused left nothing but an open patch */
     else
-        ms_file_job_sniff(job, judge_content);
+        ms_file_job_sniff(job, probe_content);
 }
 
 /* Whether this close is one that decides, and what was decided already. */

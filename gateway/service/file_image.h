@@ -53,6 +53,7 @@
 #include "content/media.h"
 #include "content/upload.h"
 #include "model/asset_type.h"
+#include "probe/prober.h"
 #include "service/change.h"
 #include "service/file.h"
 #include "service/tree_rows.h"
@@ -329,6 +330,7 @@ struct ms_sealing {
     bool local; /* the bytes are in the writeback folder */
     uint8_t root[16];
     const struct ms_hashes *hashes;
+    const struct ms_facts_record *facts; /* NULL: not probed */
     const struct ms_intent_id *intents; /* of every slot: they end with the seal */
     size_t intents_n;
     struct ms_setattr attr;
@@ -358,10 +360,10 @@ struct ms_judging {
     enum ms_code verdict;
     struct ms_error why;
 };
-/* media_type NULL: size and rights only. Errors: MS_WRONG_STATE; not the verdict. */
+/* media_type NULL: size and rights only; facts NULL: not probed. Errors: MS_WRONG_STATE; not the verdict. */
 MS_NODISCARD enum ms_code ms_seal_judge(const struct ms_tree *t, uint64_t ino, uint64_t size,
-                                        const char *media_type, struct ms_judging *ret_judging,
-                                        struct ms_error *reterr);
+                                        const char *media_type, const struct ms_facts_record *facts,
+                                        struct ms_judging *ret_judging, struct ms_error *reterr);
 
 /* A slot for a further version: intent row and key. */
 struct ms_slot_in {
@@ -455,8 +457,9 @@ struct ms_file_job {
     struct ms_setattr attr;
     unsigned tries;
     char media_type[MS_MEDIA_TYPE_MAX + 1];
-    bool sniffed;
+    bool sniffed, probed; /* probed: probe.facts are of these bytes */
     uint8_t *head;
+    struct ms_probe_request probe;
     struct ms_file_io read;
     struct ms_uploaded uploaded;
     struct ms_basis *basis; /* made before the commit, which cannot be taken back */
@@ -492,6 +495,9 @@ void ms_file_job_write(struct ms_file_job *job, ms_write_fn *fn, const void *in,
                        size_t out_size, void (*step)(struct ms_file_job *job));
 void ms_file_job_call(struct ms_file_job *job, struct ms_tree_call *call);
 void ms_file_job_sniff(struct ms_file_job *job, void (*then)(struct ms_file_job *job));
+/* Behind sniff: have the content examined where it is one that is. Behind it job->code says whether it
+ * worked: MS_UNAVAILABLE there is nobody to examine it, and nothing is judged. */
+void ms_file_job_probe(struct ms_file_job *job, void (*then)(struct ms_file_job *job));
 /* Make sure that there is a slot, with an upload when there are bytes. Without one behind it: the
  * inode is gone. */
 void ms_file_job_slot(struct ms_file_job *job, void (*then)(struct ms_file_job *job));

@@ -174,6 +174,7 @@ void ms_file_job_call(struct ms_file_job *job, struct ms_tree_call *call) {
     call->ctx = &job->ctx;
     call->ts = ms_clock_timespec(job->file->svc->clock);
     call->instance = ms_store_instance(job->file->svc->store);
+    call->limits = &job->file->svc->limits;
 }
 
 void ms_file_job_write(struct ms_file_job *job, ms_write_fn *fn, const void *in, void *out,

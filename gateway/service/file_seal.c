@@ -21,8 +21,10 @@ static bool had_bytes(const struct ms_file_record *file) {
     return !ms_version_id_is_none((struct ms_version_id){file->version});
 }
 
-static enum ms_code check(enum ms_asset_type type, const char *name, uint64_t size,
+static enum ms_code check(const struct ms_limits *limits, const struct ms_content *content,
                           const char *media_type, struct ms_error *reterr) {
+    enum ms_asset_type type = content->type;
+    uint64_t size = content->size;
     uint64_t max = ms_asset_type_bytes_max(type, true);
     char suffix[16];
 
@@ -33,31 +35,33 @@ static enum ms_code check(enum ms_asset_type type, const char *name, uint64_t si
                        size, ms_asset_type_name(type), max);
     if (!media_type)
         return MS_OK;
-    ms_name_suffix(name, suffix);
-    return ms_asset_type_fits(type, suffix, media_type, reterr);
+    ms_name_suffix(content->name, suffix);
+    MS_TRY(ms_asset_type_fits(type, suffix, media_type, reterr));
+    return ms_content_accept(limits, content, reterr);
 }
 
 /* An empty new file is a finished COMMON_FILE, not judged; an old one that was cut to nothing keeps
  * its type. */
-static void judge(struct ms_judging *j, const struct ms_named *named, uint64_t size,
-                  const char *media_type) {
+static void judge(const struct ms_tree *t, struct ms_judging *j, const struct ms_named *named,
+                  uint64_t size, const char *media_type, const struct ms_facts_record *facts) {
     const struct ms_asset_record *asset = &j->asset.rec;
+    struct ms_content content = {.facts = facts, .name = named->name, .size = size};
 
     j->creation =
         !had_bytes(&j->file) || (asset->rest == MS_STATE_FAILED && asset->fail == MS_FAIL_CONTENT);
-    j->type = (enum ms_asset_type)asset->type;
+    content.type = j->type = (enum ms_asset_type)asset->type;
     if (asset->produced == MS_PRODUCING)
-        j->verdict = check(j->type, named->name, size, media_type, &j->why);
+        j->verdict = check(t->limits, &content, media_type, &j->why);
     if (!follows_name(asset) || (size == 0 && had_bytes(&j->file)))
         return;
-    j->type = ms_asset_type_of_name(named->name, named->top, size == 0);
+    content.type = j->type = ms_asset_type_of_name(named->name, named->top, size == 0);
     if (size > 0)
-        j->verdict = check(j->type, named->name, size, media_type, &j->why);
+        j->verdict = check(t->limits, &content, media_type, &j->why);
 }
 
 enum ms_code ms_seal_judge(const struct ms_tree *t, uint64_t ino, uint64_t size,
-                           const char *media_type, struct ms_judging *ret_judging,
-                           struct ms_error *reterr) {
+                           const char *media_type, const struct ms_facts_record *facts,
+                           struct ms_judging *ret_judging, struct ms_error *reterr) {
     struct ms_judging *j = ret_judging;
     struct ms_named named;
     enum ms_code code;
@@ -78,7 +82,7 @@ enum ms_code ms_seal_judge(const struct ms_tree *t, uint64_t ino, uint64_t size,
                                        (struct ms_file_id){j->asset.rec.main_file}),
                            &j->file, reterr));
     MS_TRY(ms_image_named(t, ino, &named, reterr));
-    judge(j, &named, size, media_type);
+    judge(t, j, &named, size, media_type, facts);
     return MS_OK;
 }
 
@@ -133,6 +137,8 @@ static enum ms_code put_version(const struct ms_tree *t, const struct ms_sealing
     } else {
         ms_hashes_root(&(struct ms_hashes){0}, 0, version.root);
     }
+    if (s->facts)
+        MS_TRY(ms_row_put_facts(t->txn, ms_key_facts(t->id, s->version), s->facts, reterr));
     return ms_row_put_version(t->txn, ms_key_version(t->id, s->version), &version, reterr);
 }
 
@@ -305,7 +311,7 @@ enum ms_code ms_seal_op(struct ms_txn *txn, const void *in, void *out, struct ms
     struct ms_judging j = {0};
 
     MS_TRY(ms_tree_begin(&t, txn, in, reterr));
-    MS_TRY(ms_seal_judge(&t, s->ino, s->size, s->media_type, &j, reterr));
+    MS_TRY(ms_seal_judge(&t, s->ino, s->size, s->media_type, s->facts, &j, reterr));
     if (j.gone) {
         o->gone = true;
         MS_TRY(ms_change_unreserve(txn, t.id, t.instance, s->ino, 0, reterr));

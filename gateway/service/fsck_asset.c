@@ -366,6 +366,22 @@ static enum ms_code check_binasset_row(void *priv, struct ms_txn *txn, struct ms
     return MS_OK;
 }
 
+static enum ms_code check_facts_row(void *priv, struct ms_txn *txn, struct ms_view key,
+                                    struct ms_view value, struct ms_error *reterr) {
+    struct look l = look_at(priv, txn);
+    struct ms_version_id id = {ms_key_id_at(key, MS_TABLE_TENANT_KEY_BYTES)};
+    struct ms_facts_record facts;
+    struct ms_version_record version;
+    struct ms_error err = {0};
+    enum ms_fsck_seen seen;
+    if (!ms_fsck_decoded(l.f, ms_facts_decode(value, &facts, &err), key, &err))
+        return MS_OK;
+    MS_TRY(ms_fsck_see(ms_row_get_version(txn, ms_key_version(l.t, id), &version, reterr), &seen));
+    if (seen == MS_FSCK_ABSENT)
+        say(&l, "version", "facts are about version %s, which is not there", ms_id_text(id.id).s);
+    return MS_OK;
+}
+
 /* ---- all of it ------------------------------------------------------------------------------- */
 
 static enum ms_code check_asset(void *priv, struct ms_txn *txn, struct ms_view key,
@@ -393,6 +409,7 @@ enum ms_code ms_fsck_assets(struct ms_fsck *f, struct ms_error *reterr) {
     MS_TRY(
         ms_fsck_walk(f, ms_table_of_tenant(ms_key_files_of(t, no_asset)), check_file_row, reterr));
     MS_TRY(ms_fsck_walk(f, ms_key_versions_of(t), check_version, reterr));
+    MS_TRY(ms_fsck_walk(f, ms_key_facts_of(t), check_facts_row, reterr));
     MS_TRY(ms_fsck_walk(f, ms_key_bins_of(t), check_bin_row, reterr));
     MS_TRY(ms_fsck_walk(f, ms_table_of_tenant(ms_key_binasset(t, no_asset)), check_binasset_row,
                         reterr));

@@ -159,5 +159,6 @@ enum ms_code ms_recover_bytes(struct ms_recovery *r, const struct ms_intent_reco
     MS_AUTO(free_bytes) uint8_t *buffer = malloc(READ_BYTES);
     if (!buffer)
         return ms_fail(reterr, MS_NO_MEMORY, "no memory to read %s back", o->key);
-    return read_back(r, obj, o, buffer, reterr);
+    MS_TRY(read_back(r, obj, o, buffer, reterr));
+    return ms_probe_object(r->svc, obj, o->key, o->size, o->media_type, &o->probed, reterr);
 }

@@ -214,7 +214,7 @@ static void fill_sealing(const struct promise *p, const struct ms_recovered *byt
     struct ms_svc *svc = p->r->svc;
     s->ctx = (struct ms_ctx){.tenant = p->tenant, .who = WHO, .admin = true};
     s->call = (struct ms_tree_call){
-        .ctx = &s->ctx, .ts = ms_clock_timespec(svc->clock), .instance = p->dead->instance};
+        .ctx = &s->ctx, .ts = ms_clock_timespec(svc->clock), .instance = p->dead->instance, .limits = &svc->limits};
     s->ino = p->intent.ino;
     s->replaces = true;
     s->version = ms_version_id_new(svc->random);
@@ -224,6 +224,7 @@ static void fill_sealing(const struct promise *p, const struct ms_recovered *byt
     s->local = p->intent.local;
     s->intents = &p->left->id;
     s->intents_n = 1;
+    s->facts = bytes->probed.there ? &bytes->probed.facts : NULL;
     memcpy(s->root, bytes->root, sizeof s->root);
     memcpy(s->etag, bytes->etag, sizeof s->etag);
     memcpy(s->media_type, bytes->media_type, sizeof s->media_type);

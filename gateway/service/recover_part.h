@@ -3,6 +3,7 @@
 #define MS_SERVICE_RECOVER_PART_H
 
 #include "content/media.h"
+#include "service/probing.h"
 #include "service/file_image.h"
 #include "service/upkeep.h"
 #include "service/upkeep_list.h"
@@ -37,6 +38,7 @@ struct ms_recovered {
     char media_type[MS_MEDIA_TYPE_MAX + 1];
     struct ms_hashes hashes;
     uint8_t root[16];
+    struct ms_probed probed;
 };
 void ms_recovered_fini(struct ms_recovered *recovered);
 /* recover_bytes.c: complete exactly the listed parts, with the ETags and sizes that the store shows

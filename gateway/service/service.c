@@ -410,6 +410,15 @@ enum ms_code ms_svc_init(const struct ms_svc_options *options, struct ms_error *
 
 /* ---- open and close -------------------------------------------------------------------------- */
 
+/* No process is started before the first content comes. */
+static enum ms_code open_prober(struct ms_svc *svc, const struct ms_svc_options *o,
+                                struct ms_error *reterr) {
+    const struct ms_prober_options options = {.program = o->probe_program,
+                                              .argument = o->probe_argument};
+    svc->limits = o->limits;
+    return o->probe_program ? ms_prober_new(&options, &svc->prober, reterr) : MS_OK;
+}
+
 static enum ms_code open_parts(struct ms_svc *svc, const struct ms_svc_options *o,
                                const struct marker *marker, struct ms_error *reterr) {
     MS_TRY(open_meta(svc, o, false, reterr));
@@ -424,6 +433,7 @@ static enum ms_code open_parts(struct ms_svc *svc, const struct ms_svc_options *
                         &svc->cache, reterr));
     if (!svc->read_only)
         MS_TRY(open_journal(svc, o, reterr));
+    MS_TRY(open_prober(svc, o, reterr));
     return ms_files_new(svc, &svc->files, reterr);
 }
 
@@ -460,6 +470,7 @@ void ms_svc_close(struct ms_svc *svc) {
         return;
     if (svc->files)
         ms_files_free(svc->files);
+    ms_prober_free(svc->prober);
     ms_writeback_stop(svc);
     ms_journal_close(svc->journal);
     if (svc->cache)

@@ -18,7 +18,9 @@
 
 #include "content/reader.h"
 #include "content/stage.h"
+#include "model/content_rules.h"
 #include "object/object.h"
+#include "probe/prober.h"
 #include "store/store.h"
 
 struct ms_svc_options {
@@ -39,6 +41,9 @@ struct ms_svc_options {
     bool store_unasked;     /* whose it is is asked before anything is uploaded, not now */
     bool writeback;         /* acknowledge from the local disk, upload in the background */
     bool trace;             /* one log line per object call */
+    const char *probe_program; /* msasset-probe; NULL: contents are judged by libmagic and size alone */
+    const char *probe_argument; /* tests: the liar's part */
+    struct ms_limits limits;    /* of contents; zeros: the defaults */
     const char *faults;     /* tests: script of the fault wrapper */
     const char *object_url; /* init only: NULL: dir:<dir>/objects */
     uint64_t free_bytes;    /* init only: free quota of new tenants; 0: 5 GB */
@@ -57,6 +62,8 @@ struct ms_svc {
     struct ms_engine *engine;
     struct ms_cache *cache;
     struct ms_journal *journal;
+    struct ms_prober *prober; /* NULL: contents are not probed */
+    struct ms_limits limits;
     const struct ms_clock *clock;
     struct ms_random *random;
     struct ms_log *log;

@@ -47,6 +47,15 @@ static json_t *operations_of(const struct ms_asset_record *a) {
     return array;
 }
 
+static void show_content(struct ms_show *s, const struct ms_asset_info *info) {
+    const struct ms_content content = ms_asset_content(info);
+    bool probed = ms_content_is_probed(content.type);
+
+    ms_show_set(s, "facts", info->probed ? ms_show_facts(&info->facts) : json_null());
+    ms_show_set(s, "usable", probed ? ms_show_uses(&info->limits, &content) : json_null());
+    ms_show_meta(s, info);
+}
+
 json_t *ms_show_asset(const struct ms_asset_info *info) {
     const struct ms_asset_record *a = &info->asset;
     char root[33];
@@ -61,6 +70,7 @@ json_t *ms_show_asset(const struct ms_asset_info *info) {
     ms_root_format(info->version.root, root);
     ms_show_set(&s, "root", info->version.hashed ? json_string(root) : json_null());
     ms_show_set(&s, "media_type", text_or_null(info->main.media_type));
+    show_content(&s, info);
     ms_show_set(&s, "fail_type", a->fail ? json_string(ms_fail_name(a->fail)) : json_null());
     ms_show_set(&s, "block_reason_code", text_or_null(a->reason_code));
     ms_show_set(&s, "reason", text_or_null(a->reason));

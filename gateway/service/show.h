@@ -31,10 +31,10 @@ MS_NODISCARD enum ms_code ms_writeback_show(struct ms_svc *svc, const struct ms_
                                             json_t **ret_json, struct ms_error *reterr);
 /* What a probe found, and where the content is usable: {"video_production": {"usable": "no", "reason":
  * "3840x2160 (at most 1920x1080)"}, ...}; null where a type has no such use. */
+/* video_meta, audio_meta, image_meta or ppt_meta as the API has them, by the asset's type. */
+void ms_show_meta(struct ms_show *show, const struct ms_asset_info *info);
 json_t *ms_show_facts(const struct ms_facts_record *facts);
 json_t *ms_show_uses(const struct ms_limits *limits, const struct ms_content *content);
-const char *ms_facts_outcome_name(enum ms_facts_outcome outcome); /* "read" */
-const char *ms_usable_name(enum ms_usable usable);                /* "yes", "no", "not_yet" */
 void ms_facts_rate(const struct ms_facts_record *facts, char ret_text[33]); /* "30", "30000/1001", "" */
 json_t *ms_show_quota(const struct ms_quota_info *info);
 

@@ -7,20 +7,6 @@
 static json_t *word_or_null(const char *word) { return word[0] ? json_string(word) : json_null(); }
 static json_t *number_or_null(uint64_t n) { return n ? ms_show_u64(n) : json_null(); }
 
-const char *ms_facts_outcome_name(enum ms_facts_outcome outcome) {
-    static const char *const names[] = {"read", "unreadable", "given_up"};
-
-    MS_ASSERT((unsigned)outcome < MS_FACTS_OUTCOME_COUNT);
-    return names[outcome];
-}
-
-const char *ms_usable_name(enum ms_usable usable) {
-    static const char *const names[] = {"no", "not_yet", "yes", "no_matter"};
-
-    MS_ASSERT((unsigned)usable < MS_ARRAY_LEN(names));
-    return names[usable];
-}
-
 void ms_facts_rate(const struct ms_facts_record *f, char ret_text[33]) {
     if (f->rate_den == 0)
         ret_text[0] = '\0';
@@ -77,4 +63,72 @@ json_t *ms_show_uses(const struct ms_limits *limits, const struct ms_content *co
     for (enum ms_use use = 0; use < MS_USE_COUNT; use++)
         ms_show_set(&s, ms_use_name(use), show_use(limits, content, use));
     return ms_show_end(&s);
+}
+
+/* ---- as the API has them --------------------------------------------------------------------- */
+
+static json_t *kilobits(uint64_t bits) { return number_or_null(bits / 1000); }
+
+static json_t *seconds(uint64_t ms) { return ms ? ms_show_u64((ms + 500) / 1000) : json_null(); }
+
+static json_t *mode(const struct ms_facts_record *f) {
+    if (f->width == 0 || f->height == 0)
+        return json_null();
+    return json_string(f->width >= f->height ? "Horizontal" : "Vertical");
+}
+
+static void show_sound(struct ms_show *s, const struct ms_facts_record *f) {
+    ms_show_set(s, "duration", seconds(f->duration_ms));
+    ms_show_set(s, "audio_codec", word_or_null(f->audio_codec));
+    ms_show_set(s, "audio_bit_rate", kilobits(f->audio_bit_rate));
+    ms_show_set(s, "audio_channels", number_or_null(f->channels));
+    ms_show_set(s, "sample", number_or_null(f->sample_rate));
+}
+
+static void show_picture(struct ms_show *s, const struct ms_facts_record *f, const char *codec) {
+    char rate[33];
+
+    ms_facts_rate(f, rate);
+    ms_show_set(s, codec, word_or_null(f->video_codec));
+    ms_show_set(s, "width", number_or_null(f->width));
+    ms_show_set(s, "height", number_or_null(f->height));
+    ms_show_set(s, "frame_rate", word_or_null(rate));
+    ms_show_set(s, "mode", mode(f));
+}
+
+static void show_image(struct ms_show *s, const struct ms_asset_info *info) {
+    show_picture(s, &info->facts, "codec");
+    ms_show_set(s, "size", ms_show_u64(info->size));
+    ms_show_set(s, "duration", seconds(info->facts.duration_ms));
+}
+
+static void show_video(struct ms_show *s, const struct ms_facts_record *f) {
+    show_picture(s, f, "video_codec");
+    ms_show_set(s, "video_bit_rate", kilobits(f->video_bit_rate));
+    show_sound(s, f);
+}
+
+void ms_show_meta(struct ms_show *show, const struct ms_asset_info *info) {
+    const struct ms_facts_record *f = &info->facts;
+    enum ms_asset_type type = (enum ms_asset_type)info->asset.type;
+    struct ms_show s;
+
+    if (!info->probed || !ms_content_is_probed(type))
+        return;
+    s = ms_show_begin();
+    if (type == MS_TYPE_VIDEO)
+        show_video(&s, f);
+    else if (type == MS_TYPE_IMAGE)
+        show_image(&s, info);
+    else if (type == MS_TYPE_PPT)
+        ms_show_set(&s, "page_count", number_or_null(f->slides));
+    else
+        show_sound(&s, f);
+    ms_show_set(&s, "error_info", word_or_null(f->reason));
+    ms_show_set(show,
+                type == MS_TYPE_VIDEO   ? "video_meta"
+                : type == MS_TYPE_IMAGE ? "image_meta"
+                : type == MS_TYPE_PPT   ? "ppt_meta"
+                                        : "audio_meta",
+                ms_show_end(&s));
 }

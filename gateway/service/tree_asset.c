@@ -145,9 +145,31 @@ static enum ms_code main_file(const struct ms_tree *t, const struct ms_asset_rec
     return code;
 }
 
-static enum ms_code check_content(const struct ms_inode_record *inode,
+enum ms_code ms_tree_facts_of(const struct ms_tree *t, struct ms_version_id version,
+                              struct ms_facts_record *ret_facts, bool *ret_there,
+                              struct ms_error *reterr) {
+    enum ms_code code = ms_row_get_facts(t->txn, ms_key_facts(t->id, version), ret_facts, reterr);
+    *ret_there = code == MS_OK;
+    return ms_absent_is_fine(code, reterr);
+}
+
+/* The facts that were found when the content came, whatever its name was then. */
+static enum ms_code check_facts(const struct ms_tree *t, const struct ms_inode_record *inode,
+                                enum ms_asset_type type, const char *name,
+                                struct ms_error *reterr) {
+    struct ms_facts_record facts;
+    struct ms_content content = {.name = name, .type = type, .size = inode->size};
+    bool there;
+    MS_TRY(ms_tree_facts_of(t, (struct ms_version_id){inode->version}, &facts, &there, reterr));
+    content.facts = there ? &facts : NULL;
+    return ms_content_accept(t->limits, &content, reterr);
+}
+
+static enum ms_code check_content(const struct ms_tree *t, const struct ms_inode_record *inode,
                                   const struct ms_file_record *file, enum ms_asset_type type,
-                                  const char *suffix, struct ms_error *reterr) {
+                                  const char *name, struct ms_error *reterr) {
+    char suffix[16];
+    ms_name_suffix(name, suffix);
     const char *media = file->media_type[0] ? file->media_type : "application/octet-stream";
     MS_TRY(ms_asset_type_fits(type, suffix, media, reterr));
     uint64_t max = ms_asset_type_bytes_max(type, true);
@@ -155,7 +177,7 @@ static enum ms_code check_content(const struct ms_inode_record *inode,
         return ms_fail(reterr, MS_TOO_LARGE,
                        "the file has %" PRIu64 " bytes; as %s it may have %" PRIu64, inode->size,
                        ms_asset_type_name(type), max);
-    return MS_OK;
+    return check_facts(t, inode, type, name, reterr);
 }
 
 enum ms_code ms_tree_judge(const struct ms_tree *t, const struct ms_inode_record *inode,
@@ -173,7 +195,7 @@ enum ms_code ms_tree_judge(const struct ms_tree *t, const struct ms_inode_record
     if (!same && !keeps_type(inode, asset) && asset->life.sealed) {
         struct ms_file_record file;
         MS_TRY(main_file(t, &asset->rec, &file, reterr));
-        MS_TRY(check_content(inode, &file, judged.type, new_suffix, reterr));
+        MS_TRY(check_content(t, inode, &file, judged.type, new_name, reterr));
         judged.fits_now =
             asset->life.rest == MS_STATE_FAILED && asset->life.fail == MS_FAIL_CONTENT;
     }

@@ -16,6 +16,7 @@ static enum ms_code write_call(struct ms_svc *svc, const struct ms_ctx *ctx, str
         .ctx = ctx,
         .ts = ms_clock_timespec(svc->clock),
         .instance = ms_store_instance(svc->store),
+        .limits = &svc->limits,
         .args = args,
     };
     write.in = &call;
@@ -47,6 +48,7 @@ enum ms_code ms_tree_begin(struct ms_tree *t, struct ms_txn *txn, const void *in
     t->admin = call->ctx->admin;
     t->ts = call->ts;
     t->instance = call->instance;
+    t->limits = call->limits;
     MS_TRY(ms_change_begin(txn, t->id, &t->tenant, reterr));
     t->now = ms_txn_instant(txn);
     return MS_OK;
@@ -68,6 +70,7 @@ enum ms_code ms_tree_read(struct ms_tree *t, struct ms_svc *svc, const struct ms
         .now = ms_instant_is_none(ctx->now) ? ms_clock_now(svc->clock) : ctx->now,
         .ts = ms_clock_timespec(svc->clock),
         .instance = ms_store_instance(svc->store),
+        .limits = &svc->limits,
     };
     MS_TRY(ms_read_begin(svc->store, &t->txn, reterr));
     enum ms_code code = load_tenant(t, reterr);

@@ -34,6 +34,7 @@ struct ms_tree {
     struct ms_instant now; /* guards: the commit instant in a write, the request's in a read */
     struct timespec ts;    /* for the times of inodes */
     struct ms_instance_id instance; /* this process */
+    const struct ms_limits *limits; /* of contents; NULL: the defaults */
 };
 
 /* The const input of a write operation. */
@@ -42,6 +43,7 @@ struct ms_tree_call {
     struct timespec ts;
     struct ms_instance_id instance;
     const void *args;
+    const struct ms_limits *limits; /* as in struct ms_tree */
 };
 /* Run fn(txn, struct ms_tree_call, out) in one durable commit. Errors: MS_READ_ONLY; those of fn.
  */
@@ -199,6 +201,10 @@ MS_NODISCARD enum ms_code ms_tree_judge(const struct ms_tree *t,
                                         const struct ms_tree_asset *asset, const char *name,
                                         const char *new_name, enum ms_special top,
                                         struct ms_judged *ret_judged, struct ms_error *reterr);
+/* What a probe has found in a version. MS_OK: ret_there says whether it has been probed. */
+MS_NODISCARD enum ms_code ms_tree_facts_of(const struct ms_tree *t, struct ms_version_id version,
+                                           struct ms_facts_record *ret_facts, bool *ret_there,
+                                           struct ms_error *reterr);
 /* Asset and file follow the name (the asset unless it was named by somebody) and the type. */
 MS_NODISCARD enum ms_code ms_tree_follow(const struct ms_tree *t, struct ms_tree_asset *asset,
                                          const char *name, const struct ms_judged *judged,

@@ -77,6 +77,29 @@ static bool show_bytes(const struct shown *s, struct ms_buf *buf) {
         return false;
     return print(buf, ms_instant_is_none(object.local) ? "STORED" : "LOCAL");
 }
+/* "video_production yes; livestreaming no: 3840x2160 (at most 1920x1080); preview yes" */
+static bool show_usable(const struct shown *s, struct ms_buf *buf) {
+    struct ms_facts_record facts;
+    struct ms_content content = {.name = s->file.name,
+                                 .type = (enum ms_asset_type)s->asset->rec.type,
+                                 .size = s->inode->size};
+    struct ms_use_verdict v;
+    bool there = false, any = false;
+    if (!s->has_version || ms_tree_facts_of(s->t, (struct ms_version_id){s->version.id}, &facts,
+                                            &there, NULL) != MS_OK)
+        return false;
+    content.facts = there ? &facts : NULL;
+    for (enum ms_use use = 0; use < MS_USE_COUNT; use++) {
+        ms_content_use(s->t->limits, &content, use, &v);
+        if (v.usable == MS_USABLE_NO_MATTER)
+            continue;
+        if (ms_buf_addf(buf, NULL, "%s%s %s%s%s", any ? "; " : "", ms_use_name(use),
+                        ms_usable_name(v.usable), v.text[0] ? ": " : "", v.text) != MS_OK)
+            return false;
+        any = true;
+    }
+    return any;
+}
 static bool show_tags(const struct shown *s, struct ms_buf *buf) {
     return print(buf, s->asset->rec.tags);
 }
@@ -99,7 +122,7 @@ static const struct {
     {OURS "origin", show_origin},    {OURS "reason", show_reason},
     {OURS "root", show_root},        {OURS "size_bytes", show_size},
     {OURS "state", show_state},      {TAGS, show_tags},
-    {OURS "type", show_type},
+    {OURS "type", show_type},        {OURS "usable", show_usable},
 };
 
 static bool is_ours(const char *name) { return strncmp(name, OURS, strlen(OURS)) == 0; }

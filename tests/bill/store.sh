@@ -86,8 +86,8 @@ exec 9>&-
 status 0 bill run --rates rates
 
 # a produced video: refused whole, then charged by the minute, and told as such
-printf '\0\0\0\x20ftypisom\0\0\2\0isomiso2avc1mp41' >v.mp4
-head -c 5000 /dev/zero >>v.mp4
+ffmpeg -v error -nostdin -f lavfi -i color=s=16x16:r=5:d=1 -c:v mpeg4 v.mp4
+truncate -s 5032 v.mp4
 status 6 produce v.mp4 /videos/ --duration 754.2 --tenant media
 said "pay-per-use is off"
 status 64 produce v.mp4 /videos/ --tenant media

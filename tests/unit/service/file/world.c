@@ -155,11 +155,12 @@ static struct ms_svc_options options_of(struct world *w) {
                                    .label = "test",
                                    .engine_threads = 4,
                                    .cache_bytes = 16 * MS_MB,
+                                   .probe_program = w->probe_program,
+                                   .probe_argument = w->probe_argument,
                                    .journal_bytes_max = UINT64_C(1) << 40};
 }
 
-struct world *world_new(bool mem, uint64_t quota_bytes) {
-    struct world *w = calloc(1, sizeof *w);
+static struct world *fill_new(struct world *w, bool mem, uint64_t quota_bytes) {
     struct ms_tenant_options tenant = {
         .name = "t1", .free_bytes = quota_bytes ? quota_bytes : UINT64_MAX, .retention_ms = -1};
     struct ms_svc_options options;
@@ -176,6 +177,19 @@ struct world *world_new(bool mem, uint64_t quota_bytes) {
     w->ctx = (struct ms_ctx){.tenant = {w->tenant.id}, .who = "alice"};
     w->admin = (struct ms_ctx){.tenant = {w->tenant.id}, .who = "root@test", .admin = true};
     return w;
+}
+
+struct world *world_new(bool mem, uint64_t quota_bytes) {
+    return fill_new(calloc(1, sizeof(struct world)), mem, quota_bytes);
+}
+
+struct world *world_new_probed(const char *program, const char *argument) {
+    struct world *w = calloc(1, sizeof *w);
+
+    assert_non_null(w);
+    w->probe_program = program;
+    w->probe_argument = argument;
+    return fill_new(w, true, 0);
 }
 
 void world_reopen(struct world *w) {

@@ -29,6 +29,7 @@ struct gate {
 
 struct world {
     char *tmp, *dir;
+    const char *probe_program, *probe_argument; /* NULL: contents are not probed */
     struct ms_clock_fake clock;
     struct ms_svc *svc;
     int peer_pid, peer_fd; /* peer.h */
@@ -40,6 +41,7 @@ struct world {
 /* 2026-03-01 00:00 UTC, a tenant "t1". Objects in memory, or in a local directory. quota 0: 5 GB.
  */
 struct world *world_new(bool mem, uint64_t quota_bytes);
+struct world *world_new_probed(const char *program, const char *argument); /* in memory */
 void world_free(struct world *w);
 void world_reopen(struct world *w); /* close and open: needs a directory, and no handle */
 int world_setup_mem(void **state);

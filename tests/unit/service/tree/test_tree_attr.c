@@ -181,6 +181,10 @@ static void the_life_cycle_shows_as_attributes(void **state) {
     assert_xattr(f, ino, "user.msasset.created", "2026-01-01T00:00:00.000Z");
     assert_xattr(f, ino, "user.msasset.bytes", "STORED");
     assert_xattr(f, ino, "user.msasset.root", "00000000000000000000000000000000");
+    assert_xattr(f, ino, "user.msasset.usable",
+                 "video_production not_yet: its content has not been examined yet; "
+                 "livestreaming not_yet: its content has not been examined yet; "
+                 "preview not_yet: its content has not been examined yet");
     assert_code(ms_tree_xattr_get(&f->svc, &f->ctx, ino, "user.msasset.reason", &names, &test_err),
                 MS_NO_ATTR);
     assert_code(ms_tree_xattr_get(&f->svc, &f->ctx, ino, "user.msasset.x", &names, &test_err),
@@ -191,7 +195,7 @@ static void the_life_cycle_shows_as_attributes(void **state) {
     size_t n = 0;
     for (size_t at = 0; at < names.len; at += strlen((char *)names.data + at) + 1, n++)
         assert_int_equal(strncmp((char *)names.data + at, "user.msasset.", 13), 0);
-    assert_int_equal(n, 10);
+    assert_int_equal(n, 11);
     assert_code(ms_tree_xattr_set(&f->svc, &f->ctx, ino, "user.msasset.state", ms_view_str("x"),
                                   MS_XATTR_ANY, &test_err),
                 MS_NOT_PERMITTED);

@@ -1,6 +1,7 @@
 #include "keep.h"
 
 #include "content/hash.h"
+#include "model/facts.h"
 #include "model/keys.h"
 
 #include <fcntl.h>
@@ -510,6 +511,11 @@ DAMAGE(bin_lists_nobody) {
     SCENE;
     return ms_row_put_id(txn, ms_key_binasset(s->t, (struct ms_asset_id){s->other}), s->bin.id, e);
 }
+DAMAGE(facts_of_nothing) {
+    SCENE;
+    struct ms_facts_record facts = {.outcome = MS_FACTS_READ};
+    return ms_row_put_facts(txn, ms_key_facts(s->t, (struct ms_version_id){s->other}), &facts, e);
+}
 DAMAGE(folder_forgets_the_bin) {
     SCENE;
     struct ms_inode_record i = s->dir.inode;
@@ -627,6 +633,7 @@ static const struct damage {
     ROW(bin_entry_not_found, "bin T3"),
     ROW(binned_asset_not_in_the_bin, "bin I4"),
     ROW(bin_lists_nobody, "bin"),
+    ROW(facts_of_nothing, "version"),
     ROW(folder_forgets_the_bin, "bin"),
     ROW(tenant_without_name, "tenant"),
     ROW(name_of_no_tenant, "tenant"),
