@@ -4,6 +4,7 @@
 
 #include "content/hash.h"
 #include "content/media.h"
+#include "service/probing.h"
 #include "service/confirm.h"
 #include "service/tree_rows.h"
 
@@ -57,9 +58,11 @@ struct ms_found_bytes {
     uint8_t root[16];
     struct ms_hashes hashes; /* the caller's */
     char media_type[MS_MEDIA_TYPE_MAX + 1];
+    struct ms_probed probed;
 };
 void ms_found_bytes_fini(struct ms_found_bytes *found);
-/* Complete the upload and read it. Errors: MS_NOT_FOUND nothing has come; MS_CONFLICT. */
+/* Complete the upload, read it and have it examined. Errors: MS_NOT_FOUND nothing has come; MS_CONFLICT;
+ * MS_UNAVAILABLE there is nobody to examine it: confirm it again. */
 MS_NODISCARD enum ms_code ms_found_bytes(struct ms_svc *svc, const struct ms_declared_rows *rows,
                                          const struct ms_confirm *confirm,
                                          struct ms_found_bytes *found, struct ms_error *reterr);
@@ -68,7 +71,7 @@ MS_NODISCARD enum ms_code ms_found_bytes(struct ms_svc *svc, const struct ms_dec
  * Errors are verdicts: MS_WRONG_KIND, MS_TOO_LARGE. */
 MS_NODISCARD enum ms_code ms_confirm_judge(const struct ms_asset_record *asset, const char *name,
                                            const struct ms_found_bytes *found, bool large,
-                                           struct ms_error *reterr);
+                                           const struct ms_limits *limits, struct ms_error *reterr);
 /* Of a declaration, before there are bytes. */
 MS_NODISCARD enum ms_code ms_confirm_judge_name(const struct ms_asset_record *asset,
                                                 const char *name, uint64_t size, bool large,

@@ -157,6 +157,9 @@ enum ms_code ms_found_bytes(struct ms_svc *svc, const struct ms_declared_rows *r
                             : ms_fail(reterr, MS_NO_MEMORY, "no memory to read an upload");
     free(r.buffer);
     EVP_MD_CTX_free(r.md5);
+    if (code == MS_OK)
+        code = ms_probe_object(svc, svc->obj, rows->upload.key, found->size, found->media_type,
+                               &found->probed, reterr);
     return code;
 }
 
@@ -186,9 +189,14 @@ enum ms_code ms_confirm_judge_name(const struct ms_asset_record *asset, const ch
 
 enum ms_code ms_confirm_judge(const struct ms_asset_record *asset, const char *name,
                               const struct ms_found_bytes *found, bool large,
-                              struct ms_error *reterr) {
+                              const struct ms_limits *limits, struct ms_error *reterr) {
+    const struct ms_content content = {.facts = found->probed.there ? &found->probed.facts : NULL,
+                                       .name = name,
+                                       .type = (enum ms_asset_type)asset->type,
+                                       .size = found->size};
     char suffix[16];
     ms_name_suffix(name, suffix);
     MS_TRY(check_size(asset, found->size, large, reterr));
-    return ms_asset_type_fits((enum ms_asset_type)asset->type, suffix, found->media_type, reterr);
+    MS_TRY(ms_asset_type_fits(content.type, suffix, found->media_type, reterr));
+    return ms_content_accept(limits, &content, reterr);
 }

@@ -50,7 +50,7 @@ static enum ms_code judge(struct seal *s) {
     enum ms_code code = compare(s, &s->why);
     if (code == MS_OK && is_main)
         code = ms_confirm_judge(&s->rows.asset.rec, s->rows.file.name, s->found,
-                                s->rows.upload.large, &s->why);
+                                s->rows.upload.large, s->t->limits, &s->why);
     return code;
 }
 
@@ -91,6 +91,9 @@ static enum ms_code put_version(const struct seal *s, struct ms_error *reterr) {
     memcpy(version.root, s->found->root, sizeof version.root);
     MS_TRY(ms_row_put_object(t->txn, ms_key_object(id), &object, reterr));
     MS_TRY(put_hashes(s, id, reterr));
+    if (s->found->probed.there)
+        MS_TRY(ms_row_put_facts(t->txn, ms_key_facts(t->id, s->in->version), &s->found->probed.facts,
+                                reterr));
     return ms_row_put_version(t->txn, ms_key_version(t->id, s->in->version), &version, reterr);
 }
 

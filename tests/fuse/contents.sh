@@ -50,6 +50,12 @@ check "rsync" rsync -a picture.png "$mnt/images/"
 equals "is examined under its other name" "video_production yes; livestreaming yes; preview yes" "$(xattr usable "$mnt/images/picture.png")"
 refuses "rsync of a bad one fails" "medium type|failed" rsync -a cut.mp4 "$mnt/images/"
 
+# An upload as through the API is judged as a close is, when it is confirmed.
+refuses "an upload of 101 slides" "101 slides; it may have 100" "$MSASSET" upload 101.pptx --name many
+equals "is FAILED" FAILED "$("$MSASSET" ls presentations --json | jq -r '[.[] | select(.path == "/presentations/101 (2).pptx")][0].asset_state')"
+check "an upload of a film" "$MSASSET" upload fast.mp4 --name uploaded
+equals "has its facts" 50 "$("$MSASSET" show "videos/fast (2).mp4" --json | jq -r .video_meta.frame_rate)"
+
 # Many small ones: a warm program forks for each.
 mkdir many
 for i in $(seq 60); do cp picture.png "many/$i.png"; done
