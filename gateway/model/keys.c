@@ -250,6 +250,17 @@ struct ms_key ms_key_asked(struct ms_tenant_id t, struct ms_asset_id a) {
     return key_of_ids('u', t.id, a.id);
 }
 
+struct ms_key ms_key_transfer(struct ms_transfer_id x) { return key_of_id('x', x.id); }
+struct ms_key ms_key_transfer_asset(struct ms_transfer_id x, struct ms_asset_id a) {
+    return key_of_ids('v', x.id, a.id);
+}
+struct ms_key ms_key_transfer_assets(struct ms_transfer_id x) { return key_of_id('v', x.id); }
+struct ms_key ms_key_pending(struct ms_asset_id a) { return key_of_id('e', a.id); }
+struct ms_key ms_key_transfer_of(struct ms_tenant_id t, struct ms_transfer_id x) {
+    return key_of_ids('h', t.id, x.id);
+}
+struct ms_key ms_key_transfers_of(struct ms_tenant_id t) { return key_of_id('h', t.id); }
+
 struct ms_key ms_key_orphan(struct ms_tenant_id t, uint64_t ino) {
     return key_of_number('o', t, ino);
 }

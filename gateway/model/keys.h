@@ -34,6 +34,10 @@
  *   TREEOP    'R' tenant, treeop                     treeop
  *   REQUEST   'Q' tenant, request                    request         unfreeze requests; they stay
  *   ASKED     'u' tenant, asset or none              request id      the one that is not decided yet
+ *   TRANSFER  'x' job                                transfer        GLOBAL
+ *   XASSET    'v' job, asset                         asset id        GLOBAL   what it moves
+ *   PENDING   'e' asset                              job id          GLOBAL   the last job made for it
+ *   XTENANT   'h' tenant, job                        job id          sent or received
  *   ORPHAN    'o' tenant, ino u64                    opener          (recovery walks no inodes)
  *   ACCOUNT   'Z' tenant                             account
  *   DAY       'Y' tenant, midnight i64               day
@@ -122,6 +126,12 @@ struct ms_key ms_key_treeops_of(struct ms_tenant_id t);   /* prefix */
 struct ms_key ms_key_request(struct ms_tenant_id t, struct ms_request_id r);
 struct ms_key ms_key_requests_of(struct ms_tenant_id t);  /* prefix */
 struct ms_key ms_key_asked(struct ms_tenant_id t, struct ms_asset_id a);
+struct ms_key ms_key_transfer(struct ms_transfer_id x);
+struct ms_key ms_key_transfer_asset(struct ms_transfer_id x, struct ms_asset_id a);
+struct ms_key ms_key_transfer_assets(struct ms_transfer_id x); /* prefix */
+struct ms_key ms_key_pending(struct ms_asset_id a);
+struct ms_key ms_key_transfer_of(struct ms_tenant_id t, struct ms_transfer_id x);
+struct ms_key ms_key_transfers_of(struct ms_tenant_id t); /* prefix */
 struct ms_key ms_key_orphan(struct ms_tenant_id t, uint64_t ino);
 struct ms_key ms_key_orphans_of(struct ms_tenant_id t);   /* prefix */
 struct ms_key ms_key_account(struct ms_tenant_id t);

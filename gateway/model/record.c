@@ -135,6 +135,8 @@ static const char *broken_tenant(const struct ms_tenant_record *r) {
         return "the retention is out of range";
     if (!is_flag(r->start_unactived) || !is_flag(r->review) || !is_flag(r->pay_per_use))
         return "a flag is neither 0 nor 1";
+    if (r->may_transfer > 2)
+        return "what it may transfer is out of range";
     if (r->umask > 0777)
         return "the umask has more than nine bits";
     return ms_mask_broken(&mask);
@@ -259,6 +261,14 @@ static const char *broken_request(const struct ms_request_record *r) {
     if (r->state > 2)
         return "there is no such state of a request";
     return (r->state == 0) == (r->decided_at.ms == 0) ? NULL : "it is decided at no instant";
+}
+
+static const char *broken_transfer(const struct ms_transfer_record *r) {
+    if (is_none(r->id) || is_none(r->src) || is_none(r->dest))
+        return "the transfer has no id or names no tenant";
+    if (r->state > 4)
+        return "there is no such state of a transfer";
+    return is_flag(r->active) ? NULL : "a flag is neither 0 nor 1";
 }
 
 static const char *broken_due(const struct ms_due_record *r) {

@@ -614,6 +614,59 @@ enum ms_code ms_change_purge(struct ms_txn *txn, struct ms_tenant_id tenant, con
     return ms_row_del(txn, ms_key_asset(tenant, id), reterr);
 }
 
+/* ---- another tenant's ------------------------------------------------------------------------ */
+
+static enum ms_code hand_over(struct ms_txn *txn, struct ms_tenant_id tenant,
+                              struct ms_tenant_id peer, struct ms_asset_record *asset,
+                              uint64_t bytes, enum ms_why why, struct ms_error *reterr) {
+    struct ms_ledger_record event = {.at = ms_txn_instant(txn),
+                                     .why = (uint8_t)why,
+                                     .bytes_after = bytes,
+                                     .peer = peer.id};
+    return asset->bytes == bytes ? MS_OK : move_bytes(txn, tenant, asset, &event, reterr);
+}
+
+static enum ms_code send(struct ms_txn *txn, struct ms_tenant_id from, struct ms_tenant_id to,
+                         const char *who, struct ms_asset_record *asset, const char *why,
+                         struct ms_error *reterr) {
+    const struct ms_asset_due none = {.kind = MS_DUE_NONE};
+    struct ms_life life = ms_asset_life(asset);
+    enum ms_state shown = ms_lc_shown(&life, (struct ms_mask){0});
+    MS_ASSERT(!asset->binned);
+    MS_TRY(hand_over(txn, from, to, asset, 0, MS_WHY_TRANSFER_OUT, reterr));
+    MS_TRY(put_due(txn, from, asset, none, reterr));
+    MS_TRY(audit(txn, from, who, asset, MS_EVENT_TRANSFER, shown, MS_STATE_COUNT,
+                 ms_txn_instant(txn), why, reterr));
+    MS_TRY(uncount_asset(txn, from, reterr));
+    return ms_row_del(txn, ms_key_asset(from, (struct ms_asset_id){asset->id}), reterr);
+}
+
+enum ms_code ms_change_transfer(struct ms_txn *txn, struct ms_tenant_id from,
+                                struct ms_tenant_id to, const char *who,
+                                struct ms_asset_record *asset, const struct ms_life *next,
+                                uint64_t ino, const char *why, struct ms_error *reterr) {
+    struct ms_asset_id id = {asset->id};
+    struct ms_instant at = ms_txn_instant(txn);
+    struct ms_usage_record usage;
+    uint64_t bytes = asset->bytes;
+    MS_TRY(send(txn, from, to, who, asset, why, reterr));
+    ms_asset_set_life(asset, next);
+    asset->ino = ino;
+    asset->updated = at;
+    asset->app_user_id[0] = '\0';
+    asset->from_mount = 0;
+    asset->counted = (uint8_t)ms_class_of(asset->origin, asset->type, asset->created, at);
+    MS_TRY(ms_row_get_usage(txn, ms_key_usage(to), &usage, reterr));
+    usage.assets++;
+    MS_TRY(ms_row_put_usage(txn, ms_key_usage(to), &usage, reterr));
+    MS_TRY(hand_over(txn, to, from, asset, bytes, MS_WHY_TRANSFER_IN, reterr));
+    MS_TRY(move_due(txn, to, asset, reterr));
+    MS_TRY(ms_row_put_asset(txn, ms_key_asset(to, id), asset, reterr));
+    MS_TRY(ms_row_put_id(txn, ms_key_aowner(id), to.id, reterr));
+    return audit(txn, to, who, asset, MS_EVENT_TRANSFER, MS_STATE_COUNT,
+                 ms_lc_shown(next, (struct ms_mask){0}), at, why, reterr);
+}
+
 /* ---- references of objects ------------------------------------------------------------------- */
 
 enum ms_code ms_change_object_take(struct ms_txn *txn, struct ms_object_id object,

@@ -126,6 +126,15 @@ MS_NODISCARD enum ms_code ms_change_purge(struct ms_txn *txn, struct ms_tenant_i
                                           enum ms_event event, struct ms_instant at,
                                           const char *why, struct ms_error *reterr);
 
+/* The asset, with what is overdue applied, becomes another tenant's: both ledgers, counters, due rows,
+ * audit rows (from, and to, no state) and the owner, at the commit instant. Its files, versions and names
+ * are the caller's; bytes and objects stay where they are. next: what the receiver gets. */
+MS_NODISCARD enum ms_code ms_change_transfer(struct ms_txn *txn, struct ms_tenant_id from,
+                                             struct ms_tenant_id to, const char *who,
+                                             struct ms_asset_record *asset,
+                                             const struct ms_life *next, uint64_t ino,
+                                             const char *why, struct ms_error *reterr);
+
 /* Its committed bytes go (failed by time-out or mismatch); the file rows stay as FAILED. */
 MS_NODISCARD enum ms_code ms_change_free(struct ms_txn *txn, struct ms_tenant_id tenant,
                                          struct ms_asset_record *asset, enum ms_why why,

@@ -154,6 +154,11 @@ MS_NODISCARD enum ms_code ms_tree_name_set(const struct ms_tree *t, struct ms_in
                                            const struct ms_inode_record *inode,
                                            struct ms_error *reterr);
 
+/* "a" when that is free, else "a (2)", "a (3)" ... Errors: MS_EXISTS 10000 of them are taken. */
+MS_NODISCARD enum ms_code ms_tree_free_name(const struct ms_tree *t, uint64_t parent,
+                                            const char *name, char ret_name[MS_NAME_BYTES_MAX + 1],
+                                            struct ms_error *reterr);
+
 /* ---- where a folder is ----------------------------------------------------------------------- */
 
 struct ms_place {

@@ -95,5 +95,32 @@ status 0 show files/a.txt && printed 'scheduled +BLOCK at'
 status 0 schedule clear files/a.txt
 status 0 show files/a.txt --json && json '.auto_operation_config == []'
 
+# transfer
+status 0 tenant add studio
+status 64 --tenant media transfer create files/a.txt && said 'say with --to'
+status 67 --tenant media transfer create files/a.txt --to nobody && said 'nobody'
+status 65 --tenant media transfer create files/a.txt --to studio && said 'only models and voices'
+status 77 --as media/bob transfer create files/a.txt --to studio && said 'allow-list'
+status 77 --as media/bob transfer allow media && said 'only an administrator'
+status 0 transfer allow media --any-type && printed 'any type'
+status 0 --as media/bob transfer create files/a.txt --to studio --memo 'as agreed' --json
+json '.state == "PROCESSING" and .transfer_type == "TRANSFER_OUT" and .assets == 1'
+job=$(jq -r .job_id out)
+status 5 --tenant media transfer create files/a.txt --to studio && said "$job"
+status 0 --tenant studio transfer ls && printed "$job.*receiver.*PROCESSING.*as agreed"
+status 5 --tenant media transfer accept "$job" && said 'only the receiver accepts'
+status 5 --tenant studio transfer cancel "$job" && said 'only the sender cancels'
+status 0 --tenant studio transfer accept "$job" --json && json '.state == "ACCEPT" and .finish_time != null'
+status 4 --tenant media show files/a.txt
+status 0 --tenant studio show files/a.txt --json && json '.asset_state == "UNACTIVED"'
+[ "$(jq -r .asset_id out)" = "$id" ] || fail "the asset has another id"
+status 0 --tenant studio get files/a.txt got.txt && cmp a.txt got.txt
+status 5 --tenant studio transfer accept "$job" && said 'is over: ACCEPT'
+status 0 --tenant studio transfer ls --json && json 'length == 0'
+status 0 --tenant studio transfer create files/a.txt --to media --back "$job" --json && json '.transfer_type == "TRANSFER_BACK"'
+back=$(jq -r .job_id out)
+status 0 --tenant media transfer refuse "$back" --reason 'keep it' && printed 'REJECT'
+status 0 --tenant media transfer ls --all --json && json '[.[].state] == ["ACCEPT", "REJECT"] and .[1].reason == "keep it"'
+
 status 0 fsck
 echo "$n commands"

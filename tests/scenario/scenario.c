@@ -13,7 +13,8 @@
 #define WORDS_MAX 24
 
 static const struct scene_verbs *const tables[] = {&scene_verbs_asset, &scene_verbs_tree,
-                                                   &scene_verbs_look, &scene_verbs_request};
+                                                   &scene_verbs_look, &scene_verbs_request,
+                                                   &scene_verbs_transfer};
 static const char *const sweeps_names[] = {"swept after each tick", "never swept",
                                            "swept at times"};
 
@@ -417,6 +418,16 @@ struct lines {
     size_t n, cap;
 };
 
+/* Ids are others in each run. */
+static void mask_ids(char *line) {
+    for (char *p = line; *p; p++) {
+        size_t n = strspn(p, "0123456789abcdef");
+        if (n == MS_ID_TEXT_LEN)
+            memset(p, '#', n);
+        p += n > 0 ? n - 1 : 0;
+    }
+}
+
 static void add_line(struct lines *to, const char *fmt, ...) MS_PRINTF(2, 3);
 static void add_line(struct lines *to, const char *fmt, ...) {
     char *line;
@@ -425,6 +436,7 @@ static void add_line(struct lines *to, const char *fmt, ...) {
     int n = vasprintf(&line, fmt, ap);
     va_end(ap);
     assert_true(n >= 0);
+    mask_ids(line);
     if (to->n == to->cap) {
         to->cap = to->cap ? 2 * to->cap : 64;
         to->line = realloc(to->line, to->cap * sizeof *to->line);

@@ -107,6 +107,7 @@ static void valid_tenant(struct sample_source *s, struct ms_tenant_record *r) {
     flag(&r->start_unactived);
     flag(&r->review);
     flag(&r->pay_per_use);
+    range(&r->may_transfer, 3);
     r->umask &= 0777;
     a_mask(s, r);
 }
@@ -237,6 +238,12 @@ static void valid_request(struct sample_source *s, struct ms_request_record *r) 
     range(&r->state, 3);
     if (r->state == 0)
         r->decided_at.ms = 0;
+}
+
+static void valid_transfer(struct sample_source *s, struct ms_transfer_record *r) {
+    (void)s;
+    range(&r->state, 5);
+    flag(&r->active);
 }
 
 static void valid_due(struct sample_source *s, struct ms_due_record *r) {

@@ -121,6 +121,15 @@ static uint32_t u32(uint64_t n) { return (uint32_t)(n & UINT32_MAX); }
       ms_key_requests_of(TENANT(x)), ORDER(by_id(a, b, 0), by_id(a, b, 1)))                        \
     K(asked, 'u', 33, ms_key_asked(TENANT(x), ASSET(x, 1)), all('u'),                              \
       ORDER(by_id(a, b, 0), by_id(a, b, 1)))                                                       \
+    K(transfer, 'x', 17, ms_key_transfer((struct ms_transfer_id){x->id[0]}), all('x'),             \
+      by_id(a, b, 0))                                                                              \
+    K(transfer_asset, 'v', 33,                                                                     \
+      ms_key_transfer_asset((struct ms_transfer_id){x->id[0]}, ASSET(x, 1)),                       \
+      ms_key_transfer_assets((struct ms_transfer_id){x->id[0]}),                                   \
+      ORDER(by_id(a, b, 0), by_id(a, b, 1)))                                                       \
+    K(pending, 'e', 17, ms_key_pending(ASSET(x, 0)), all('e'), by_id(a, b, 0))                     \
+    K(transfer_of, 'h', 33, ms_key_transfer_of(TENANT(x), (struct ms_transfer_id){x->id[1]}),      \
+      ms_key_transfers_of(TENANT(x)), ORDER(by_id(a, b, 0), by_id(a, b, 1)))                       \
     K(orphan, 'o', 25, ms_key_orphan(TENANT(x), x->number[0]), ms_key_orphans_of(TENANT(x)),       \
       ORDER(by_id(a, b, 0), by_number(a, b, 0)))                                                   \
     K(account, 'Z', 17, ms_key_account(TENANT(x)), all('Z'), by_id(a, b, 0))                       \
