@@ -95,6 +95,12 @@ status 0 show files/a.txt && printed 'scheduled +BLOCK at'
 status 0 schedule clear files/a.txt
 status 0 show files/a.txt --json && json '.auto_operation_config == []'
 
+# copy
+status 0 copy files/a.txt files/copy.txt --json && json '.asset_state == "ACTIVED" and .size_bytes == 35 and .path == "/files/copy.txt"'
+status 5 copy files/a.txt files/copy.txt && said 'copy.txt'
+status 4 copy files/nothing.txt files/c.txt
+status 0 get files/copy.txt copied.txt && cmp a.txt copied.txt
+
 # transfer
 status 0 tenant add studio
 status 64 --tenant media transfer create files/a.txt && said 'say with --to'

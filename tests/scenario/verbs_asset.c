@@ -3,6 +3,7 @@
 
 #include "service/bin.h"
 #include "service/change.h"
+#include "service/copy.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -48,6 +49,14 @@ static enum ms_code put(struct scene *s, int n, char **words, const char *path, 
 
 static enum ms_code verb_put(struct scene *s, int n, char **words, struct ms_error *reterr) {
     MS_TRY(put(s, n, words, words[2], false, reterr));
+    scene_name_asset(s, words[1], (struct ms_asset_id){s->info.asset.id});
+    return MS_OK;
+}
+
+static enum ms_code verb_copy(struct scene *s, int n, char **words, struct ms_error *reterr) {
+    (void)n;
+    MS_TRY(ms_asset_copy(s->w->svc, scene_ctx(s), scene_asset_of(s, words[2])->id, words[3],
+                         &s->info, reterr));
     scene_name_asset(s, words[1], (struct ms_asset_id){s->info.asset.id});
     return MS_OK;
 }
@@ -101,16 +110,17 @@ static enum ms_code origin_op(struct ms_txn *txn, const void *in, void *out,
                               struct ms_error *reterr) {
     const struct origin *o = in;
     struct ms_asset_record asset;
-    struct ms_key key = ms_key_asset(o->tenant, o->id);
+    struct ms_tenant_record tenant;
     (void)out;
-    MS_TRY(ms_row_get_asset(txn, key, &asset, reterr));
+    MS_TRY(ms_change_begin(txn, o->tenant, &tenant, reterr));
+    MS_TRY(ms_row_get_asset(txn, ms_key_asset(o->tenant, o->id), &asset, reterr));
     uint64_t bytes = asset.bytes;
     MS_TRY(ms_change_bytes(txn, o->tenant, &asset, 0, MS_WHY_FILE, ms_txn_instant(txn), reterr));
     asset.origin = (uint8_t)o->origin;
     asset.type = (uint8_t)o->type;
     MS_TRY(
         ms_change_bytes(txn, o->tenant, &asset, bytes, MS_WHY_FILE, ms_txn_instant(txn), reterr));
-    return ms_row_put_asset(txn, key, &asset, reterr);
+    return ms_change_put_off(txn, &tenant, &asset, ms_txn_instant(txn), reterr); /* stores it */
 }
 
 static enum ms_code verb_origin(struct scene *s, int n, char **words, struct ms_error *reterr) {
@@ -273,6 +283,7 @@ static const struct scene_verb verbs[] = {
     {"in-bin", 1, 4, verb_in_bin, "LABEL [until=INSTANT|never] [who=NAME] [path=PATH]: so it is listed"},
     {"put", 2, 4, verb_put,
      "LABEL PATH [bytes=N] [like=SUFFIX]: a new file, as msasset put makes it"},
+    {"copy", 3, 3, verb_copy, "LABEL OF PATH: a copy of it, without bytes"},
     {"write", 1, 3, verb_write, "LABEL [bytes=N] [like=SUFFIX]: overwritten at its path"},
     {"create", 1, 1, verb_create, "LABEL: an API upload that has declared nothing"},
     {"origin", 2, 3, verb_origin, "LABEL CUSTOMIZED|SYSTEM [type=T]: it is the platform's"},
