@@ -95,6 +95,14 @@ status 0 show files/a.txt && printed 'scheduled +BLOCK at'
 status 0 schedule clear files/a.txt
 status 0 show files/a.txt --json && json '.auto_operation_config == []'
 
+# batch
+status 65 batch BURN files/a.txt && said 'no action "BURN"'
+status 64 batch DELETE_FORCE files/a.txt && said 'yes'
+status 0 batch UNACTIVE files/a.txt files/two.txt --json && json '.results | length == 1 and .[0].ret_status == "SUCCESS" and (.[0].asset_ids | length) == 2'
+status 1 batch RESTORE files/a.txt files/two.txt --json
+json '.results | length == 1 and .[0].ret_status == "FAILED" and .[0].error_info.error_code == "WRONG_STATE"'
+status 0 batch ACTIVE files/a.txt files/two.txt && printed 'SUCCESS +2'
+
 # copy
 status 0 copy files/a.txt files/copy.txt --json && json '.asset_state == "ACTIVED" and .size_bytes == 35 and .path == "/files/copy.txt"'
 status 5 copy files/a.txt files/copy.txt && said 'copy.txt'

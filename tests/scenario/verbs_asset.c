@@ -1,6 +1,7 @@
 /* What commands and the platform do to one asset. */
 #include "scenario.h"
 
+#include "service/batch.h"
 #include "service/bin.h"
 #include "service/change.h"
 #include "service/copy.h"
@@ -209,6 +210,45 @@ static enum ms_code verb_announce(struct scene *s, int n, char **words, struct m
     return scene_apply(s, &e, words[1], reterr);
 }
 
+/* "SUCCESS:a,b" and "CODE:c": exactly these groups, in this order. */
+static void check_group(struct scene *s, const struct ms_batch_group *g, const char *want) {
+    const char *colon = strchr(want, ':'), *p = colon ? colon + 1 : "";
+    char name[32];
+    size_t n = 0;
+    (void)snprintf(name, sizeof name, "%.*s", colon ? (int)(colon - want) : 0, want);
+    if (strcmp(name, g->code == MS_OK ? "SUCCESS" : ms_code_name(g->code)) != 0)
+        scene_fail(s, "a group is %s, wanted %s", ms_code_name(g->code), want);
+    for (; *p; p += strcspn(p, ","), p += *p == ',', n++) {
+        char label[SCENE_LABEL_MAX + 1];
+        (void)snprintf(label, sizeof label, "%.*s", (int)strcspn(p, ","), p);
+        if (n == g->n || !ms_asset_id_equal(g->ids[n], scene_asset_of(s, label)->id))
+            scene_fail(s, "%s is not in its group at its place", label);
+    }
+    if (n != g->n)
+        scene_fail(s, "the group %s has %zu assets", name, g->n);
+}
+
+static enum ms_code verb_batch(struct scene *s, int n, char **words, struct ms_error *reterr) {
+    struct ms_batch_result *result = calloc(1, sizeof *result);
+    struct ms_asset_id ids[MS_BATCH_MAX];
+    enum ms_batch_action action;
+    size_t count = 0;
+    MS_TRY(ms_batch_action_parse(words[1], &action, reterr));
+    for (char *p = words[2], *next; p; p = next) {
+        next = strchr(p, ',');
+        if (next)
+            *next++ = '\0';
+        ids[count++] = scene_asset_of(s, p)->id;
+    }
+    MS_TRY(ms_batch(s->w->svc, scene_ctx(s), action, ids, count, result, reterr));
+    if (result->n != (size_t)(n - 3))
+        scene_fail(s, "there are %zu groups", result->n);
+    for (int i = 3; i < n; i++)
+        check_group(s, &result->group[i - 3], words[i]);
+    free(result);
+    return MS_OK;
+}
+
 /* ---- the tenant as a whole --------------------------------------------------------------- */
 
 static enum ms_code hold_tenant(struct scene *s, int n, char **words, bool on,
@@ -293,6 +333,7 @@ static const struct scene_verb verbs[] = {
     {"freeze", 1, 3, verb_freeze, "LABEL [code=C] [why=TEXT]"},
     {"unfreeze", 1, 1, verb_unfreeze, "LABEL"},
     {"event", 2, 5, verb_event, "LABEL EVENT [at=INSTANT] [op=BLOCK|DELETE] [why=TEXT]"},
+    {"batch", 3, 8, verb_batch, "ACTION LABEL,... SUCCESS:LABEL,... CODE:LABEL,...: these groups"},
     {"schedule", 3, 3, verb_schedule, "LABEL BLOCK|DELETE INSTANT"},
     {"announce", 2, 2, verb_announce, "LABEL INSTANT"},
     {"freeze-tenant", 0, 2, verb_freeze_tenant, "[hold=ADMIN|ARREARS] [why=TEXT]"},
