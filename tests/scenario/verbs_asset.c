@@ -229,7 +229,6 @@ static void check_group(struct scene *s, const struct ms_batch_group *g, const c
 }
 
 static enum ms_code verb_batch(struct scene *s, int n, char **words, struct ms_error *reterr) {
-    struct ms_batch_result *result = calloc(1, sizeof *result);
     struct ms_asset_id ids[MS_BATCH_MAX];
     enum ms_batch_action action;
     size_t count = 0;
@@ -240,7 +239,14 @@ static enum ms_code verb_batch(struct scene *s, int n, char **words, struct ms_e
             *next++ = '\0';
         ids[count++] = scene_asset_of(s, p)->id;
     }
-    MS_TRY(ms_batch(s->w->svc, scene_ctx(s), action, ids, count, result, reterr));
+    struct ms_batch_result *result = calloc(1, sizeof *result);
+    if (!result)
+        scene_fail(s, "no memory");
+    enum ms_code code = ms_batch(s->w->svc, scene_ctx(s), action, ids, count, result, reterr);
+    if (code != MS_OK) {
+        free(result);
+        return code;
+    }
     if (result->n != (size_t)(n - 3))
         scene_fail(s, "there are %zu groups", result->n);
     for (int i = 3; i < n; i++)
@@ -302,8 +308,12 @@ static enum ms_code verb_in_bin(struct scene *s, int n, char **words, struct ms_
     scene_only(s, n, words, "until who path");
     if (!list)
         scene_fail(s, "no memory");
-    MS_TRY(ms_bin_list(s->w->svc, scene_ctx(s), (struct ms_bin_id){{{0}}}, list, SCENE_ASSETS_MAX,
-                       &count, reterr));
+    enum ms_code code = ms_bin_list(s->w->svc, scene_ctx(s), (struct ms_bin_id){{{0}}}, list,
+                                    SCENE_ASSETS_MAX, &count, reterr);
+    if (code != MS_OK) {
+        free(list);
+        return code;
+    }
     while (e < list + count && !ms_asset_id_equal(e->asset, asset->id))
         e++;
     if (e == list + count)
