@@ -38,7 +38,7 @@ static inline struct ms_id_text ms_id_text(struct ms_id id) {
 
 #define MS_NOUNS(X)                                                                                \
     X(tenant) X(asset) X(file) X(version) X(object) X(instance) X(intent) X(bin) X(treeop)       \
-    X(request) X(transfer)
+    X(request) X(transfer) X(package)
 
 #define MS_ID_TYPE(noun)                                                                           \
     struct ms_##noun##_id {                                                                        \

@@ -12,6 +12,13 @@ struct steps {
     json_t *list;
 };
 
+static bool is_of_package(const struct ms_ledger_record *row) {
+    return row->seq && !ms_package_id_is_none((struct ms_package_id){row->package});
+}
+static bool is_of_asset(const struct ms_ledger_record *row) {
+    return row->seq && row->why != MS_WHY_SETTINGS && !is_of_package(row);
+}
+
 static json_t *json_step(const struct ms_bill_step *s) {
     const struct ms_ledger_record *row = &s->row;
     json_t *o = json_pack("{s:o,s:I,s:s,s:I,s:I,s:I,s:I,s:I}", "at", ms_out_json_time(row->at),
@@ -21,7 +28,12 @@ static json_t *json_step(const struct ms_bill_step *s) {
                           (json_int_t)s->usage.produced_free, "produced",
                           (json_int_t)s->usage.produced, "excluded", (json_int_t)s->usage.excluded,
                           "allowance", (json_int_t)s->allowance);
-    if (o && row->seq && row->why != MS_WHY_SETTINGS) {
+    if (o && is_of_package(row)) {
+        ms_out_set(o, "package_id", json_string(ms_id_text(row->package).s));
+        ms_out_set(o, "fee", json_boolean(row->fee));
+        ms_out_set(o, "terms", json_integer((json_int_t)row->terms));
+    }
+    if (o && is_of_asset(row)) {
         ms_out_set(o, "asset_id", json_string(ms_id_text(row->asset).s));
         ms_out_set(o, "class", json_string(ms_class_name((enum ms_class)row->class_after)));
         ms_out_set(o, "bytes_before", json_integer((json_int_t)row->bytes_before));
@@ -49,7 +61,7 @@ static bool step(void *priv, const struct ms_bill_step *s) {
     const struct ms_ledger_record *row = &s->row;
     uint64_t metered = ms_usage_metered(&s->usage);
     uint64_t excess = metered > s->allowance ? metered - s->allowance : 0;
-    bool asset = row->seq && row->why != MS_WHY_SETTINGS;
+    bool asset = is_of_asset(row), package = is_of_package(row);
     char seq[24], at[MS_RFC3339_MS_LEN + 1], minutes[64];
     if (to->cli->json)
         return json_array_append_new(to->list, json_step(s)) == 0 && !ms_cli_stopped();
@@ -59,7 +71,9 @@ static bool step(void *priv, const struct ms_bill_step *s) {
     ms_table_row(to->table,
                  (const char *const[]){
                      at, row->seq ? seq : "", row->seq ? ms_why_name((enum ms_why)row->why) : "begin",
-                     asset ? ms_id_text(row->asset).s : "",
+                     asset     ? ms_id_text(row->asset).s
+                     : package ? ms_id_text(row->package).s
+                               : "",
                      asset ? ms_class_name((enum ms_class)row->class_after) : "",
                      asset ? ms_out_exact(row->bytes_before).s : "",
                      asset ? ms_out_exact(row->bytes_after).s : "", ms_out_exact(metered).s,
@@ -68,7 +82,7 @@ static bool step(void *priv, const struct ms_bill_step *s) {
 }
 
 static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr) {
-    static const char *const heads[] = {"INSTANT", ">EVENT",   "WHY",        "ASSET",
+    static const char *const heads[] = {"INSTANT", ">EVENT",   "WHY",        "WHAT",
                                         "CLASS",   ">BEFORE",  ">AFTER",     ">METERED",
                                         ">ALLOWED", ">EXCESS", ">MINUTES",   NULL};
     struct steps steps = {.cli = cli};

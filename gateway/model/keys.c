@@ -273,6 +273,26 @@ struct ms_key ms_key_day(struct ms_tenant_id t, struct ms_instant midnight) {
 }
 struct ms_key ms_key_days_of(struct ms_tenant_id t) { return key_of_id('Y', t.id); }
 
+struct ms_key ms_key_package(struct ms_tenant_id t, struct ms_package_id p) {
+    return key_of_ids('G', t.id, p.id);
+}
+struct ms_key ms_key_packages_of(struct ms_tenant_id t) { return key_of_id('G', t.id); }
+struct ms_key ms_key_bound(struct ms_tenant_id t, struct ms_package_id p, struct ms_asset_id a) {
+    struct ms_key k = key_of_ids('v', t.id, p.id);
+
+    add_id(&k, a.id);
+    return k;
+}
+struct ms_key ms_key_bound_to(struct ms_tenant_id t, struct ms_package_id p) {
+    return key_of_ids('v', t.id, p.id);
+}
+struct ms_key ms_key_order(struct ms_tenant_id t, const char *order) {
+    struct ms_key k = key_of_id('e', t.id);
+
+    add_text(&k, order, MS_ORDER_MAX);
+    return k;
+}
+
 struct ms_key ms_key_adjust(struct ms_tenant_id t, uint64_t seq) {
     return key_of_number('j', t, seq);
 }

@@ -41,6 +41,9 @@
  *   ORPHAN    'o' tenant, ino u64                    opener          (recovery walks no inodes)
  *   ACCOUNT   'Z' tenant                             account
  *   DAY       'Y' tenant, midnight i64               day
+ *   PACKAGE   'G' tenant, package                    package
+ *   BOUND     'v' tenant, package, asset             asset id        what is bound to a package
+ *   ORDER     'e' tenant, order                      package id      a purchase happens once
  *   ADJUST    'j' tenant, seq u64                    adjust
  *   RATEMONTH 'r' month i64                          ratemonth       GLOBAL
  *   MARK      'k' tenant, table byte, its key        8 bytes         changed since the catalogue was written
@@ -137,6 +140,11 @@ struct ms_key ms_key_orphans_of(struct ms_tenant_id t);   /* prefix */
 struct ms_key ms_key_account(struct ms_tenant_id t);
 struct ms_key ms_key_day(struct ms_tenant_id t, struct ms_instant midnight);
 struct ms_key ms_key_days_of(struct ms_tenant_id t);      /* prefix */
+struct ms_key ms_key_package(struct ms_tenant_id t, struct ms_package_id p);
+struct ms_key ms_key_packages_of(struct ms_tenant_id t);  /* prefix */
+struct ms_key ms_key_bound(struct ms_tenant_id t, struct ms_package_id p, struct ms_asset_id a);
+struct ms_key ms_key_bound_to(struct ms_tenant_id t, struct ms_package_id p); /* prefix */
+struct ms_key ms_key_order(struct ms_tenant_id t, const char *order);
 struct ms_key ms_key_adjust(struct ms_tenant_id t, uint64_t seq);
 struct ms_key ms_key_adjusts_of(struct ms_tenant_id t);   /* prefix */
 struct ms_key ms_key_ratemonth(struct ms_instant month);

@@ -20,6 +20,8 @@
 #define MS_FILE_NAME_BYTES_MAX 1024
 #define MS_TENANT_NAME_MAX 64         /* [a-z0-9][a-z0-9._-]* */
 #define MS_WHO_MAX 128                /* principal in audit rows */
+#define MS_PACKAGE_NAME_MAX 64        /* of a package; as in the rate card */
+#define MS_ORDER_MAX 128              /* id of a purchase, the buyer's */
 #define MS_REASON_MAX 256             /* API: reason, block_reason_code */
 #define MS_REQUEST_TEXT_MAX 1024       /* of an unfreeze request */
 #define MS_BYPASS_BYTES_MAX 1024       /* patterns of names that bypass the bin */

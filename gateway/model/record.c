@@ -276,6 +276,8 @@ static const char *broken_due(const struct ms_due_record *r) {
 }
 
 static const char *broken_ledger(const struct ms_ledger_record *r) {
+    if (!is_flag(r->fee))
+        return "a flag is neither 0 nor 1";
     if (r->type >= MS_TYPE_COUNT)
         return "there is no such asset type";
     if (r->origin >= MS_ORIGIN_COUNT)
@@ -289,6 +291,16 @@ static const char *broken_adjust(const struct ms_adjust_record *r) {
     if (r->reason[0] == '\0')
         return "an adjustment has a reason";
     return is_flag(r->credit) ? NULL : "a flag is neither 0 nor 1";
+}
+
+static const char *broken_package(const struct ms_package_record *r) {
+    if (is_none(r->id))
+        return "the package has no id";
+    if (!is_flag(r->paid) || !is_flag(r->auto_renew) || !is_flag(r->running))
+        return "a flag is neither 0 nor 1";
+    if (r->bought == 0 || r->current >= r->bought)
+        return "the term that runs was not bought";
+    return NULL;
 }
 
 static const char *broken_account(const struct ms_account_record *r) {

@@ -20,26 +20,48 @@ static ms_u128 get_u128(uint64_t hi, uint64_t lo) { return (ms_u128)hi << 64 | l
 
 /* ---- a stretch of the ledger ----------------------------------------------------------------- */
 
-static enum ms_code keep_minutes(struct ms_bill_stretch *s, const struct ms_ledger_record *row,
-                                 struct ms_bill_event *event, struct ms_error *reterr) {
-    if (row->why != MS_WHY_PRODUCE)
+bool ms_bill_is_of_package(uint8_t why) {
+    return why == MS_WHY_PACKAGE || why == MS_WHY_RENEW || why == MS_WHY_TERM ||
+           why == MS_WHY_EXPIRE;
+}
+
+static enum ms_code more_of(struct ms_bill_stretch *s, struct ms_txn *txn,
+                            const struct ms_ledger_record *row, struct ms_bill_more *ret_more,
+                            struct ms_error *reterr) {
+    struct ms_package_record package;
+    *ret_more = (struct ms_bill_more){.hundredths = row->hundredths,
+                                      .paid_hundredths = row->paid_hundredths,
+                                      .capacity_more = row->capacity_more,
+                                      .capacity_less = row->capacity_less};
+    if (!row->fee)
         return MS_OK;
-    if (s->minutes_n == s->minutes_cap) {
-        size_t cap = s->minutes_cap ? 2 * s->minutes_cap : 64;
-        struct ms_minutes_used *minutes = realloc(s->minutes, cap * sizeof *minutes);
-        if (!minutes)
-            return ms_fail(reterr, MS_NO_MEMORY, "no memory for %zu produced videos", cap);
-        s->minutes = minutes;
-        s->minutes_cap = cap;
-    }
-    event->minutes = (uint32_t)s->minutes_n;
-    s->minutes[s->minutes_n++] =
-        (struct ms_minutes_used){row->seconds, row->hundredths, row->paid_hundredths};
+    struct ms_key key = ms_key_package(s->tenant, (struct ms_package_id){row->package});
+    MS_TRY(ms_row_get_package(txn, key, &package, reterr));
+    memcpy(ret_more->fee, package.name, sizeof ret_more->fee);
     return MS_OK;
 }
 
-static enum ms_code keep(struct ms_bill_stretch *s, const struct ms_ledger_record *row,
-                         struct ms_error *reterr) {
+static enum ms_code keep_more(struct ms_bill_stretch *s, struct ms_txn *txn,
+                              const struct ms_ledger_record *row, struct ms_bill_event *event,
+                              struct ms_error *reterr) {
+    if (row->why != MS_WHY_PRODUCE && !ms_bill_is_of_package(row->why))
+        return MS_OK;
+    if (s->more_n == s->more_cap) {
+        size_t cap = s->more_cap ? 2 * s->more_cap : 64;
+        struct ms_bill_more *more = realloc(s->more, cap * sizeof *more);
+        if (!more)
+            return ms_fail(reterr, MS_NO_MEMORY, "no memory for %zu videos and terms", cap);
+        s->more = more;
+        s->more_cap = cap;
+    }
+    event->more = (uint32_t)s->more_n;
+    MS_TRY(more_of(s, txn, row, &s->more[s->more_n], reterr));
+    s->more_n++;
+    return MS_OK;
+}
+
+static enum ms_code keep(struct ms_bill_stretch *s, struct ms_txn *txn,
+                         const struct ms_ledger_record *row, struct ms_error *reterr) {
     if (s->n == s->cap) {
         size_t cap = s->cap ? 2 * s->cap : 256;
         struct ms_bill_event *events = realloc(s->events, cap * sizeof *events);
@@ -53,23 +75,25 @@ static enum ms_code keep(struct ms_bill_stretch *s, const struct ms_ledger_recor
         .at = row->at,
         .seq = row->seq,
         .bytes_before = row->bytes_before,
-        .bytes_after = row->why == MS_WHY_SETTINGS ? row->allowance : row->bytes_after,
+        .bytes_after = row->why == MS_WHY_SETTINGS ? row->free_bytes : row->bytes_after,
         .class_before = row->class_before,
         .class_after = row->class_after,
         .why = row->why,
     };
-    return keep_minutes(s, row, event, reterr);
+    return keep_more(s, txn, row, event, reterr);
 }
 
-static enum ms_code take_row(struct ms_bill_stretch *s, const struct ms_ledger_record *row,
-                             struct ms_error *reterr) {
+static enum ms_code take_row(struct ms_bill_stretch *s, struct ms_txn *txn,
+                             const struct ms_ledger_record *row, struct ms_error *reterr) {
+    s->next = row->seq + 1;
+    if (row->at.ms < s->since.ms && row->seq < s->seen)
+        return MS_OK;
     enum ms_usage_fault fault = ms_usage_apply(&s->fold, row);
     if (fault != MS_USAGE_FINE && s->fault[0] == '\0')
         (void)snprintf(s->fault, sizeof s->fault, "ledger row %" PRIu64 ": %s", row->seq,
                        ms_usage_fault_text(fault));
-    s->next = row->seq + 1;
     if (row->at.ms < s->until.ms)
-        return keep(s, row, reterr);
+        return keep(s, txn, row, reterr);
     if (s->beyond == 0)
         s->beyond = row->seq;
     return MS_OK;
@@ -89,7 +113,7 @@ static enum ms_code read_some(struct ms_bill_stretch *s, struct ms_txn *txn, boo
     for (unsigned i = 0; i < ROWS_A_READ && code == MS_OK; i++) {
         code = ms_row_next_ledger(&scan, &key, &row, reterr);
         if (code == MS_OK)
-            code = take_row(s, &row, reterr);
+            code = take_row(s, txn, &row, reterr);
     }
     ms_scan_end(&scan);
     if (code != MS_NOT_FOUND)
@@ -127,10 +151,10 @@ enum ms_code ms_bill_stretch_read(struct ms_svc *svc, struct ms_bill_stretch *s,
 
 void ms_bill_stretch_fini(struct ms_bill_stretch *s) {
     free(s->events);
-    free(s->minutes);
+    free(s->more);
     s->events = NULL;
-    s->minutes = NULL;
-    s->n = s->cap = s->minutes_n = s->minutes_cap = 0;
+    s->more = NULL;
+    s->n = s->cap = s->more_n = s->more_cap = 0;
 }
 
 bool ms_bill_stretch_adds_up(const struct ms_bill_stretch *s, char ret_why[MS_BILL_WHY_MAX]) {
@@ -187,7 +211,27 @@ void ms_bill_books_open(struct ms_bill_books *b, const struct ms_tenant_record *
     m->total = m->storage + m->video + m->package;
     b->next = stretch->events;
     b->end = stretch->events + stretch->n;
-    b->minutes = stretch->minutes;
+    b->more = stretch->more;
+    b->capacity = account->capacity;
+}
+
+/* Capacity is told by what comes and goes, not by the sum: rows are dated earlier than they were
+ * written when time brought them about, and then the sum of that moment is not that of their instant. */
+static bool take_package(struct ms_bill_books *b, const struct ms_bill_event *e,
+                         char ret_why[MS_BILL_WHY_MAX]) {
+    const struct ms_bill_more *m = &b->more[e->more];
+    const struct ms_card *card = ms_rates_card(b->rating.rates, e->at);
+    uint64_t free_bytes = b->meter.allowance - b->capacity;
+    if (b->capacity + m->capacity_more < m->capacity_less) {
+        (void)snprintf(ret_why, MS_BILL_WHY_MAX,
+                       "ledger row %" PRIu64 " takes more capacity away than packages have", e->seq);
+        return false;
+    }
+    b->capacity = b->capacity + m->capacity_more - m->capacity_less;
+    ms_meter_allow(&b->meter, e->at, free_bytes + b->capacity);
+    if (m->fee[0])
+        ms_meter_add_fee(&b->meter, ms_price_package(card, ms_view_str(m->fee)));
+    return true;
 }
 
 bool ms_bill_books_take(struct ms_bill_books *b, char ret_why[MS_BILL_WHY_MAX]) {
@@ -209,13 +253,15 @@ bool ms_bill_books_take(struct ms_bill_books *b, char ret_why[MS_BILL_WHY_MAX]) 
         return false;
     }
     if (e->why == MS_WHY_SETTINGS) {
-        ms_meter_allow(&b->meter, e->at, e->bytes_after);
+        ms_meter_allow(&b->meter, e->at, e->bytes_after + b->capacity);
         return true;
     }
+    if (ms_bill_is_of_package(e->why))
+        return take_package(b, e, ret_why);
     fault = ms_meter_apply(&b->meter, &row);
     if (fault == MS_USAGE_FINE && e->why == MS_WHY_PRODUCE)
-        ms_meter_add_video(&b->meter, b->minutes[e->minutes].hundredths,
-                           b->minutes[e->minutes].paid_hundredths);
+        ms_meter_add_video(&b->meter, b->more[e->more].hundredths,
+                           b->more[e->more].paid_hundredths);
     if (fault == MS_USAGE_FINE)
         return true;
     (void)snprintf(ret_why, MS_BILL_WHY_MAX, "ledger row %" PRIu64 ", in the order of instants: %s",
@@ -259,6 +305,7 @@ void ms_bill_books_store(const struct ms_bill_books *b, struct ms_account_record
     account->produced = b->meter.usage.produced;
     account->excluded = b->meter.usage.excluded;
     account->allowance = b->meter.allowance;
+    account->capacity = b->capacity;
     account->month = m->month;
     account->month_days = m->days;
     SET(account, excess, m->excess);

@@ -128,6 +128,23 @@ static void put(struct ms_history_event *e, const struct ms_ledger_record *row, 
     e->created = row->asset_created;
 }
 
+/* Of one tenant alone the other one is nobody: what leaves goes to null, what comes is a put. Of all
+ * of them the row of the sender says it for both. False: nothing is to be told. */
+static bool transferred(const struct history *h, struct ms_history_event *e,
+                        const struct ms_ledger_record *row) {
+    bool all = h->tenants_n > 1;
+    if (row->why == MS_WHY_TRANSFER_IN) {
+        put(e, row, true);
+        return !all;
+    }
+    e->what = MS_HISTORY_TRANSFER;
+    e->has |= 1u << MS_HISTORY_HAS_TO;
+    for (size_t i = 0; all && i < h->tenants_n; i++)
+        if (memcmp(h->tenants[i].id.b, row->peer.b, MS_ID_BYTES) == 0)
+            e->to = view_of(h->tenants[i].name);
+    return true;
+}
+
 static void produced(struct ms_history_event *e, const struct ms_ledger_record *row) {
     e->what = MS_HISTORY_PRODUCE;
     e->has |= 1u << MS_HISTORY_HAS_SECONDS | 1u << MS_HISTORY_HAS_BYTES;
@@ -135,16 +152,47 @@ static void produced(struct ms_history_event *e, const struct ms_ledger_record *
     e->bytes = row->bytes_after;
 }
 
+/* The package's own record says what it is; text is its id. */
+static enum ms_code package(struct history *h, const struct ms_tenant_record *tenant,
+                            const struct ms_ledger_record *row, struct ms_package_record *p,
+                            char text[MS_ID_TEXT_LEN + 1], struct ms_history_event *e,
+                            struct ms_error *reterr) {
+    struct ms_txn *txn;
+    struct ms_key key =
+        ms_key_package((struct ms_tenant_id){tenant->id}, (struct ms_package_id){row->package});
+    MS_TRY(ms_read_begin(h->svc->store, &txn, reterr));
+    enum ms_code code = ms_row_get_package(txn, key, p, reterr);
+    ms_read_end(txn);
+    ms_id_format(row->package, text);
+    e->package = view_of(text);
+    e->terms = row->terms;
+    e->has |= 1u << MS_HISTORY_HAS_PACKAGE | 1u << MS_HISTORY_HAS_TERMS;
+    e->what = row->why == MS_WHY_RENEW ? MS_HISTORY_RENEW : MS_HISTORY_PACKAGE;
+    if (row->why == MS_WHY_RENEW)
+        return code;
+    e->has |= 1u << MS_HISTORY_HAS_NAME | 1u << MS_HISTORY_HAS_KIND | 1u << MS_HISTORY_HAS_AMOUNT |
+              1u << MS_HISTORY_HAS_MONTHS | 1u << MS_HISTORY_HAS_PAID;
+    e->name = view_of(p->name);
+    e->kind = p->kind;
+    e->amount = p->amount;
+    e->months = p->months;
+    e->paid = p->paid;
+    return code;
+}
+
 static enum ms_code tell(struct history *h, const struct ms_tenant_record *tenant,
                          const struct ms_ledger_record *row, struct ms_error *reterr) {
     char asset[MS_ID_TEXT_LEN + 1];
+    struct ms_package_record p;
     bool first;
     struct ms_history_event e = {
         .at = row->at, .has = 1u << MS_HISTORY_HAS_TENANT, .tenant = view_of(tenant->name)};
-    if (row->why == MS_WHY_CLASS) /* who reads a history knows what time does */
-        return MS_OK;
+    if (row->why == MS_WHY_CLASS || row->why == MS_WHY_TERM || row->why == MS_WHY_EXPIRE)
+        return MS_OK; /* who reads a history knows what time does */
     if (row->why == MS_WHY_SETTINGS) {
         settings(&e, row);
+    } else if (ms_bill_is_of_package(row->why)) {
+        MS_TRY(package(h, tenant, row, &p, asset, &e, reterr));
     } else {
         ms_id_format(row->asset, asset);
         e.asset = view_of(asset);
@@ -152,7 +200,10 @@ static enum ms_code tell(struct history *h, const struct ms_tenant_record *tenan
         MS_TRY(add(&h->seen, &row->asset, &first, reterr));
         if (row->why == MS_WHY_DELETE || row->why == MS_WHY_FAIL)
             e.what = MS_HISTORY_DELETE;
-        else if (row->why == MS_WHY_PRODUCE)
+        else if (row->why == MS_WHY_TRANSFER_IN || row->why == MS_WHY_TRANSFER_OUT) {
+            if (!transferred(h, &e, row))
+                return MS_OK;
+        } else if (row->why == MS_WHY_PRODUCE)
             produced(&e, row);
         else
             put(&e, row, first);

@@ -16,9 +16,15 @@
 struct ms_bill_event {
     struct ms_instant at;
     uint64_t seq;
-    uint64_t bytes_before, bytes_after; /* of SETTINGS bytes_after is the allowance */
+    uint64_t bytes_before, bytes_after; /* of SETTINGS bytes_after is the free quota */
     uint8_t class_before, class_after, why;
-    uint32_t minutes; /* of PRODUCE: its place in the stretch's minutes */
+    uint32_t more; /* of PRODUCE and of packages: its place in the stretch's `more` */
+};
+/* What some rows say beside bytes. */
+struct ms_bill_more {
+    uint64_t hundredths, paid_hundredths;   /* of a minute */
+    uint64_t capacity_more, capacity_less;
+    char fee[MS_PACKAGE_NAME_MAX + 1]; /* a term of this package begins; "" none that is charged */
 };
 
 /* What the ledger says between two instants. Rows are in commit order, and what time brought about
@@ -28,9 +34,13 @@ struct ms_bill_stretch {
     struct ms_instant until;
     struct ms_bill_event *events; /* at < until, by instant, then commit order; owned */
     size_t n, cap;
-    struct ms_minutes_used *minutes; /* owned */
-    size_t minutes_n, minutes_cap;
+    struct ms_bill_more *more; /* owned */
+    size_t more_n, more_cap;
     uint64_t from;   /* in: the first row to look at */
+    /* in: rows before `seen` that are dated before `since` were taken by the stretch before: they
+     * stand behind rows of this one, for time brought them about and somebody applied it later */
+    struct ms_instant since;
+    uint64_t seen;
     uint64_t beyond; /* the first row that is not before until: where the next stretch begins */
     uint64_t next;   /* no row from here on was looked at */
     struct ms_usage_record fold;  /* in: classes before `from`; out: with every row looked at */
@@ -49,7 +59,8 @@ struct ms_bill_books {
     struct ms_meter meter;
     struct ms_rating rating;
     const struct ms_bill_event *next, *end;
-    const struct ms_minutes_used *minutes; /* of the stretch, as the events */
+    const struct ms_bill_more *more; /* of the stretch, as the events */
+    uint64_t capacity;               /* of valid packages: a part of the meter's allowance */
 };
 /* The account of a tenant of which no day is closed. */
 struct ms_account_record ms_bill_account_of(const struct ms_tenant_record *tenant);
@@ -72,6 +83,7 @@ void ms_bill_books_store(const struct ms_bill_books *books, struct ms_account_re
 void ms_bill_day_of_row(const struct ms_day_record *row, struct ms_bill_day *ret_day);
 /* SHA-256 of what a card says, in one form; zeros of no card. */
 void ms_bill_card_hash(const struct ms_rates *rates, struct ms_instant month, uint8_t ret_hash[32]);
+bool ms_bill_is_of_package(uint8_t why);
 /* The account row, or that of a tenant without closed days. */
 MS_NODISCARD enum ms_code ms_bill_account(struct ms_txn *txn, const struct ms_tenant_record *tenant,
                                           struct ms_account_record *ret_account,

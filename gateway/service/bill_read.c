@@ -269,7 +269,8 @@ static void check_account(struct check *c) {
         found(c, "its account, its record and its closed days end at different midnights");
     if (again.standard != c->account.standard || again.produced != c->account.produced ||
         again.produced_free != c->account.produced_free ||
-        again.excluded != c->account.excluded || again.allowance != c->account.allowance)
+        again.excluded != c->account.excluded || again.allowance != c->account.allowance ||
+        again.capacity != c->account.capacity)
         found(c, "the bytes or the allowance in its account are not what the ledger says");
 }
 

@@ -177,6 +177,8 @@ static enum ms_code make_plan(struct run *run, struct ms_tenant_id id,
         return MS_OK;
     s.until = p->until;
     s.from = p->before.ledger_seq;
+    s.since = p->before.closed_until;
+    s.seen = p->before.ledger_seen;
     s.fold = (struct ms_usage_record){.standard = p->before.standard,
                                       .produced_free = p->before.produced_free,
                                       .produced = p->before.produced,
@@ -186,6 +188,7 @@ static enum ms_code make_plan(struct run *run, struct ms_tenant_id id,
         ms_bill_books_open(&books, tenant, &p->before, run->rates, &s);
         p->ledger_next = s.next;
         p->after.ledger_seq = s.beyond;
+        p->after.ledger_seen = s.next;
         if (ms_bill_stretch_adds_up(&s, p->why))
             close_days(p, &books);
         else

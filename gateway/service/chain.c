@@ -22,7 +22,9 @@ static enum ms_code head_of(struct ms_txn *txn, struct ms_key key, struct ms_cha
 /* A row is hashed as the oldest version that says all of it, so that a chain written by an older
  * msasset stays what it was. */
 static unsigned version_of_ledger(const struct ms_ledger_record *row) {
-    return row->seconds || row->hundredths || row->paid_hundredths ? 2 : 1;
+    static const struct ms_id none;
+    bool minutes = row->seconds || row->hundredths || row->paid_hundredths;
+    return minutes || memcmp(row->package.b, none.b, MS_ID_BYTES) != 0 ? 2 : 1;
 }
 static unsigned version_of_audit(const struct ms_audit_record *row) {
     (void)row;

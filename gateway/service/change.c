@@ -1,6 +1,7 @@
 #include "service/change.h"
 
 #include "base/checked.h"
+#include "quota/package.h"
 #include "quota/quota.h"
 #include "service/chain.h"
 #include "service/tree_rows.h"
@@ -109,6 +110,10 @@ const char *ms_why_name(enum ms_why why) {
         [MS_WHY_SETTINGS] = "settings",
         [MS_WHY_PRODUCE] = "produce",
         [MS_WHY_CLASS] = "class",
+        [MS_WHY_PACKAGE] = "package",
+        [MS_WHY_RENEW] = "renew",
+        [MS_WHY_TERM] = "term",
+        [MS_WHY_EXPIRE] = "expire",
     };
     return (unsigned)why < MS_WHY_COUNT ? names[why] : "?";
 }
@@ -128,6 +133,50 @@ enum ms_code ms_change_settings(struct ms_txn *txn, const struct ms_tenant_recor
                        " are together above 2^63 - 1",
                        tenant->free_bytes, usage->extra_allowance);
     return ms_chain_ledger(txn, (struct ms_tenant_id){tenant->id}, &event, reterr);
+}
+
+enum ms_code ms_change_package(struct ms_txn *txn, const struct ms_tenant_record *tenant,
+                               struct ms_id package, const struct ms_package_change *change,
+                               struct ms_error *reterr) {
+    struct ms_tenant_id id = {tenant->id};
+    struct ms_usage_record usage;
+    struct ms_ledger_record event = {.at = change->at,
+                                     .why = (uint8_t)change->why,
+                                     .package = package,
+                                     .capacity_more = change->more,
+                                     .capacity_less = change->less,
+                                     .fee = change->fee,
+                                     .terms = change->terms,
+                                     .free_bytes = tenant->free_bytes,
+                                     .pay_per_use = tenant->pay_per_use};
+    MS_TRY(ms_row_get_usage(txn, ms_key_usage(id), &usage, reterr));
+    uint64_t extra = usage.extra_allowance;
+    if (ms_add_u64(extra, change->more, &extra) || ms_sub_u64(extra, change->less, &extra) ||
+        ms_add_u64(tenant->free_bytes, extra, &event.allowance) ||
+        event.allowance > MS_USAGE_BYTES_MAX)
+        return ms_fail(reterr, MS_RANGE,
+                       "packages of %" PRIu64 " bytes, %" PRIu64 " more and %" PRIu64
+                       " less, and a free quota of %" PRIu64 " are no allowance below 2^63",
+                       usage.extra_allowance, change->more, change->less, tenant->free_bytes);
+    usage.extra_allowance = extra;
+    MS_TRY(ms_row_put_usage(txn, ms_key_usage(id), &usage, reterr));
+    return ms_chain_ledger(txn, id, &event, reterr);
+}
+
+enum ms_code ms_change_package_store(struct ms_txn *txn, struct ms_tenant_id tenant,
+                                     struct ms_package_record *package, struct ms_instant due,
+                                     struct ms_error *reterr) {
+    struct ms_due_record row = {.kind = MS_DUE_PACKAGE};
+    struct ms_package_id id = {package->id};
+    struct ms_instant at = due.ms == INT64_MAX ? (struct ms_instant){0} : due;
+    if (at.ms != package->due_at.ms && !ms_instant_is_none(package->due_at))
+        MS_TRY(ms_row_del(txn, ms_key_due(tenant, package->due_at, MS_DUE_PACKAGE, package->id),
+                          reterr));
+    if (at.ms != package->due_at.ms && !ms_instant_is_none(at))
+        MS_TRY(ms_row_put_due(txn, ms_key_due(tenant, at, MS_DUE_PACKAGE, package->id), &row,
+                              reterr));
+    package->due_at = at;
+    return ms_row_put_package(txn, ms_key_package(tenant, id), package, reterr);
 }
 
 /* ---- life: record, audit row, due row, bin counters, feed ------------------------------------ */
@@ -594,6 +643,17 @@ static enum ms_code uncount_asset(struct ms_txn *txn, struct ms_tenant_id tenant
     return ms_row_put_usage(txn, ms_key_usage(tenant), &usage, reterr);
 }
 
+/* Its unit stays used. */
+static enum ms_code unbind(struct ms_txn *txn, struct ms_tenant_id tenant,
+                           struct ms_asset_record *asset, struct ms_error *reterr) {
+    struct ms_package_id package = {asset->package};
+    struct ms_key key = ms_key_bound(tenant, package, (struct ms_asset_id){asset->id});
+    if (ms_package_id_is_none(package) || !ms_txn_has(txn, ms_key_view(&key)))
+        return MS_OK;
+    asset->package = (struct ms_id){{0}};
+    return ms_row_del(txn, key, reterr);
+}
+
 enum ms_code ms_change_purge(struct ms_txn *txn, struct ms_tenant_id tenant, const char *who,
                              struct ms_asset_record *asset, enum ms_event event,
                              struct ms_instant at, const char *why, struct ms_error *reterr) {
@@ -601,6 +661,7 @@ enum ms_code ms_change_purge(struct ms_txn *txn, struct ms_tenant_id tenant, con
     MS_TRY(drop_files(txn, tenant, asset, true, reterr));
     MS_TRY(ms_change_bytes(txn, tenant, asset, 0, MS_WHY_DELETE, at, reterr));
     MS_TRY(drop_bin_entry(txn, tenant, id, reterr));
+    MS_TRY(unbind(txn, tenant, asset, reterr));
     struct ms_life next = ms_asset_life(asset);
     ms_lc_end(&next);
     uint64_t ino = asset->ino;
@@ -649,6 +710,7 @@ enum ms_code ms_change_transfer(struct ms_txn *txn, struct ms_tenant_id from,
     struct ms_instant at = ms_txn_instant(txn);
     struct ms_usage_record usage;
     uint64_t bytes = asset->bytes;
+    MS_TRY(unbind(txn, from, asset, reterr));
     MS_TRY(send(txn, from, to, who, asset, why, reterr));
     ms_asset_set_life(asset, next);
     asset->ino = ino;
@@ -765,6 +827,24 @@ enum ms_code ms_change_unreserve(struct ms_txn *txn, struct ms_tenant_id tenant,
 
 #define OVERDUE_MAX 4096u
 
+/* A package whose last term is over, and that does not renew itself, has no capacity any more. */
+static enum ms_code count_package(struct ms_txn *txn, struct ms_tenant_id tenant, struct ms_id id,
+                                  struct ms_instant now, struct ms_usage_record *usage,
+                                  struct ms_error *reterr) {
+    struct ms_package_record p;
+    struct ms_key key = ms_key_package(tenant, (struct ms_package_id){id});
+    enum ms_code code = ms_row_get_package(txn, key, &p, reterr);
+    if (code != MS_OK)
+        return ms_absent_is_fine(code, reterr);
+    bool was = ms_package_is_valid(&p);
+    while (ms_package_due(&p).ms <= now.ms)
+        (void)ms_package_pass(&p, true);
+    if (p.kind == MS_PACKAGE_ASSET_MANAGER && was && !ms_package_is_valid(&p) &&
+        usage->extra_allowance >= p.amount)
+        usage->extra_allowance -= p.amount;
+    return MS_OK;
+}
+
 /* What one overdue row makes of the counters. A row whose asset is gone is damage, and fsck's. */
 static enum ms_code count_overdue(struct ms_txn *txn, struct ms_tenant_id tenant,
                                   struct ms_asset_id id, struct ms_instant now,
@@ -798,7 +878,9 @@ enum ms_code ms_usage_now(struct ms_txn *txn, struct ms_tenant_id tenant, struct
         if ((code = ms_scan_next(&scan, &key, &value, reterr)) != MS_OK)
             break;
         code = ms_key_split_due(key, &of, &at, &kind, &id.id, reterr);
-        if (code == MS_OK)
+        if (code == MS_OK && kind == MS_DUE_PACKAGE)
+            code = count_package(txn, tenant, id.id, now, &usage, reterr);
+        else if (code == MS_OK)
             code = count_overdue(txn, tenant, id, now, &usage, reterr);
     }
     ms_scan_end(&scan);

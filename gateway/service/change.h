@@ -49,6 +49,10 @@ enum ms_why {
     MS_WHY_SETTINGS, /* no bytes moved: free quota, allowance or pay-per-use of the tenant */
     MS_WHY_PRODUCE,  /* the first bytes of a composited video: its minutes are metered */
     MS_WHY_CLASS,    /* time moved its bytes to another class */
+    MS_WHY_PACKAGE,  /* a package was bought: its first term begins */
+    MS_WHY_RENEW,    /* terms were added, in time, late, or by itself */
+    MS_WHY_TERM,     /* a further term that was bought begins */
+    MS_WHY_EXPIRE,   /* the last term is over */
     MS_WHY_COUNT
 };
 const char *ms_why_name(enum ms_why why); /* "seal"; of a number that is none: "?" */
@@ -74,6 +78,25 @@ MS_NODISCARD enum ms_code ms_change_settings(struct ms_txn *txn,
                                              const struct ms_usage_record *usage,
                                              struct ms_error *reterr);
 
+/* A package begins, is renewed, or a term of it begins or ends: a ledger row, and the tenant's extra
+ * allowance follows. Errors: MS_RANGE the allowance would pass 2^63 - 1. */
+struct ms_package_change {
+    enum ms_why why;
+    struct ms_instant at;
+    uint64_t more, less; /* capacity, bytes */
+    bool fee;            /* a term begins that is charged */
+    uint32_t terms;      /* bought */
+};
+MS_NODISCARD enum ms_code ms_change_package(struct ms_txn *txn,
+                                            const struct ms_tenant_record *tenant,
+                                            struct ms_id package,
+                                            const struct ms_package_change *change,
+                                            struct ms_error *reterr);
+/* Store it, with its due row at due (INT64_MAX: none). */
+MS_NODISCARD enum ms_code ms_change_package_store(struct ms_txn *txn, struct ms_tenant_id tenant,
+                                                  struct ms_package_record *package,
+                                                  struct ms_instant due, struct ms_error *reterr);
+
 /* Replace the asset's life by next: audit row (from and to are shown states), due row, binned
  * counters, feed row. The record is changed and stored. event says what happened, why may be "". */
 MS_NODISCARD enum ms_code ms_change_life(struct ms_txn *txn, struct ms_tenant_id tenant,
@@ -87,7 +110,8 @@ MS_NODISCARD enum ms_code ms_change_new_asset(struct ms_txn *txn, struct ms_tena
                                               struct ms_error *reterr);
 /* Deadlines beside those of the life cycle, in the same index. Numbers are on disk. */
 enum ms_due_other {
-    MS_DUE_CLASS = 64, /* a produced video starts to count: its six months are over */
+    MS_DUE_CLASS = 64,   /* a produced video starts to count: its six months are over */
+    MS_DUE_PACKAGE = 65, /* of a package, whose id it names: service/package.h */
 };
 /* What an asset waits for next: a deadline of its life, or the change of its class; kind NONE and
  * INT64_MAX for nothing. Of two at one instant the life's comes first. */

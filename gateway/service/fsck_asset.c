@@ -76,6 +76,18 @@ static enum ms_code check_due(struct look *l, struct ms_error *reterr) {
     return MS_OK;
 }
 
+static enum ms_code check_package_row(struct look *l, struct ms_id id, struct ms_instant at,
+                                      struct ms_error *reterr) {
+    struct ms_package_record p;
+    struct ms_key key = ms_key_package(l->t, (struct ms_package_id){id});
+    enum ms_fsck_seen seen;
+    MS_TRY(ms_fsck_see(ms_row_get_package(l->txn, key, &p, reterr), &seen));
+    if (seen == MS_FSCK_ABSENT || (seen == MS_FSCK_THERE && p.due_at.ms != at.ms))
+        say(l, "I5", "a due row (%" PRId64 " ms) of package %s, which %s", at.ms, ms_id_text(id).s,
+            seen == MS_FSCK_ABSENT ? "is not there" : "names another one");
+    return MS_OK;
+}
+
 static enum ms_code check_due_row(void *priv, struct ms_txn *txn, struct ms_view key,
                                   struct ms_view value, struct ms_error *reterr) {
     struct look l = look_at(priv, txn);
@@ -91,6 +103,8 @@ static enum ms_code check_due_row(void *priv, struct ms_txn *txn, struct ms_view
         code = ms_due_decode(value, &row, &err);
     if (!ms_fsck_decoded(l.f, code, key, &err))
         return MS_OK;
+    if (kind == MS_DUE_PACKAGE)
+        return check_package_row(&l, id.id, at, reterr);
     MS_TRY(ms_fsck_see(ms_row_get_asset(txn, ms_key_asset(l.t, id), &l.asset, reterr), &seen));
     if (seen == MS_FSCK_DAMAGED)
         return MS_OK;

@@ -2,6 +2,7 @@
 #include "service/produce.h"
 
 #include "quota/terms.h"
+#include "service/package.h"
 #include "service/tree_rows.h"
 
 #include <inttypes.h>
@@ -20,16 +21,22 @@ static enum ms_code check_may(const struct ms_tree *t, uint64_t seconds, uint64_
                    seconds, paid_hundredths / 100, paid_hundredths % 100, t->tenant.name);
 }
 
-static struct ms_minutes_used minutes_of(uint64_t seconds) {
-    uint64_t hundredths = (uint64_t)ms_minutes_of_seconds(seconds);
-    return (struct ms_minutes_used){seconds, hundredths, hundredths};
+/* What packages do not hold is paid by use. */
+static enum ms_code minutes_of(const struct ms_tree *t, uint64_t seconds, bool take,
+                               struct ms_minutes_used *ret_minutes, struct ms_error *reterr) {
+    uint64_t hundredths = (uint64_t)ms_minutes_of_seconds(seconds), rest;
+    MS_TRY(ms_package_draw(t->txn, t->id, t->now, hundredths, take, &rest, reterr));
+    *ret_minutes = (struct ms_minutes_used){seconds, hundredths, rest};
+    return MS_OK;
 }
 
 enum ms_code ms_produce_settle(const struct ms_tree *t, struct ms_asset_record *asset,
                                uint64_t bytes, struct ms_error *reterr) {
-    struct ms_minutes_used minutes = minutes_of(asset->seconds);
+    struct ms_minutes_used minutes;
     if (bytes == 0)
         return ms_fail(reterr, MS_INVALID, "a produced video has bytes: this one is empty");
+    MS_TRY(ms_packages_overdue(t->txn, &t->tenant, t->now, reterr));
+    MS_TRY(minutes_of(t, asset->seconds, true, &minutes, reterr));
     MS_TRY(check_may(t, minutes.seconds, minutes.paid_hundredths, reterr));
     return ms_change_produced(t->txn, t->id, asset, bytes, &minutes, t->now, reterr);
 }
@@ -37,10 +44,12 @@ enum ms_code ms_produce_settle(const struct ms_tree *t, struct ms_asset_record *
 /* Before anything is uploaded; the seal asks again. */
 static enum ms_code may_produce(struct ms_svc *svc, const struct ms_ctx *ctx, uint64_t seconds,
                                 struct ms_error *reterr) {
-    struct ms_minutes_used minutes = minutes_of(seconds);
+    struct ms_minutes_used minutes;
     struct ms_tree t;
     MS_TRY(ms_tree_read(&t, svc, ctx, reterr));
-    enum ms_code code = check_may(&t, seconds, minutes.paid_hundredths, reterr);
+    enum ms_code code = minutes_of(&t, seconds, false, &minutes, reterr);
+    if (code == MS_OK)
+        code = check_may(&t, seconds, minutes.paid_hundredths, reterr);
     ms_tree_read_end(&t);
     return code;
 }

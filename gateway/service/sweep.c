@@ -7,6 +7,7 @@
 #include "service/upkeep.h"
 
 #include "service/confirm_part.h"
+#include "service/package.h"
 #include "service/tenant.h"
 #include "service/tree_rows.h"
 #include "service/upkeep_walk.h"
@@ -139,6 +140,12 @@ static enum ms_code apply_row(struct ms_txn *txn, const struct ms_tenant_record 
     struct ms_asset_record asset;
     struct ms_key key = ms_key_asset((struct ms_tenant_id){tenant->id}, row->asset);
     bool there;
+    if (row->kind == MS_DUE_PACKAGE) {
+        MS_TRY(ms_package_overdue(txn, tenant, (struct ms_package_id){row->asset.id}, now, &there,
+                                  reterr));
+        c->applied += there;
+        return MS_OK;
+    }
     MS_TRY(ms_allow_absent(ms_row_get_asset(txn, key, &asset, reterr), &there));
     if (!there || asset.due_at.ms != row->at.ms || asset.due_kind != row->kind)
         return MS_OK;

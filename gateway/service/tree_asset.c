@@ -1,6 +1,7 @@
 /* What stands behind a regular file: its asset, with what time has done to it, and what a name
  * makes of it. */
 #include "base/checked.h"
+#include "service/package.h"
 #include "service/tree_rows.h"
 
 #include <inttypes.h>
@@ -32,10 +33,29 @@ static bool is_gone(const struct ms_life *life) {
     return life->rest == MS_STATE_DELETED || life->binned;
 }
 
+/* A package may have taken it away altogether. */
+static enum ms_code load_again(const struct ms_tree *t, struct ms_tree_asset *a,
+                               struct ms_error *reterr) {
+    struct ms_key key = ms_key_asset(t->id, (struct ms_asset_id){a->rec.id});
+    enum ms_code code = ms_row_get_asset(t->txn, key, &a->rec, reterr);
+    if (code != MS_NOT_FOUND)
+        return code;
+    struct ms_life life = ms_asset_life(&a->rec);
+    ms_lc_end(&life);
+    ms_asset_set_life(&a->rec, &life);
+    return ms_absent_is_fine(code, reterr);
+}
+
 /* In a write what is overdue is applied to the rows first, so that nobody works on a state that is
  * over. */
 static enum ms_code apply_overdue(const struct ms_tree *t, struct ms_tree_asset *a,
                                   struct ms_error *reterr) {
+    struct ms_package_id package = {a->rec.package};
+    bool changed = false;
+    if (!ms_package_id_is_none(package))
+        MS_TRY(ms_package_overdue(t->txn, &t->tenant, package, t->now, &changed, reterr));
+    if (changed)
+        MS_TRY(load_again(t, a, reterr));
     if (ms_asset_due(&a->rec, ms_tenant_mask(&t->tenant)).at.ms <= t->now.ms)
         MS_TRY(ms_change_overdue(t->txn, &t->tenant, &a->rec, t->now, reterr));
     a->life = ms_asset_life(&a->rec);
@@ -43,14 +63,18 @@ static enum ms_code apply_overdue(const struct ms_tree *t, struct ms_tree_asset 
 }
 
 /* What is overdue is seen by a reader as if it were applied, and told in the same words. */
-static void look_past_due(const struct ms_tree *t, struct ms_tree_asset *a) {
+static enum ms_code look_past_due(const struct ms_tree *t, struct ms_tree_asset *a,
+                                  struct ms_error *reterr) {
     struct ms_lc_facts facts = ms_tree_facts(t, &a->rec);
-    struct ms_life stored = ms_asset_life(&a->rec);
-    a->life = ms_lc_effective(&stored, &facts, NULL, NULL);
+    struct ms_life stored = ms_asset_life(&a->rec), life = stored;
+    if (!ms_package_id_is_none((struct ms_package_id){a->rec.package}))
+        MS_TRY(ms_package_effective(t->txn, t->id, &a->rec, &facts, &life, reterr));
+    a->life = ms_lc_effective(&life, &facts, NULL, NULL);
     if (a->life.fail == MS_FAIL_TIMEOUT && stored.fail != MS_FAIL_TIMEOUT) {
         a->rec.bytes = 0;
         ms_asset_set_reason(&a->rec, "", MS_TIMEOUT_REASON);
     }
+    return MS_OK;
 }
 
 enum ms_code ms_tree_asset(const struct ms_tree *t, const struct ms_inode_record *inode,
@@ -67,7 +91,7 @@ enum ms_code ms_tree_asset(const struct ms_tree *t, const struct ms_inode_record
     if (t->writes)
         MS_TRY(apply_overdue(t, ret_asset, reterr));
     else
-        look_past_due(t, ret_asset);
+        MS_TRY(look_past_due(t, ret_asset, reterr));
     derive(t, ret_asset);
     *ret_gone = is_gone(&ret_asset->life);
     return MS_OK;

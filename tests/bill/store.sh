@@ -108,4 +108,34 @@ cp out history
 status 0 bill simulate --history history --rates rates --json
 status 0 bill verify --rates rates --json
 [ "$(jq -r '.findings | length' out)" = 0 ] || fail "verify: $(cat out)"
+# packages: minutes of one are used before pay-per-use, capacity adds to the quota, an order is taken once
+status 64 package buy mins --kind VIDEO_MINUTES --amount 10 --tenant media
+said "--order"
+status 64 package buy mins --kind VIDEO --amount 10 --order 1 --tenant media
+status 0 package buy mins --kind VIDEO_MINUTES --amount 10.5 --order 1 --tenant media --json
+[ "$(jq -r '"\(.state) \(.amount) \(.left) \(.paid)"' out)" = "VALID 1050 1050 true" ] || fail "buy: $(cat out)"
+minutes=$(jq -r .package_id out)
+status 0 package buy mins --kind VIDEO_MINUTES --amount 10.5 --order 1 --tenant media --json
+[ "$(jq -r .package_id out)" = "$minutes" ] || fail "an order was taken twice: $(cat out)"
+status 5 package buy mins --kind VIDEO_MINUTES --amount 11 --order 1 --tenant media
+status 0 package allocate am --kind ASSET_MANAGER --amount 2G --months 0 --order 2 --tenant media
+status 0 quota show --tenant media --json
+[ "$(jq -r .allowance_bytes out)" = 7516192768 ] || fail "quota: $(cat out)"
+status 0 produce v.mp4 /videos/w.mp4 --duration 60 --tenant media
+status 0 package ls --tenant media --json
+[ "$(jq -r '.[] | select(.kind == "VIDEO_MINUTES") | "\(.used) \(.source)"' out)" = "100 PURCHASED" ] || fail "ls: $(cat out)"
+status 0 package renew "$minutes" --order 3 --tenant media --json
+status 0 package auto-renew "$minutes" on --tenant media
+status 0 package ls --tenant media
+grep -q "renewing in " out || fail "ls: $(cat out)"
+status 65 package bind "$minutes" /videos/w.mp4 --tenant media
+said "is not for a VIDEO"
+status 0 bill explain media "$today" --json
+[ "$(jq -r '[.[].why] | .[-4:] | join(" ")' out)" = "package package produce renew" ] || fail "explain: $(cat out)"
+status 0 bill history
+cp out history
+status 0 bill simulate --history history --rates rates --json
+status 0 bill verify --rates rates --json
+[ "$(jq -r '.findings | length' out)" = 0 ] || fail "verify: $(cat out)"
+status 0 fsck
 echo "the bill of a live store: all as expected"

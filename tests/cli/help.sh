@@ -13,7 +13,7 @@ for key in $("$MSASSET" config show --json | jq -r 'keys[]'); do
     grep -q "^\.B ${key//_/_}$" "$MS_SOURCE_DIR/man/msasset.conf.5" || fail "msasset.conf(5) lacks the key $key"
 done
 
-commands=$("$MSASSET" help | sed -n '/^Commands:/,/^$/p' | sed -n 's/^  \([a-z]*\( [a-z]*\)\?\)  *.*/\1/p' | sed 's/ *$//')
+commands=$("$MSASSET" help | sed -n '/^Commands:/,/^$/p' | sed -n 's/^  \([a-z]*\( [a-z-]*\)\?\)  *.*/\1/p' | sed 's/ *$//')
 [ "$(echo "$commands" | wc -l)" -ge 20 ] || fail "help lists too few commands: $commands"
 while read -r command; do
     # shellcheck disable=SC2086

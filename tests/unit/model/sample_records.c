@@ -254,7 +254,17 @@ static void valid_ledger(struct sample_source *s, struct ms_ledger_record *r) {
     (void)s;
     range(&r->type, MS_TYPE_COUNT);
     range(&r->origin, MS_ORIGIN_COUNT);
+    flag(&r->fee);
     flag(&r->pay_per_use);
+}
+
+static void valid_package(struct sample_source *s, struct ms_package_record *r) {
+    (void)s;
+    flag(&r->paid);
+    flag(&r->auto_renew);
+    flag(&r->running);
+    r->bought |= 1;
+    r->current %= r->bought;
 }
 
 static void valid_adjust(struct sample_source *s, struct ms_adjust_record *r) {

@@ -135,6 +135,8 @@ static uint32_t u32(uint64_t n) { return (uint32_t)(n & UINT32_MAX); }
     K(account, 'Z', 17, ms_key_account(TENANT(x)), all('Z'), by_id(a, b, 0))                       \
     K(day, 'Y', 25, ms_key_day(TENANT(x), ms_instant_of(x->at)), ms_key_days_of(TENANT(x)),        \
       ORDER(by_id(a, b, 0), by_at(a, b)))                                                          \
+    K(package, 'G', 33, ms_key_package(TENANT(x), (struct ms_package_id){x->id[1]}),               \
+      ms_key_packages_of(TENANT(x)), ORDER(by_id(a, b, 0), by_id(a, b, 1)))                        \
     K(adjust, 'j', 25, ms_key_adjust(TENANT(x), x->number[0]), ms_key_adjusts_of(TENANT(x)),       \
       ORDER(by_id(a, b, 0), by_number(a, b, 0)))                                                   \
     K(ratemonth, 'r', 9, ms_key_ratemonth(ms_instant_of(x->at)), ms_key_ratemonths(), by_at(a, b)) \

@@ -250,6 +250,10 @@ static void a_record_that_does_not_fit_fails_the_writer(void **state) {
     B(account, r->ledger_seq = 0, "begin with 1")                                                  \
     B(account, r->parked = 2, "flag")                                                              \
     B(asset, r->produced = 3, "produced")                                                          \
+    B(package, memset(&r->id, 0, 16), "no id")                                                     \
+    B(package, r->running = 2, "flag")                                                             \
+    B(package, r->current = r->bought, "not bought")                                               \
+    B(ledger, r->fee = 2, "flag")                                                                  \
     B(adjust, r->seq = 0, "begin with 1")                                                          \
     B(adjust, r->reason[0] = 0, "reason")                                                          \
     B(adjust, r->credit = 2, "flag")                                                               \

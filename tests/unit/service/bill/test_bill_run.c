@@ -7,6 +7,7 @@
 #include "quota/simulate.h"
 #include "service/bill.h"
 #include "service/chain.h"
+#include "service/package.h"
 #include "service/upkeep.h"
 
 #include <inttypes.h>
@@ -18,7 +19,9 @@ static const char cards[] =
     "{\"currency\":\"CNY\",\"cards\":["
     "{\"valid_from\":\"2026-01\",\"storage\":[{\"up_to_gb_months\":\"3\",\"price\":\"0.37\"},"
     "{\"price\":\"0.123456789\"}],\"video_minute\":\"3.5\"},"
-    "{\"valid_from\":\"2026-03\",\"storage\":[{\"price\":\"0.5\"}]}]}";
+    "{\"valid_from\":\"2026-03\",\"storage\":[{\"price\":\"0.5\"}],\"video_minute\":\"2.25\","
+    "\"packages\":{\"p0\":\"1.9\",\"p1\":\"7.000001\"}},"
+    "{\"valid_from\":\"2026-07\",\"storage\":[{\"price\":\"0.5\"}],\"packages\":{\"p1\":\"11\"}}]}";
 
 static struct ms_rates rates_of(const char *text) {
     struct ms_rates rates;
@@ -26,8 +29,14 @@ static struct ms_rates rates_of(const char *text) {
     return rates;
 }
 
+static void print_parking(void *priv, const char *tenant, const char *text) {
+    (void)priv;
+    if (strncmp(text, "parked", 6) == 0)
+        print_error("%s: %s\n", tenant, text);
+}
+
 static struct ms_bill_result run_with(struct fx *f, const struct ms_rates *rates) {
-    struct ms_bill_options options = {.rates = rates};
+    struct ms_bill_options options = {.rates = rates, .note = print_parking};
     struct ms_bill_result result;
     assert_ok(ms_bill_run(&f->svc, &options, &result, &test_err));
     return result;
@@ -131,6 +140,7 @@ static void agree(struct fx *f, const struct ms_rates *rates) {
         assert_true(a->day.video_hundredths == b->day.video_hundredths);
         assert_true(a->day.video_paid_hundredths == b->day.video_paid_hundredths);
         assert_true(a->line.video == b->line.video);
+        assert_true(a->line.package == b->line.package);
         assert_true(a->line.storage == b->line.storage);
         assert_true(a->line.total == b->line.total);
     }
@@ -181,6 +191,28 @@ static void missed_nights_are_caught_up_with_what_was_due_in_them(void **state) 
     assert_true(bill.days[7].day.bytes[MS_CLASS_STANDARD] == (ms_u128)(7 * MS_GB) * MS_HOUR_MS);
     assert_true(bill.days[8].day.bytes[MS_CLASS_STANDARD] == 0);
     free(bill.days);
+    agree(f, &rates);
+    ms_rates_fini(&rates);
+}
+
+/* A deadline of the 8th that is applied on the 10th, behind an event of that day: the run that closes
+ * the 9th takes it, the next one does not take it again. */
+static void what_was_applied_late_is_taken_once(void **state) {
+    struct fx *f = *state;
+    struct ms_rates rates = rates_of(cards);
+    struct ms_sweep_result swept;
+    (void)fx_file(f, f->root, "a.mp4", 7 * MS_GB, "video/mp4");
+    fx_advance(f, MS_HOUR_MS);
+    (void)fx_unlink(f, f->root, "a.mp4", false);
+    fx_advance(f, 9 * MS_DAY_MS);
+    (void)fx_file(f, f->root, "b.mp4", MS_GB, "video/mp4");
+    assert_ok(ms_sweep(&f->svc, &swept, &test_err));
+    assert_int_equal(swept.purged, 1);
+    assert_int_equal(run_with(f, &rates).days, 9);
+    fx_advance(f, MS_DAY_MS);
+    struct ms_bill_result r = run_with(f, &rates);
+    assert_int_equal(r.parked, 0);
+    assert_int_equal(r.days, 1);
     agree(f, &rates);
     ms_rates_fini(&rates);
 }
@@ -402,7 +434,7 @@ struct story {
     struct ms_random_seeded random;
     char names[12][16];
     bool there[12];
-    unsigned made;
+    unsigned made, orders;
 };
 
 static uint64_t below(struct story *s, uint64_t n) { return ms_random_below(&s->random.random, n); }
@@ -426,10 +458,67 @@ static void produce_one(struct story *s, unsigned i) {
     s->there[i] = true;
 }
 
+/* ---- packages in a story ---- */
+
+static void buy_one(struct story *s) {
+    static const uint32_t months[] = {0, 1, 1, 2, 3, 12};
+    struct ms_ctx ctx = admin(s->f);
+    struct ms_package_record p;
+    char order[32], name[8];
+    struct ms_package_order o = {.order = order, .name = name};
+    o.months = months[below(s, MS_ARRAY_LEN(months))];
+    o.terms = o.months == 0 ? 1 : 1 + (uint32_t)below(s, 3);
+    o.kind = (uint8_t)below(s, MS_PACKAGE_KIND_COUNT);
+    o.free = below(s, 4) == 0;
+    o.auto_renew = o.months > 0 && below(s, 4) == 0;
+    o.amount = 1 + below(s, o.kind == MS_PACKAGE_ASSET_MANAGER ? 2 * MS_GB : 20000);
+    (void)snprintf(order, sizeof order, "o%u", s->orders++);
+    (void)snprintf(name, sizeof name, "p%u", (unsigned)below(s, 3));
+    assert_ok(ms_package_buy(&s->f->svc, &ctx, &o, &p, &test_err));
+    if (below(s, 3) == 0) { /* the same order again */
+        struct ms_package_record again;
+        assert_ok(ms_package_buy(&s->f->svc, &ctx, &o, &again, &test_err));
+        assert_memory_equal(again.id.b, p.id.b, MS_ID_BYTES);
+    }
+}
+
+static void change_one(struct story *s) {
+    struct ms_ctx ctx = admin(s->f);
+    struct ms_package_record *list, p;
+    size_t n;
+    char order[32];
+    assert_ok(ms_package_list(&s->f->svc, &ctx, &list, &n, &test_err));
+    if (n > 0) {
+        struct ms_package_record *old = &list[below(s, n)];
+        struct ms_package_id id = {old->id};
+        bool may = old->state != MS_PACKAGE_ENDED && old->months > 0;
+        (void)snprintf(order, sizeof order, "o%u", s->orders++);
+        enum ms_code code = ms_package_renew_by(&s->f->svc, &ctx, id, order,
+                                                1 + (uint32_t)below(s, 2), &p, &test_err);
+        assert_int_equal(code, may ? MS_OK : MS_WRONG_STATE);
+        if (may && below(s, 3) == 0)
+            assert_ok(ms_package_set_auto_renew(&s->f->svc, &ctx, id, !p.auto_renew, &p, &test_err));
+    }
+    free(list);
+}
+
+/* What the counter adds to the free quota is what valid packages hold, swept or not. */
+static void capacity_is_of_valid_packages(struct fx *f) {
+    struct ms_package_record *list;
+    uint64_t capacity = 0;
+    size_t n;
+    assert_ok(ms_package_list(&f->svc, &f->ctx, &list, &n, &test_err));
+    for (size_t i = 0; i < n; i++)
+        if (list[i].kind == MS_PACKAGE_ASSET_MANAGER && ms_package_is_valid(&list[i]))
+            capacity += list[i].amount;
+    free(list);
+    assert_int_equal(fx_usage(f).extra_allowance, capacity);
+}
+
 static void step(struct story *s, const struct ms_rates *rates) {
     struct ms_ctx ctx = admin(s->f);
     unsigned i = (unsigned)below(s, 12);
-    switch (below(s, 13)) {
+    switch (below(s, 16)) {
     case 0:
         run_to(s->f, MS_DAY_MS); /* exactly midnight */
         break;
@@ -455,6 +544,18 @@ static void step(struct story *s, const struct ms_rates *rates) {
     case 8:
         produce_one(s, i);
         break;
+    case 9:
+        if (below(s, 3) == 0)
+            buy_one(s);
+        break;
+    case 11:
+        fx_advance(s->f, (int64_t)below(s, 40 * MS_DAY_MS)); /* nobody sweeps meanwhile */
+        break;
+    case 10:
+        if (below(s, 3) == 0)
+            change_one(s);
+        capacity_is_of_valid_packages(s->f);
+        break;
     default:
         write_one(s, i);
         break;
@@ -469,7 +570,7 @@ static void random_stories_cost_what_their_history_says(void **state) {
     for (unsigned i = 0; i < ms_test_rounds(3000); i++)
         step(&s, &rates);
     next_day(s.f);
-    (void)run_with(s.f, &rates);
+    assert_int_equal(run_with(s.f, &rates).parked, 0); /* else nothing would be compared */
     assert_int_equal(run_with(s.f, &rates).days, 0);
     agree(s.f, &rates);
     ms_random_seeded_fini(&s.random);
@@ -478,6 +579,7 @@ static void random_stories_cost_what_their_history_says(void **state) {
 
 FX_TESTS(FX(a_day_is_closed_once_and_costs_what_it_held),
          FX(missed_nights_are_caught_up_with_what_was_due_in_them),
+         FX(what_was_applied_late_is_taken_once),
          FX(a_card_that_has_priced_days_cannot_change),
          FX(minutes_are_charged_on_their_day_and_bytes_count_after_six_months),
          FX(a_tenant_whose_numbers_contradict_each_other_is_parked_and_the_others_go_on),

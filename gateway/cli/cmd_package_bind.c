@@ -1,0 +1,26 @@
+#include "cli/package_text.h"
+#include "service/asset.h"
+
+static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr) {
+    struct ms_package_record p;
+    struct ms_package_id id;
+    struct ms_asset_info info;
+    MS_TRY(ms_package_arg(cli->args[0], &id, reterr));
+    MS_TRY(ms_cli_open(cli, MS_NEED_STORE | MS_NEED_TENANT, reterr));
+    MS_TRY(ms_asset_find(cli->svc, &cli->ctx, cli->args[1], &info, reterr));
+    MS_TRY(ms_package_bind(cli->svc, &cli->ctx, id, (struct ms_asset_id){info.asset.id}, &p, reterr));
+    return ms_package_print(cli, &p, 1, true, reterr);
+}
+
+const struct ms_cmd ms_cmd_package_bind = {
+    .name = "package bind",
+    .args = "PACKAGE ASSET",
+    .summary = "register a model or voice: a unit of a package for it",
+    .help = "ASSET is a path or an id. MODELING_2D serves HUMAN_MODEL_2D assets, VOICE_CLONE "
+            "VOICE_MODEL assets. The unit never comes\n"
+            "back, also not when the asset is deleted. From now on the asset follows its package: "
+            "see package buy.\n",
+    .args_min = 2,
+    .args_max = 2,
+    .run = run,
+};

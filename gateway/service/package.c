@@ -1,0 +1,571 @@
+/* Packages: records, due rows, ledger rows, and what is bound to them. */
+#include "service/package.h"
+
+#include "service/change.h"
+#include "service/tree_rows.h"
+#include "service/upkeep_walk.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define WHO "msasset"
+
+/* ---- what is bound --------------------------------------------------------------------------- */
+
+struct bound {
+    struct ms_txn *txn;
+    const struct ms_tenant_record *tenant;
+    struct ms_tenant_id id;
+    const char *who;
+    enum ms_event event;
+    struct ms_instant at;
+    const char *why;
+};
+
+/* What was due of the asset before comes first, dated as it was due. */
+static enum ms_code tell_asset(const struct bound *b, struct ms_asset_id id,
+                               struct ms_error *reterr) {
+    struct ms_asset_record asset;
+    enum ms_code code = ms_row_get_asset(b->txn, ms_key_asset(b->id, id), &asset, reterr);
+    if (code != MS_OK)
+        return ms_absent_is_fine(code, reterr);
+    MS_TRY(ms_change_overdue(b->txn, b->tenant, &asset, b->at, reterr));
+    if (asset.rest == MS_STATE_DELETED)
+        return MS_OK;
+    struct ms_life life = ms_asset_life(&asset);
+    struct ms_lc_facts facts = {.mask = ms_tenant_mask(b->tenant),
+                                .now = b->at,
+                                .origin = asset.origin,
+                                .actor_admin = 1,
+                                .retention_ms = b->tenant->retention_ms};
+    struct ms_lc_verdict step = ms_lc_step(&life, b->event, &facts);
+    if (step.rule != MS_LC_ALLOWED || memcmp(&step.next, &life, sizeof life) == 0)
+        return MS_OK;
+    if (step.effects & MS_EFFECT_PURGE)
+        return ms_change_purge(b->txn, b->id, b->who, &asset, b->event, b->at, b->why, reterr);
+    return ms_change_life(b->txn, b->id, b->who, &asset, &step.next, b->event, b->at, b->why,
+                          reterr);
+}
+
+static enum ms_code tell_bound(const struct bound *b, struct ms_package_id package,
+                               struct ms_error *reterr) {
+    struct ms_key prefix = ms_key_bound_to(b->id, package);
+    struct ms_scan scan;
+    struct ms_view key, value;
+    enum ms_code code;
+    ms_scan_prefix(&scan, b->txn, ms_key_view(&prefix));
+    while ((code = ms_scan_next(&scan, &key, &value, reterr)) == MS_OK) {
+        struct ms_asset_id id;
+        if (value.n != sizeof id) {
+            code = ms_fail(reterr, MS_CORRUPT, "what is bound to package %s cannot be read",
+                           ms_id_text(package.id).s);
+            break;
+        }
+        memcpy(&id, value.p, sizeof id);
+        if ((code = tell_asset(b, id, reterr)) != MS_OK)
+            break;
+    }
+    ms_scan_end(&scan);
+    return ms_absent_is_fine(code, reterr);
+}
+
+/* ---- what time does -------------------------------------------------------------------------- */
+
+static uint64_t capacity_of(const struct ms_package_record *p) {
+    return p->kind == MS_PACKAGE_ASSET_MANAGER ? p->amount : 0;
+}
+
+static enum ms_code pass_row(struct ms_txn *txn, const struct ms_tenant_record *tenant,
+                             const struct ms_package_record *p, enum ms_package_step step,
+                             struct ms_instant at, struct ms_error *reterr) {
+    struct ms_package_change change = {.why = MS_WHY_TERM, .at = at, .fee = p->paid};
+    if (step == MS_PACKAGE_RENEWS) {
+        change.why = MS_WHY_RENEW;
+        change.terms = 1;
+    } else if (step == MS_PACKAGE_EXPIRES) {
+        change = (struct ms_package_change){
+            .why = MS_WHY_EXPIRE, .at = at, .less = capacity_of(p)};
+    }
+    return ms_change_package(txn, tenant, p->id, &change, reterr);
+}
+
+static bool bound_event(enum ms_package_step step, bool renewing, enum ms_event *ret_event,
+                        const char **ret_why) {
+    switch (step) {
+    case MS_PACKAGE_EXPIRES:
+        *ret_event = MS_EVENT_AUTO_RENEW_OFF;
+        *ret_why = "its package ran out";
+        return renewing;
+    case MS_PACKAGE_HOLDS:
+        *ret_event = MS_EVENT_PACKAGE_HOLD;
+        *ret_why = "its package ran out, and the grace period is over";
+        return true;
+    case MS_PACKAGE_ENDS:
+        *ret_event = MS_EVENT_TERMINATE;
+        *ret_why = "its package ran out, and the retention period is over";
+        return true;
+    case MS_PACKAGE_TERM_BEGINS:
+    case MS_PACKAGE_RENEWS:
+        break;
+    }
+    return false;
+}
+
+static enum ms_code pass_once(struct ms_txn *txn, const struct ms_tenant_record *tenant,
+                              struct ms_package_record *p, struct ms_error *reterr) {
+    struct bound b = {
+        .txn = txn, .tenant = tenant, .id = {tenant->id}, .who = WHO, .at = ms_package_due(p)};
+    bool renewing = p->auto_renew;
+    enum ms_package_step step = ms_package_pass(p, true);
+    if (step != MS_PACKAGE_HOLDS && step != MS_PACKAGE_ENDS)
+        MS_TRY(pass_row(txn, tenant, p, step, b.at, reterr));
+    if (!bound_event(step, renewing, &b.event, &b.why))
+        return MS_OK;
+    return tell_bound(&b, (struct ms_package_id){p->id}, reterr);
+}
+
+enum ms_code ms_package_overdue(struct ms_txn *txn, const struct ms_tenant_record *tenant,
+                                struct ms_package_id id, struct ms_instant now, bool *ret_changed,
+                                struct ms_error *reterr) {
+    struct ms_tenant_id t = {tenant->id};
+    struct ms_package_record p;
+    enum ms_code code = ms_row_get_package(txn, ms_key_package(t, id), &p, reterr);
+    *ret_changed = false;
+    if (code != MS_OK)
+        return ms_absent_is_fine(code, reterr);
+    while (ms_package_due(&p).ms <= now.ms) {
+        *ret_changed = true;
+        MS_TRY(pass_once(txn, tenant, &p, reterr));
+    }
+    return *ret_changed ? ms_change_package_store(txn, t, &p, ms_package_due(&p), reterr) : MS_OK;
+}
+
+enum ms_code ms_packages_overdue(struct ms_txn *txn, const struct ms_tenant_record *tenant,
+                                 struct ms_instant now, struct ms_error *reterr) {
+    struct ms_key prefix = ms_key_packages_of((struct ms_tenant_id){tenant->id});
+    struct ms_package_record p;
+    struct ms_scan scan;
+    struct ms_view key;
+    enum ms_code code;
+    bool changed;
+    ms_scan_prefix(&scan, txn, ms_key_view(&prefix));
+    while ((code = ms_row_next_package(&scan, &key, &p, reterr)) == MS_OK) {
+        if (ms_package_due(&p).ms > now.ms)
+            continue;
+        code = ms_package_overdue(txn, tenant, (struct ms_package_id){p.id}, now, &changed, reterr);
+        if (code != MS_OK)
+            break;
+    }
+    ms_scan_end(&scan);
+    return ms_absent_is_fine(code, reterr);
+}
+
+enum ms_code ms_package_effective(struct ms_txn *txn, struct ms_tenant_id tenant,
+                                  const struct ms_asset_record *asset,
+                                  const struct ms_lc_facts *facts, struct ms_life *life,
+                                  struct ms_error *reterr) {
+    struct ms_key key = ms_key_package(tenant, (struct ms_package_id){asset->package});
+    struct ms_lc_facts then = *facts;
+    struct ms_package_record p;
+    const char *why;
+    enum ms_event event;
+    enum ms_code code = ms_row_get_package(txn, key, &p, reterr);
+    if (code != MS_OK)
+        return ms_absent_is_fine(code, reterr);
+    then.actor_admin = 1;
+    while (ms_package_due(&p).ms <= facts->now.ms && life->rest != MS_STATE_DELETED) {
+        bool renewing = p.auto_renew;
+        then.now = ms_package_due(&p);
+        *life = ms_lc_effective(life, &then, NULL, NULL);
+        if (bound_event(ms_package_pass(&p, true), renewing, &event, &why) &&
+            life->rest != MS_STATE_DELETED)
+            *life = ms_lc_step(life, event, &then).next;
+    }
+    return MS_OK;
+}
+
+/* ---- operations ------------------------------------------------------------------------------ */
+
+struct call {
+    const struct ms_ctx *ctx;
+    const struct ms_package_order *order; /* buy */
+    struct ms_package_id id;
+    const char *order_id; /* renew */
+    uint32_t terms;
+    bool on;
+    struct ms_asset_id asset;
+};
+
+static enum ms_code begin(struct ms_txn *txn, const struct call *c,
+                          struct ms_tenant_record *ret_tenant, struct ms_error *reterr) {
+    MS_TRY(ms_change_begin(txn, c->ctx->tenant, ret_tenant, reterr));
+    return ms_packages_overdue(txn, ret_tenant, ms_txn_instant(txn), reterr);
+}
+
+static enum ms_code get(struct ms_txn *txn, const struct call *c,
+                        struct ms_package_record *ret_package, struct ms_error *reterr) {
+    enum ms_code code =
+        ms_row_get_package(txn, ms_key_package(c->ctx->tenant, c->id), ret_package, reterr);
+    if (code != MS_NOT_FOUND)
+        return code;
+    return ms_fail(reterr, MS_NOT_FOUND, "this tenant has no package %s: see msasset package ls",
+                   ms_id_text(c->id.id).s);
+}
+
+/* *ret_taken: this order was taken before, and what it bought. */
+static enum ms_code taken(struct ms_txn *txn, struct ms_tenant_id t, const char *order,
+                          bool *ret_taken, struct ms_package_id *ret_id, struct ms_error *reterr) {
+    enum ms_code code = ms_row_get_id(txn, ms_key_order(t, order), &ret_id->id, reterr);
+    *ret_taken = code == MS_OK;
+    return ms_absent_is_fine(code, reterr);
+}
+
+static enum ms_code same_purchase(const struct ms_package_order *o,
+                                  const struct ms_package_record *p, struct ms_error *reterr) {
+    if (strcmp(o->name, p->name) == 0 && o->kind == p->kind && o->amount == p->amount &&
+        o->months == p->months && strcmp(o->order, p->order) == 0)
+        return MS_OK;
+    return ms_fail(reterr, MS_EXISTS,
+                   "order \"%.128s\" was another purchase: package %s, %s: give a new order an id of "
+                   "its own",
+                   o->order, ms_id_text(p->id).s, p->name);
+}
+
+static enum ms_code buy_op(struct ms_txn *txn, const void *in, void *out, struct ms_error *reterr) {
+    const struct call *c = in;
+    const struct ms_package_order *o = c->order;
+    struct ms_package_record *p = out;
+    struct ms_tenant_id t = c->ctx->tenant;
+    struct ms_tenant_record tenant;
+    struct ms_package_id id;
+    bool before;
+    MS_TRY(begin(txn, c, &tenant, reterr));
+    MS_TRY(taken(txn, t, o->order, &before, &id, reterr));
+    if (before) {
+        MS_TRY(ms_row_get_package(txn, ms_key_package(t, id), p, reterr));
+        return same_purchase(o, p, reterr);
+    }
+    memset(p, 0, sizeof *p);
+    MS_TRY(ms_package_begin(p, ms_txn_instant(txn), o->months, o->terms, reterr));
+    ms_txn_random(txn, p->id.b, MS_ID_BYTES);
+    (void)snprintf(p->order, sizeof p->order, "%s", o->order);
+    (void)snprintf(p->name, sizeof p->name, "%s", o->name);
+    p->kind = o->kind;
+    p->source = o->source;
+    p->paid = !o->free;
+    p->auto_renew = o->auto_renew;
+    p->amount = o->amount;
+    struct ms_package_change change = {.why = MS_WHY_PACKAGE,
+                                       .at = ms_txn_instant(txn),
+                                       .more = capacity_of(p),
+                                       .fee = p->paid,
+                                       .terms = o->terms};
+    MS_TRY(ms_change_package(txn, &tenant, p->id, &change, reterr));
+    MS_TRY(ms_row_put_id(txn, ms_key_order(t, o->order), p->id, reterr));
+    return ms_change_package_store(txn, t, p, ms_package_due(p), reterr);
+}
+
+static enum ms_code renew_op(struct ms_txn *txn, const void *in, void *out,
+                             struct ms_error *reterr) {
+    const struct call *c = in;
+    struct ms_package_record *p = out;
+    struct ms_tenant_id t = c->ctx->tenant;
+    struct ms_package_renewal renewal;
+    struct ms_tenant_record tenant;
+    struct ms_package_id id;
+    bool before;
+    MS_TRY(begin(txn, c, &tenant, reterr));
+    MS_TRY(get(txn, c, p, reterr));
+    MS_TRY(taken(txn, t, c->order_id, &before, &id, reterr));
+    if (before && ms_package_id_equal(id, c->id) && strcmp(p->order, c->order_id) != 0)
+        return MS_OK;
+    if (before)
+        return ms_fail(reterr, MS_EXISTS,
+                       "order \"%.128s\" was another purchase: give a new order an id of its own",
+                       c->order_id);
+    struct bound b = {.txn = txn,
+                      .tenant = &tenant,
+                      .id = t,
+                      .who = c->ctx->who,
+                      .event = MS_EVENT_PACKAGE_RENEW,
+                      .at = ms_txn_instant(txn),
+                      .why = "its package was renewed"};
+    MS_TRY(ms_package_renew(p, b.at, c->terms, &renewal, reterr));
+    struct ms_package_change change = {.why = MS_WHY_RENEW,
+                                       .at = b.at,
+                                       .more = renewal.late ? capacity_of(p) : 0,
+                                       .fee = renewal.late && p->paid,
+                                       .terms = c->terms};
+    MS_TRY(ms_change_package(txn, &tenant, p->id, &change, reterr));
+    MS_TRY(ms_row_put_id(txn, ms_key_order(t, c->order_id), p->id, reterr));
+    if (renewal.lift)
+        MS_TRY(tell_bound(&b, c->id, reterr));
+    return ms_change_package_store(txn, t, p, ms_package_due(p), reterr);
+}
+
+static enum ms_code auto_renew_op(struct ms_txn *txn, const void *in, void *out,
+                                  struct ms_error *reterr) {
+    const struct call *c = in;
+    struct ms_package_record *p = out;
+    struct ms_tenant_record tenant;
+    MS_TRY(begin(txn, c, &tenant, reterr));
+    MS_TRY(get(txn, c, p, reterr));
+    if (c->on && (!ms_package_is_valid(p) || p->months == 0))
+        return ms_fail(reterr, MS_WRONG_STATE,
+                       "auto-renew is refused: the package %s",
+                       p->months == 0 ? "has no end" : "ran out: renew it first");
+    if (p->auto_renew == c->on)
+        return MS_OK;
+    p->auto_renew = c->on;
+    struct bound b = {.txn = txn,
+                      .tenant = &tenant,
+                      .id = c->ctx->tenant,
+                      .who = c->ctx->who,
+                      .event = c->on ? MS_EVENT_AUTO_RENEW_ON : MS_EVENT_AUTO_RENEW_OFF,
+                      .at = ms_txn_instant(txn),
+                      .why = ""};
+    MS_TRY(tell_bound(&b, c->id, reterr));
+    return ms_change_package_store(txn, c->ctx->tenant, p, ms_package_due(p), reterr);
+}
+
+static enum ms_code may_bind(const struct ms_package_record *p, const struct ms_asset_record *asset,
+                             struct ms_error *reterr) {
+    const char *type = ms_asset_type_name((enum ms_asset_type)asset->type);
+    if (!ms_package_fits(p->kind, asset->type))
+        return ms_fail(reterr, MS_INVALID, "a unit of %s is not for a %s",
+                       ms_package_kind_name(p->kind), type);
+    if (!ms_package_id_is_none((struct ms_package_id){asset->package}))
+        return ms_fail(reterr, MS_EXISTS, "asset %s is bound to package %s already",
+                       ms_id_text(asset->id).s, ms_id_text(asset->package).s);
+    if (ms_package_left(p) == 0)
+        return ms_fail(reterr, MS_QUOTA,
+                       "registering a %s needs a valid unit: package %s is %s, %" PRIu64
+                       " of its %" PRIu64 " units are used: buy or renew one",
+                       type, p->name, ms_package_state_name(p->state), p->used, p->amount);
+    return MS_OK;
+}
+
+static enum ms_code bind_op(struct ms_txn *txn, const void *in, void *out,
+                            struct ms_error *reterr) {
+    const struct call *c = in;
+    struct ms_package_record *p = out;
+    struct ms_tenant_id t = c->ctx->tenant;
+    struct ms_asset_record asset;
+    struct ms_tenant_record tenant;
+    struct ms_instant now = ms_txn_instant(txn);
+    MS_TRY(begin(txn, c, &tenant, reterr));
+    MS_TRY(get(txn, c, p, reterr));
+    MS_TRY(ms_row_get_asset(txn, ms_key_asset(t, c->asset), &asset, reterr));
+    MS_TRY(ms_change_overdue(txn, &tenant, &asset, now, reterr));
+    if (asset.rest == MS_STATE_DELETED)
+        return ms_fail(reterr, MS_NOT_FOUND, "the asset is deleted for good");
+    MS_TRY(may_bind(p, &asset, reterr));
+    p->used++;
+    asset.package = p->id;
+    MS_TRY(ms_row_put_asset(txn, ms_key_asset(t, c->asset), &asset, reterr));
+    MS_TRY(ms_row_put_id(txn, ms_key_bound(t, c->id, c->asset), c->asset.id, reterr));
+    struct bound b = {.txn = txn,
+                      .tenant = &tenant,
+                      .id = t,
+                      .who = c->ctx->who,
+                      .event = MS_EVENT_AUTO_RENEW_ON,
+                      .at = now,
+                      .why = "bound to a package that renews itself"};
+    if (p->auto_renew)
+        MS_TRY(tell_asset(&b, c->asset, reterr));
+    return ms_change_package_store(txn, t, p, ms_package_due(p), reterr);
+}
+
+/* ---- entry points ---------------------------------------------------------------------------- */
+
+static enum ms_code check_text(const char *what, const char *text, size_t max,
+                               struct ms_error *reterr) {
+    size_t n = text ? strlen(text) : 0;
+    bool plain = true;
+    for (size_t i = 0; i < n; i++)
+        plain &= (unsigned char)text[i] >= 0x20 && text[i] != 0x7f;
+    if (n > 0 && n <= max && plain)
+        return MS_OK;
+    return ms_fail(reterr, MS_INVALID,
+                   "the %s has 1 to %zu bytes without control characters, this one %zu", what, max,
+                   n);
+}
+
+static enum ms_code run(struct ms_svc *svc, const struct call *c, ms_write_fn *fn,
+                        struct ms_package_record *ret_package, struct ms_error *reterr) {
+    struct ms_package_record p;
+    struct ms_error err = {0};
+    struct ms_write write = {.fn = fn,
+                             .in = c,
+                             .out = &p,
+                             .out_size = sizeof p,
+                             .fence = ms_store_fence(svc->store)};
+    if (!c->ctx->admin)
+        return ms_fail(reterr, MS_DENIED,
+                       "changing packages is refused to %s: only an administrator may do this",
+                       c->ctx->who);
+    if (svc->read_only)
+        return ms_fail(reterr, MS_READ_ONLY,
+                       "the store %s is open read-only: nothing can be changed", svc->dir);
+    enum ms_code code = ms_store_write(svc->store, &write, &err);
+    if (code == MS_OK)
+        *ret_package = p;
+    return ms_pass_up(code, &err, reterr);
+}
+
+enum ms_code ms_package_buy(struct ms_svc *svc, const struct ms_ctx *ctx,
+                            const struct ms_package_order *order,
+                            struct ms_package_record *ret_package, struct ms_error *reterr) {
+    struct call c = {.ctx = ctx, .order = order};
+    MS_TRY(check_text("order's id", order->order, MS_ORDER_MAX, reterr));
+    MS_TRY(check_text("package's name", order->name, MS_PACKAGE_NAME_MAX, reterr));
+    if (order->kind >= MS_PACKAGE_KIND_COUNT || order->source >= MS_PACKAGE_SOURCE_COUNT)
+        return ms_fail(reterr, MS_INVALID, "there is no such kind or source of package");
+    if (order->amount == 0 || order->amount > INT64_MAX)
+        return ms_fail(reterr, MS_RANGE, "a package holds 1 to 2^63 - 1, not %" PRIu64,
+                       order->amount);
+    if (order->auto_renew && order->months == 0)
+        return ms_fail(reterr, MS_INVALID, "a package without end does not renew itself");
+    return run(svc, &c, buy_op, ret_package, reterr);
+}
+
+enum ms_code ms_package_renew_by(struct ms_svc *svc, const struct ms_ctx *ctx,
+                                 struct ms_package_id id, const char *order, uint32_t terms,
+                                 struct ms_package_record *ret_package, struct ms_error *reterr) {
+    struct call c = {.ctx = ctx, .id = id, .order_id = order, .terms = terms};
+    MS_TRY(check_text("order's id", order, MS_ORDER_MAX, reterr));
+    return run(svc, &c, renew_op, ret_package, reterr);
+}
+
+enum ms_code ms_package_set_auto_renew(struct ms_svc *svc, const struct ms_ctx *ctx,
+                                       struct ms_package_id id, bool on,
+                                       struct ms_package_record *ret_package,
+                                       struct ms_error *reterr) {
+    struct call c = {.ctx = ctx, .id = id, .on = on};
+    return run(svc, &c, auto_renew_op, ret_package, reterr);
+}
+
+enum ms_code ms_package_bind(struct ms_svc *svc, const struct ms_ctx *ctx, struct ms_package_id id,
+                             struct ms_asset_id asset, struct ms_package_record *ret_package,
+                             struct ms_error *reterr) {
+    struct call c = {.ctx = ctx, .id = id, .asset = asset};
+    return run(svc, &c, bind_op, ret_package, reterr);
+}
+
+/* ---- all of them ----------------------------------------------------------------------------- */
+
+struct packages {
+    struct ms_package_record *list;
+    size_t n, cap;
+};
+
+static enum ms_code add(struct packages *to, const struct ms_package_record *p,
+                        struct ms_error *reterr) {
+    if (to->n == to->cap) {
+        size_t cap = to->cap ? 2 * to->cap : 16;
+        struct ms_package_record *list = realloc(to->list, cap * sizeof *list);
+        if (!list)
+            return ms_fail(reterr, MS_NO_MEMORY, "no memory for %zu packages", cap);
+        to->list = list;
+        to->cap = cap;
+    }
+    to->list[to->n++] = *p;
+    return MS_OK;
+}
+
+/* As they are at now. */
+static enum ms_code list_in(struct ms_txn *txn, struct ms_tenant_id tenant, struct ms_instant now,
+                            struct packages *to, struct ms_error *reterr) {
+    struct ms_key prefix = ms_key_packages_of(tenant);
+    struct ms_package_record p;
+    struct ms_scan scan;
+    struct ms_view key;
+    enum ms_code code;
+    ms_scan_prefix(&scan, txn, ms_key_view(&prefix));
+    while ((code = ms_row_next_package(&scan, &key, &p, reterr)) == MS_OK) {
+        while (ms_package_due(&p).ms <= now.ms)
+            (void)ms_package_pass(&p, true);
+        if ((code = add(to, &p, reterr)) != MS_OK)
+            break;
+    }
+    ms_scan_end(&scan);
+    return ms_absent_is_fine(code, reterr);
+}
+
+enum ms_code ms_package_list(struct ms_svc *svc, const struct ms_ctx *ctx,
+                             struct ms_package_record **ret_list, size_t *ret_n,
+                             struct ms_error *reterr) {
+    struct packages found = {0};
+    struct ms_tree t;
+    MS_TRY(ms_tree_read(&t, svc, ctx, reterr));
+    enum ms_code code = list_in(t.txn, t.id, t.now, &found, reterr);
+    ms_tree_read_end(&t);
+    if (code != MS_OK) {
+        free(found.list);
+        return code;
+    }
+    *ret_list = found.list;
+    *ret_n = found.n;
+    return MS_OK;
+}
+
+/* ---- minutes --------------------------------------------------------------------------------- */
+
+struct draw {
+    struct packages packages;
+    struct ms_minutes *minutes;
+    char (*id)[MS_ID_TEXT_LEN + 1];
+    size_t n;
+};
+
+static enum ms_code draw_from(struct draw *d, struct ms_error *reterr) {
+    size_t n = d->packages.n + 1;
+    d->minutes = calloc(n, sizeof *d->minutes);
+    d->id = calloc(n, sizeof *d->id);
+    if (!d->minutes || !d->id)
+        return ms_fail(reterr, MS_NO_MEMORY, "no memory for %zu packages", n);
+    for (size_t i = 0; i < d->packages.n; i++) {
+        const struct ms_package_record *p = &d->packages.list[i];
+        struct ms_terms terms = ms_package_terms(p);
+        if (p->kind != MS_PACKAGE_VIDEO_MINUTES || !ms_package_is_valid(p))
+            continue;
+        ms_id_format(p->id, d->id[d->n]);
+        d->minutes[d->n] = (struct ms_minutes){.end = ms_terms_end(&terms),
+                                               .id = d->id[d->n],
+                                               .id_len = MS_ID_TEXT_LEN,
+                                               .left = ms_package_left(p),
+                                               .key = (uint32_t)i};
+        d->n++;
+    }
+    return MS_OK;
+}
+
+static enum ms_code take_minutes(struct ms_txn *txn, struct ms_tenant_id tenant,
+                                 const struct draw *d, struct ms_error *reterr) {
+    for (size_t i = 0; i < d->n; i++) {
+        struct ms_package_record *p = &d->packages.list[d->minutes[i].key];
+        if (ms_package_left(p) == d->minutes[i].left)
+            continue;
+        p->used = p->amount - d->minutes[i].left;
+        MS_TRY(ms_change_package_store(txn, tenant, p, ms_package_due(p), reterr));
+    }
+    return MS_OK;
+}
+
+enum ms_code ms_package_draw(struct ms_txn *txn, struct ms_tenant_id tenant, struct ms_instant now,
+                             uint64_t hundredths, bool take, uint64_t *ret_rest,
+                             struct ms_error *reterr) {
+    struct draw d = {.n = 0};
+    enum ms_code code = list_in(txn, tenant, now, &d.packages, reterr);
+    if (code == MS_OK)
+        code = draw_from(&d, reterr);
+    if (code == MS_OK)
+        *ret_rest = (uint64_t)ms_minutes_draw(d.minutes, d.n, hundredths);
+    if (code == MS_OK && take)
+        code = take_minutes(txn, tenant, &d, reterr);
+    free(d.packages.list);
+    free(d.minutes);
+    free(d.id);
+    return code;
+}
