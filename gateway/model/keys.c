@@ -323,6 +323,10 @@ struct ms_key ms_key_marks_of(struct ms_tenant_id t) { return key_of_id('k', t.i
 struct ms_key ms_key_marks(void) { return key_start('k'); }
 struct ms_key ms_key_catalogue(struct ms_tenant_id t) { return key_of_id('c', t.id); }
 
+struct ms_key ms_key_review(struct ms_tenant_id t, struct ms_asset_id a) {
+    return key_of_ids('i', t.id, a.id);
+}
+struct ms_key ms_key_reviews_of(struct ms_tenant_id t) { return key_of_id('i', t.id); }
 struct ms_key ms_key_upload(struct ms_tenant_id t, struct ms_file_id f) {
     return key_of_ids('P', t.id, f.id);
 }

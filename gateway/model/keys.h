@@ -48,6 +48,7 @@
  *   RATEMONTH 'r' month i64                          ratemonth       GLOBAL
  *   MARK      'k' tenant, table byte, its key        8 bytes         changed since the catalogue was written
  *   CATALOGUE 'c' tenant                             catalogue       its segments in the object store
+ *   REVIEW    'i' tenant, asset                      review          a verdict is outstanding
  *   UPLOAD    'P' tenant, file                       upload          declared, not confirmed
  *   ENDED     'g' tenant, file                       upload          its bytes in the store wait to be removed
  *   FILEDUE   'd' tenant, instant i64, file          asset id
@@ -156,6 +157,8 @@ struct ms_key ms_key_of_dead(struct ms_tenant_id t, struct ms_object_id o);
 struct ms_key ms_key_marks_of(struct ms_tenant_id t);     /* prefix */
 struct ms_key ms_key_marks(void);                         /* prefix */
 struct ms_key ms_key_catalogue(struct ms_tenant_id t);
+struct ms_key ms_key_review(struct ms_tenant_id t, struct ms_asset_id a);
+struct ms_key ms_key_reviews_of(struct ms_tenant_id t);   /* prefix */
 struct ms_key ms_key_upload(struct ms_tenant_id t, struct ms_file_id f);
 struct ms_key ms_key_uploads_of(struct ms_tenant_id t);   /* prefix */
 struct ms_key ms_key_uploads(void);                       /* prefix */

@@ -342,6 +342,14 @@ static const char *broken_treeop(const struct ms_treeop_record *r) {
     return is_flag(r->done) ? NULL : "a flag is neither 0 nor 1";
 }
 
+static const char *broken_review(const struct ms_review_record *r) {
+    if (is_none(r->asset))
+        return "the review names no asset";
+    return is_flag(r->human) && is_flag(r->has_name) && is_flag(r->has_description)
+               ? NULL
+               : "a flag is neither 0 nor 1";
+}
+
 static const char *broken_upload(const struct ms_upload_record *r) {
     if (is_none(r->file) || is_none(r->asset) || is_none(r->object) || r->key[0] == '\0')
         return "the upload has no file, asset, object or key";

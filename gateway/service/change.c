@@ -254,6 +254,8 @@ const char *ms_audit_event_name(uint8_t event) {
         {MS_AUDIT_FILE_CANCELLED, "FILE_CANCELLED"},
         {MS_AUDIT_FILE_FAILED, "FILE_FAILED"},
         {MS_AUDIT_FILE_REMOVED, "FILE_REMOVED"},
+        {MS_AUDIT_EDITED, "EDITED"},
+        {MS_AUDIT_REVIEW_HUMAN, "REVIEW_HUMAN"},
     };
     for (size_t i = 0; i < MS_ARRAY_LEN(names); i++)
         if (names[i].event == event)
@@ -286,6 +288,19 @@ static enum ms_code count_binned(struct ms_txn *txn, struct ms_tenant_id tenant,
     return ms_row_put_usage(txn, ms_key_usage(tenant), &usage, reterr);
 }
 
+/* I12: the case of an asset is there exactly while a verdict on it is outstanding. */
+static enum ms_code follow_review(struct ms_txn *txn, struct ms_tenant_id tenant,
+                                  const struct ms_asset_record *asset, bool before,
+                                  struct ms_error *reterr) {
+    struct ms_key key = ms_key_review(tenant, (struct ms_asset_id){asset->id});
+    if (before == (asset->in_review != 0))
+        return MS_OK;
+    if (before)
+        return ms_row_del(txn, key, reterr);
+    const struct ms_review_record row = {.asset = asset->id, .since = ms_txn_instant(txn)};
+    return ms_row_put_review(txn, key, &row, reterr);
+}
+
 enum ms_code ms_change_life(struct ms_txn *txn, struct ms_tenant_id tenant, const char *who,
                             struct ms_asset_record *asset, const struct ms_life *next,
                             enum ms_event event, struct ms_instant at, const char *why,
@@ -301,6 +316,7 @@ enum ms_code ms_change_life(struct ms_txn *txn, struct ms_tenant_id tenant, cons
         MS_TRY(count_binned(txn, tenant, asset, next->binned, reterr));
     ms_asset_set_life(asset, next);
     asset->updated = ms_txn_instant(txn);
+    MS_TRY(follow_review(txn, tenant, asset, before.in_review, reterr));
     MS_TRY(move_due(txn, tenant, asset, reterr));
     MS_TRY(ms_row_put_asset(txn, ms_key_asset(tenant, (struct ms_asset_id){asset->id}), asset,
                             reterr));
@@ -327,6 +343,7 @@ enum ms_code ms_change_new_asset(struct ms_txn *txn, struct ms_tenant_id tenant,
     struct ms_instant at = ms_txn_instant(txn);
     asset->updated = at;
     asset->counted = (uint8_t)ms_class_of(asset->origin, asset->type, asset->created, at);
+    MS_TRY(follow_review(txn, tenant, asset, false, reterr));
     MS_TRY(move_due(txn, tenant, asset, reterr));
     struct ms_asset_id id = {asset->id};
     MS_TRY(ms_row_put_asset(txn, ms_key_asset(tenant, id), asset, reterr));

@@ -24,6 +24,8 @@ MS_NODISCARD enum ms_code ms_change_begin(struct ms_txn *txn, struct ms_tenant_i
 #define MS_AUDIT_REQUESTED 254 /* a tenant asks for an unfreeze; from and to are the state it has */
 #define MS_AUDIT_REFUSED 253   /* an administrator refused what was asked for */
 /* A declared file (service/confirm.h): what its asset shows stays. */
+#define MS_AUDIT_EDITED 244       /* its texts changed */
+#define MS_AUDIT_REVIEW_HUMAN 243 /* the machine's verdict: a person must look */
 #define MS_AUDIT_FILE_DECLARED 249
 #define MS_AUDIT_FILE_CONFIRMED 248
 #define MS_AUDIT_FILE_CANCELLED 247

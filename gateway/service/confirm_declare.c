@@ -82,6 +82,11 @@ static enum ms_code check_temporary(const struct ms_tree *t, const struct ms_tre
     char is[16], was[16];
     if (asset->rec.ino == 0)
         return ms_fail(reterr, MS_WRONG_STATE, "the asset has no MAIN that could be replaced");
+    if (t->tenant.review && asset->rec.rest != MS_STATE_FAILED)
+        return ms_fail(reterr, MS_UNSUPPORTED,
+                       "uploads of tenant %s are reviewed, and a MAIN that replaces a finished one "
+                       "cannot be held for that: upload it as a new asset",
+                       t->tenant.name);
     MS_TRY(ms_image_named(t, asset->rec.ino, &named, reterr));
     ms_name_suffix(name, is);
     ms_name_suffix(named.name, was);
@@ -154,8 +159,7 @@ static enum ms_code reserve(const struct ms_tree *t, const struct ms_asset_recor
     struct ms_usage_record usage;
     enum ms_class class = ms_class_of(asset->origin, asset->type, asset->created, t->now);
     uint64_t need = d->size;
-    /* one that waits for review counts beside the old MAIN */
-    if (d->category == MS_CATEGORY_TEMPORARY && !t->tenant.review)
+    if (d->category == MS_CATEGORY_TEMPORARY)
         need = ms_quota_overwrite_needs(main_bytes, d->size);
     *ret_bytes = 0;
     if (!ms_class_is_metered(class) || need == 0)

@@ -255,7 +255,8 @@ static enum ms_code settle_file(const struct ms_tree *t, const struct ms_sealing
         MS_TRY(ms_change_version_drop(t->txn, t->id, old, reterr));
     j->file.version = version.id;
     j->file.size = s->size;
-    j->file.state = j->verdict ? MS_FILE_FAILED : MS_FILE_CREATED;
+    bool waits = j->asset.rec.rest == MS_STATE_CREATING && j->asset.rec.in_review;
+    j->file.state = j->verdict ? MS_FILE_FAILED : waits ? MS_FILE_UPLOADED : MS_FILE_CREATED;
     j->file.has_md5 = 0;
     memset(j->file.md5, 0, sizeof j->file.md5);
     (void)snprintf(j->file.media_type, sizeof j->file.media_type, "%s", s->media_type);

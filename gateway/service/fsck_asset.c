@@ -396,6 +396,35 @@ static enum ms_code check_facts_row(void *priv, struct ms_txn *txn, struct ms_vi
     return MS_OK;
 }
 
+/* ---- reviews --------------------------------------------------------------------------------- */
+
+static enum ms_code check_review(struct look *l, struct ms_error *reterr) {
+    struct ms_key key = ms_key_review(l->t, (struct ms_asset_id){l->asset.id});
+    struct ms_review_record row;
+    enum ms_fsck_seen seen;
+    MS_TRY(ms_fsck_see(ms_row_get_review(l->txn, key, &row, reterr), &seen));
+    if (seen != MS_FSCK_DAMAGED && (seen == MS_FSCK_THERE) != (l->asset.in_review != 0))
+        say(l, "I12", "asset %s waits for %s verdict, the queue says otherwise",
+            ms_id_text(l->asset.id).s, l->asset.in_review ? "a" : "no");
+    return MS_OK;
+}
+
+static enum ms_code check_review_row(void *priv, struct ms_txn *txn, struct ms_view key,
+                                     struct ms_view value, struct ms_error *reterr) {
+    struct look l = look_at(priv, txn);
+    struct ms_error err = {0};
+    struct ms_review_record row;
+    enum ms_fsck_seen seen;
+    if (!ms_fsck_decoded(l.f, ms_review_decode(value, &row, &err), key, &err))
+        return MS_OK;
+    struct ms_key of = ms_key_asset(l.t, (struct ms_asset_id){row.asset});
+    MS_TRY(ms_fsck_see(ms_row_get_asset(txn, of, &l.asset, reterr), &seen));
+    if (seen == MS_FSCK_ABSENT)
+        say(&l, "I12", "a verdict is awaited on asset %s, which is not there",
+            ms_id_text(row.asset).s);
+    return MS_OK;
+}
+
 /* ---- all of it ------------------------------------------------------------------------------- */
 
 static enum ms_code check_asset(void *priv, struct ms_txn *txn, struct ms_view key,
@@ -410,6 +439,7 @@ static enum ms_code check_asset(void *priv, struct ms_txn *txn, struct ms_view k
     MS_TRY(check_files(&l, reterr));
     MS_TRY(check_inode(&l, reterr));
     MS_TRY(check_owner(&l, reterr));
+    MS_TRY(check_review(&l, reterr));
     MS_TRY(check_bin(&l, reterr));
     l.f->result.assets++;
     return MS_OK;
@@ -427,5 +457,6 @@ enum ms_code ms_fsck_assets(struct ms_fsck *f, struct ms_error *reterr) {
     MS_TRY(ms_fsck_walk(f, ms_key_bins_of(t), check_bin_row, reterr));
     MS_TRY(ms_fsck_walk(f, ms_table_of_tenant(ms_key_binasset(t, no_asset)), check_binasset_row,
                         reterr));
+    MS_TRY(ms_fsck_walk(f, ms_key_reviews_of(t), check_review_row, reterr));
     return ms_fsck_files(f, reterr);
 }

@@ -211,6 +211,11 @@ static struct ms_svc *svc_new(const struct ms_svc_options *o) {
     svc->read_only = o->read_only;
     svc->writeback = o->writeback && !o->read_only;
     (void)snprintf(svc->dir, sizeof svc->dir, "%s", o->dir);
+    (void)snprintf(svc->review_words, sizeof svc->review_words, "%s",
+                   o->review_words ? o->review_words : "");
+    (void)snprintf(svc->review_command, sizeof svc->review_command, "%s",
+                   o->review_command ? o->review_command : "");
+    svc->review_timeout_ms = o->review_timeout_ms > 0 ? o->review_timeout_ms : MS_MINUTE_MS;
     return svc;
 }
 

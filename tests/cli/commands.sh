@@ -90,6 +90,32 @@ kill "$follow" && wait "$follow" || true
 grep -q DEACTIVATE follow || fail "audit --follow shows nothing"
 status 0 rm -f -y files/followed.bin
 
+# review
+printf 'badword\n' >words
+status 64 review set maybe && said 'on or off'
+status 0 review set on
+status 0 upload w.bin --name 'a BADWORD' --json && json '.[0].asset_state == "CREATING" and .[0].file_state == "UPLOADED"'
+bad=$(jq -r '.[0].asset_id' out)
+status 0 review ls --json && json '. == []'
+status 0 review ls --all --json && json 'length == 1 and (.[0].human | not)'
+MSASSET_REVIEW_WORDS=$work/words status 0 review run --json && json '.rejected == 1'
+status 0 show "$bad" --json && json '.fail_type == "AUTOMATIC_REVIEW_REJECT" and (.reason | test("badword"))'
+status 77 get "$bad" -
+status 0 upload w.bin --name fine --json && good=$(jq -r '.[0].asset_id' out)
+status 0 review run --json && json '.human == 1'
+status 0 review show "$good" && printed 'a person'
+status 5 review approve "$good" --as media/alice
+status 0 review approve "$good" && printed ACTIVED
+status 4 review approve "$good" && said 'outstanding'
+status 0 asset edit "$good" --name 'other' && printed 'held aside'
+status 0 show "$good" --json && json '.asset_name == "fine"'
+status 64 review reject "$good" && said 'reason'
+status 0 review reject "$good" --reason 'no' && status 0 show "$good" --json && json '.asset_name == "fine" and .asset_state == "ACTIVED"'
+status 0 review set off
+status 0 asset edit "$good" --name 'other' && status 0 show "$good" --json && json '.asset_name == "other"'
+status 0 audit verify
+status 0 rm -f -y "$bad" "$good"
+
 status 0 hash a.bin
 root=$(cut -d' ' -f1 out)
 status 0 show files/a.bin --json && json ".root == \"$root\" and .path == \"/files/a.bin\" and .asset_type == \"COMMON_FILE\""

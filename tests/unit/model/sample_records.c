@@ -319,6 +319,13 @@ static void valid_treeop(struct sample_source *s, struct ms_treeop_record *r) {
     flag(&r->done);
 }
 
+static void valid_review(struct sample_source *s, struct ms_review_record *r) {
+    (void)s;
+    flag(&r->human);
+    flag(&r->has_name);
+    flag(&r->has_description);
+}
+
 static void valid_upload(struct sample_source *s, struct ms_upload_record *r) {
     a_name(s, r->key);
     flag(&r->large);

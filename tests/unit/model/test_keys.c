@@ -142,6 +142,8 @@ static uint32_t u32(uint64_t n) { return (uint32_t)(n & UINT32_MAX); }
     K(ratemonth, 'r', 9, ms_key_ratemonth(ms_instant_of(x->at)), ms_key_ratemonths(), by_at(a, b)) \
     K(mark, 'k', 26, mark_key(x), ms_key_marks_of(TENANT(x)),                                      \
       ORDER(by_id(a, b, 0), by_number(a, b, 0)))                                                   \
+    K(review, 'i', 33, ms_key_review(TENANT(x), ASSET(x, 1)), ms_key_reviews_of(TENANT(x)),        \
+      ORDER(by_id(a, b, 0), by_id(a, b, 1)))                                                       \
     K(upload, 'P', 33, ms_key_upload(TENANT(x), FILE_ID(x)), ms_key_uploads_of(TENANT(x)),         \
       ORDER(by_id(a, b, 0), by_id(a, b, 1)))                                                       \
     K(ended, 'g', 33, ms_key_ended(TENANT(x), FILE_ID(x)), ms_key_ended_of(TENANT(x)),             \

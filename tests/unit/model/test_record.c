@@ -237,6 +237,8 @@ static void a_record_that_does_not_fit_fails_the_writer(void **state) {
     B(intent, r->fsynced = 2, "flag")                                                              \
     B(part, r->part_no = 0, "part number")                                                         \
     B(part, r->part_no = 10001, "part number")                                                     \
+    B(review, memset(&r->asset, 0, 16), "no asset")                                                \
+    B(review, r->human = 2, "flag")                                                                \
     B(upload, memset(&r->file, 0, 16), "no file")                                                  \
     B(upload, r->key[0] = 0, "no file")                                                            \
     B(upload, r->large = 2, "flag")                                                                \

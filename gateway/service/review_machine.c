@@ -1,0 +1,369 @@
+/* The machine's verdict: the list of words, then the program. */
+#include "service/review.h"
+
+#include "model/words.h"
+#include "service/show.h"
+#include "service/upkeep_walk.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/pidfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define WHO "msasset"
+#define CASES 64
+#define ANSWER_MAX 4096
+#define RETRY_MS_MAX MS_HOUR_MS
+
+extern char **environ;
+
+struct machine {
+    struct ms_svc *svc;
+    struct ms_words *words; /* NULL: none configured */
+    struct ms_reviewed done;
+};
+
+struct answer {
+    enum ms_verdict verdict;
+    char reason[MS_REASON_MAX + 1];
+};
+
+/* ---- words ----------------------------------------------------------------------------------- */
+
+static void close_fd(int *fd) {
+    if (*fd >= 0)
+        close(*fd);
+}
+
+static enum ms_code read_list(const char *path, struct ms_buf *buf, struct ms_error *reterr) {
+    __attribute__((cleanup(close_fd))) int fd = open(path, O_RDONLY | O_CLOEXEC);
+    char piece[65536];
+    ssize_t n = fd < 0 ? -1 : 1;
+    while (n > 0) {
+        n = read(fd, piece, sizeof piece);
+        if (n < 0 && errno == EINTR)
+            n = 1;
+        else if (n > 0)
+            MS_TRY(ms_buf_add(buf, piece, (size_t)n, reterr));
+    }
+    if (n < 0)
+        return ms_fail(reterr, MS_NO_INPUT, "the list of words %s cannot be read: %s", path,
+                       strerror(errno));
+    return MS_OK;
+}
+
+static enum ms_code load_words(struct machine *m, struct ms_error *reterr) {
+    MS_AUTO(ms_buf_fini) struct ms_buf buf = MS_BUF_MAX(MS_WORDS_BYTES_MAX);
+    if (m->svc->review_words[0] == '\0')
+        return MS_OK;
+    MS_TRY(read_list(m->svc->review_words, &buf, reterr));
+    return ms_words_new(ms_view_of(buf.data, buf.len), &m->words, reterr);
+}
+
+static enum ms_code by_words(const struct machine *m, const struct ms_review_case *c,
+                             struct answer *answer, struct ms_error *reterr) {
+    const char *const texts[][2] = {
+        {"the title", c->row.has_name ? c->row.name : c->asset.name},
+        {"the description", c->row.has_description ? c->row.description : c->asset.description}};
+    for (size_t i = 0; m->words && i < MS_ARRAY_LEN(texts); i++) {
+        const char *word;
+        MS_TRY(ms_words_find(m->words, texts[i][1], &word, reterr));
+        if (!word)
+            continue;
+        answer->verdict = MS_VERDICT_REJECT;
+        (void)snprintf(answer->reason, sizeof answer->reason, "%s holds \"%.150s\"", texts[i][0],
+                       word);
+        return MS_OK;
+    }
+    return MS_OK;
+}
+
+/* ---- the program ----------------------------------------------------------------------------- */
+
+static enum ms_code question(const struct machine *m, const struct ms_review_case *c,
+                             struct ms_tenant_id tenant, int *ret_fd, struct ms_error *reterr) {
+    MS_AUTO(ms_buf_fini) struct ms_buf text = {0};
+    struct ms_show s = ms_show_begin();
+    ms_show_set(&s, "asset_id", json_string(ms_id_text(c->row.asset).s));
+    ms_show_set(&s, "tenant_id", json_string(ms_id_text(tenant.id).s));
+    ms_show_set(&s, "asset_type", json_string(ms_asset_type_name(c->asset.type)));
+    ms_show_set(&s, "asset_name", json_string(c->row.has_name ? c->row.name : c->asset.name));
+    ms_show_set(&s, "asset_description",
+                json_string(c->row.has_description ? c->row.description : c->asset.description));
+    ms_show_set(&s, "tags", json_string(c->asset.tags));
+    ms_show_set(&s, "media_type", json_string(c->main.media_type));
+    ms_show_set(&s, "size_bytes", ms_show_u64(c->main.size));
+    ms_show_set(&s, "edit", json_boolean(c->edit));
+    MS_TRY(ms_show_text(ms_show_end(&s), &text, reterr));
+    /* a file without a name: a program that does not read it stops nobody */
+    int fd = memfd_create("review", MFD_CLOEXEC);
+    (void)m;
+    if (fd >= 0 && write(fd, text.data, text.len) == (ssize_t)text.len &&
+        lseek(fd, 0, SEEK_SET) == 0) {
+        *ret_fd = fd;
+        return MS_OK;
+    }
+    if (fd >= 0)
+        close(fd);
+    return ms_fail_errno(reterr, errno, "cannot hand a case to the reviewer");
+}
+
+static enum ms_code start(const char *program, int in, int out, pid_t *ret_pid,
+                          struct ms_error *reterr) {
+    char copy[3001];
+    char *argv[] = {copy, NULL};
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attr;
+    (void)snprintf(copy, sizeof copy, "%s", program);
+    int err = posix_spawn_file_actions_init(&actions);
+    if (err == 0)
+        err = posix_spawnattr_init(&attr);
+    if (err == 0)
+        err = posix_spawn_file_actions_adddup2(&actions, in, STDIN_FILENO);
+    if (err == 0)
+        err = posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
+    if (err == 0)
+        err = posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETPGROUP);
+    if (err == 0)
+        err = posix_spawn(ret_pid, program, &actions, &attr, argv, environ);
+    posix_spawnattr_destroy(&attr);
+    posix_spawn_file_actions_destroy(&actions);
+    if (err == 0)
+        return MS_OK;
+    return ms_fail_errno(reterr, err, "the reviewer %s cannot be started", program);
+}
+
+/* False: the time is over. */
+static bool wait_for(int fd, int64_t end_ns) {
+    const struct ms_clock *clock = ms_clock_system(); /* the program lives in real time */
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    for (;;) {
+        int64_t left_ms = (end_ns - ms_clock_mono_ns(clock)) / 1000000;
+        if (left_ms <= 0)
+            return false;
+        int n = poll(&p, 1, (int)(left_ms < 60000 ? left_ms : 60000));
+        if (n > 0 || (n < 0 && errno != EINTR))
+            return n > 0;
+    }
+}
+
+/* What it says until it closes its output, and then its end. False: its time was over before. */
+static bool hear_out(int fd, int pidfd, int64_t timeout_ms, char said[ANSWER_MAX]) {
+    int64_t end_ns = ms_clock_mono_ns(ms_clock_system()) + timeout_ms * 1000000;
+    char piece[1024];
+    size_t n = 0;
+    ssize_t got = 1;
+    while (got > 0) {
+        if (!wait_for(fd, end_ns))
+            return false;
+        got = read(fd, piece, sizeof piece);
+        size_t take = got > 0 ? (size_t)got : 0;
+        take = take < ANSWER_MAX - 1 - n ? take : ANSWER_MAX - 1 - n;
+        memcpy(said + n, piece, take);
+        n += take;
+    }
+    said[n] = '\0';
+    return wait_for(pidfd, end_ns);
+}
+
+/* The first line, as far as it is text. */
+static void first_line(char *said, char ret_reason[MS_REASON_MAX + 1]) {
+    said[strcspn(said, "\r\n")] = '\0';
+    for (unsigned char *p = (unsigned char *)said; *p; p++)
+        if (*p < 0x20 || *p == 0x7f)
+            *p = ' ';
+    (void)snprintf(ret_reason, MS_REASON_MAX + 1, "%.*s", MS_REASON_MAX - 3, said);
+}
+
+static enum ms_code judge_exit(const char *program, bool in_time, int status, char *said,
+                               struct answer *answer, struct ms_error *reterr) {
+    if (!in_time)
+        return ms_fail(reterr, MS_TIMEOUT, "the reviewer %.100s did not answer in its time",
+                       program);
+    if (!WIFEXITED(status) || WEXITSTATUS(status) > MS_VERDICT_HUMAN)
+        return ms_fail(reterr, MS_PROTOCOL,
+                       "the reviewer %.100s ended with %s %d, which is no verdict", program,
+                       WIFEXITED(status) ? "status" : "signal",
+                       WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
+    answer->verdict = (enum ms_verdict)WEXITSTATUS(status);
+    first_line(said, answer->reason);
+    return MS_OK;
+}
+
+static enum ms_code run_program(const struct machine *m, int in, struct answer *answer,
+                                struct ms_error *reterr) {
+    const char *program = m->svc->review_command;
+    char said[ANSWER_MAX] = "";
+    int fds[2], status = 0;
+    pid_t pid;
+    if (pipe2(fds, O_CLOEXEC) != 0)
+        return ms_fail_errno(reterr, errno, "cannot hear the reviewer");
+    enum ms_code code = start(program, in, fds[1], &pid, reterr);
+    close(fds[1]);
+    if (code != MS_OK) {
+        close(fds[0]);
+        return code;
+    }
+    int pidfd = pidfd_open(pid, 0);
+    bool in_time = pidfd >= 0 && hear_out(fds[0], pidfd, m->svc->review_timeout_ms, said);
+    close(fds[0]);
+    close_fd(&pidfd);
+    if (!in_time)
+        (void)kill(-pid, SIGKILL); /* with all that it has started */
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        continue;
+    return judge_exit(program, in_time, status, said, answer, reterr);
+}
+
+static enum ms_code by_program(const struct machine *m, const struct ms_review_case *c,
+                               struct ms_tenant_id tenant, struct answer *answer,
+                               struct ms_error *reterr) {
+    int fd;
+    MS_TRY(question(m, c, tenant, &fd, reterr));
+    enum ms_code code = run_program(m, fd, answer, reterr);
+    close(fd);
+    return code;
+}
+
+/* Words reject, or have nothing to say; who has neither words nor program asks a person. */
+static enum ms_code ask(const struct machine *m, const struct ms_review_case *c,
+                        struct ms_tenant_id tenant, struct answer *answer,
+                        struct ms_error *reterr) {
+    *answer = (struct answer){.verdict = MS_VERDICT_PASS};
+    MS_TRY(by_words(m, c, answer, reterr));
+    if (answer->verdict == MS_VERDICT_REJECT)
+        return MS_OK;
+    if (m->svc->review_command[0])
+        return by_program(m, c, tenant, answer, reterr);
+    if (!m->words)
+        answer->verdict = MS_VERDICT_HUMAN;
+    return MS_OK;
+}
+
+/* ---- cases ----------------------------------------------------------------------------------- */
+
+struct failed {
+    struct ms_tenant_id tenant;
+    const struct ms_review_case *c;
+    struct ms_instant now;
+    const char *why;
+};
+
+/* Asked again after 1, 2, 4 ... minutes. */
+static enum ms_code failed_op(struct ms_txn *txn, const void *in, void *out,
+                              struct ms_error *reterr) {
+    const struct failed *f = in;
+    struct ms_key key = ms_key_review(f->tenant, (struct ms_asset_id){f->c->row.asset});
+    struct ms_review_record row;
+    bool there;
+    (void)out;
+    MS_TRY(ms_allow_absent(ms_row_get_review(txn, key, &row, reterr), &there));
+    if (!there || row.since.ms != f->c->row.since.ms)
+        return MS_OK;
+    int64_t wait = MS_MINUTE_MS << (row.tries < 6 ? row.tries : 6);
+    row.tries++;
+    row.retry_at = ms_instant_add_ms(f->now, wait < RETRY_MS_MAX ? wait : RETRY_MS_MAX);
+    (void)snprintf(row.note, sizeof row.note, "%.250s", f->why);
+    return ms_row_put_review(txn, key, &row, reterr);
+}
+
+static enum ms_code unanswered(struct machine *m, const struct ms_ctx *ctx,
+                               const struct ms_review_case *c, const struct ms_error *why,
+                               struct ms_error *reterr) {
+    const struct failed f = {ctx->tenant, c, ms_clock_now(m->svc->clock), why->message};
+    const struct ms_write write = {
+        .fn = failed_op, .in = &f, .fence = ms_store_fence(m->svc->store)};
+    ms_log_failure(m->svc->log, MS_LOG_WARN, "reviewer-without-verdict", why, "asset",
+                   ms_id_text(c->row.asset).s, NULL);
+    m->done.unanswered++;
+    return ms_store_write(m->svc->store, &write, reterr);
+}
+
+static enum ms_code review_one(struct machine *m, const struct ms_ctx *ctx,
+                               const struct ms_review_case *c, struct ms_error *reterr) {
+    struct answer answer;
+    struct ms_error err = {0};
+    enum ms_code code = ask(m, c, ctx->tenant, &answer, &err);
+    if (code != MS_OK)
+        return unanswered(m, ctx, c, &err, reterr);
+    const struct ms_review_decide decide = {.asset = {c->row.asset},
+                                            .verdict = answer.verdict,
+                                            .machine = true,
+                                            .since = c->row.since,
+                                            .reason = answer.reason};
+    code = ms_review_decide(m->svc, ctx, &decide, &err);
+    if (code == MS_CONFLICT || code == MS_NOT_FOUND) /* edited, or decided, meanwhile */
+        return MS_OK;
+    m->done.passed += code == MS_OK && answer.verdict == MS_VERDICT_PASS;
+    m->done.rejected += code == MS_OK && answer.verdict == MS_VERDICT_REJECT;
+    m->done.human += code == MS_OK && answer.verdict == MS_VERDICT_HUMAN;
+    return ms_pass_up(code, &err, reterr);
+}
+
+static enum ms_code run_all(struct machine *m, const struct ms_ctx *ctx,
+                            struct ms_review_case *cases, struct ms_error *reterr) {
+    struct ms_asset_id after = {{{0}}};
+    struct ms_instant now = ms_clock_now(m->svc->clock);
+    size_t n = CASES;
+    while (n == CASES) {
+        MS_TRY(ms_review_list(m->svc, ctx, after, cases, CASES, &n, reterr));
+        if (n > 0 && !m->words)
+            MS_TRY(load_words(m, reterr));
+        for (size_t i = 0; i < n; i++) {
+            after.id = cases[i].row.asset;
+            if (!cases[i].row.human && cases[i].row.retry_at.ms <= now.ms)
+                MS_TRY(review_one(m, ctx, &cases[i], reterr));
+        }
+    }
+    return MS_OK;
+}
+
+enum ms_code ms_review_run(struct ms_svc *svc, struct ms_tenant_id tenant,
+                           struct ms_reviewed *ret_reviewed, struct ms_error *reterr) {
+    const struct ms_ctx ctx = {.tenant = tenant, .who = WHO, .admin = true};
+    struct machine m = {.svc = svc};
+    struct ms_review_case *cases = calloc(CASES, sizeof *cases);
+    if (!cases)
+        return ms_fail(reterr, MS_NO_MEMORY, "no memory for a review");
+    enum ms_code code = run_all(&m, &ctx, cases, reterr);
+    free(cases);
+    ms_words_free(m.words);
+    if (code == MS_OK)
+        *ret_reviewed = m.done;
+    return code;
+}
+
+enum ms_code ms_review_run_all(struct ms_svc *svc, struct ms_reviewed *ret_reviewed,
+                               struct ms_error *reterr) {
+    struct ms_reviewed all = {.passed = 0};
+    struct ms_tenant_record tenant;
+    struct ms_tenant_id id = {{{0}}};
+    struct ms_error err = {0}, first = {0};
+    enum ms_code code;
+    while ((code = ms_tenant_behind(svc, id, &tenant, &err)) == MS_OK || code == MS_CORRUPT) {
+        struct ms_reviewed one = {.passed = 0};
+        id.id = tenant.id;
+        if (code == MS_OK)
+            code = ms_review_run(svc, id, &one, &err);
+        if (code != MS_OK && first.code == MS_OK)
+            first = err;
+        all.passed += one.passed;
+        all.rejected += one.rejected;
+        all.human += one.human;
+        all.unanswered += one.unanswered;
+    }
+    *ret_reviewed = all;
+    if (code != MS_NOT_FOUND)
+        return ms_pass_up(code, &err, reterr);
+    return ms_pass_up(first.code, &first, reterr);
+}
