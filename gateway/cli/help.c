@@ -32,7 +32,7 @@ static void print_overview(FILE *to) {
           "  msasset put film.mp4 videos/          or upload without a mount\n\nCommands:\n",
           to);
     for (size_t i = 0; ms_commands[i]; i++)
-        fprintf(to, "  %-14s %s\n", ms_commands[i]->name, ms_commands[i]->summary);
+        fprintf(to, "  %-18s %s\n", ms_commands[i]->name, ms_commands[i]->summary);
     fputs("\nGlobal options:\n", to);
     print_opts(ms_global_opts, to);
     fputs("\nmsasset help COMMAND shows a command's options. See also: man msasset\n", to);
