@@ -6,6 +6,8 @@
 #include <stdlib.h>
 
 #define THREADS 4u /* one that waits behind a slow read must not hold the others up */
+#define SILENCE_TRIES 1000u
+#define SILENCE_PAUSE_NS INT64_C(1000000)
 
 struct item {
     struct item *next;
@@ -22,14 +24,57 @@ struct ms_inval {
         pthread_mutex_t mutex;
         pthread_cond_t cond;
         struct item *first, **end;
-        bool stop;
+        unsigned in_kernel; /* threads that tell it something */
+        bool silent, stop;
     } locked;
 };
 
+/* ---- telling the kernel ---------------------------------------------------------------------- */
+
+static bool may_tell(struct ms_inval *inval) {
+    pthread_mutex_lock(&inval->locked.mutex);
+    bool may = !inval->locked.silent;
+    inval->locked.in_kernel += may;
+    pthread_mutex_unlock(&inval->locked.mutex);
+    return may;
+}
+
+static void told(struct ms_inval *inval) {
+    pthread_mutex_lock(&inval->locked.mutex);
+    inval->locked.in_kernel--;
+    pthread_mutex_unlock(&inval->locked.mutex);
+}
+
+/* from: of the pages that go; -1: attributes only. */
+static void tell_inode(struct ms_mount *mount, uint64_t nodeid, off_t from) {
+    if (!may_tell(mount->inval))
+        return;
+    (void)fuse_lowlevel_notify_inval_inode(mount->session, nodeid, from, 0);
+    told(mount->inval);
+}
+
 static void forget_name(void *priv, uint64_t parent_nodeid, const char *name) {
     struct ms_mount *mount = priv;
+    if (!may_tell(mount->inval))
+        return;
     (void)fuse_lowlevel_notify_inval_entry(mount->session, parent_nodeid, name, strlen(name));
+    told(mount->inval);
 }
+
+void ms_inval_silence(struct ms_inval *inval) {
+    if (!inval)
+        return;
+    pthread_mutex_lock(&inval->locked.mutex);
+    inval->locked.silent = true;
+    for (unsigned i = 0; i < SILENCE_TRIES && inval->locked.in_kernel > 0; i++) {
+        pthread_mutex_unlock(&inval->locked.mutex);
+        ms_clock_sleep_ns(SILENCE_PAUSE_NS);
+        pthread_mutex_lock(&inval->locked.mutex);
+    }
+    pthread_mutex_unlock(&inval->locked.mutex);
+}
+
+/* ---- what changed ---------------------------------------------------------------------------- */
 
 /* Attributes of every node, or pages too of those that are retired. */
 static void inval_inode(struct ms_mount *mount, uint64_t ino, bool retired_pages) {
@@ -37,7 +82,7 @@ static void inval_inode(struct ms_mount *mount, uint64_t ino, bool retired_pages
     size_t n = ms_nodes_all(mount->nodes, ino, &refs);
     for (size_t i = 0; i < n; i++) {
         off_t from = retired_pages && !refs[i].current ? 0 : -1;
-        (void)fuse_lowlevel_notify_inval_inode(mount->session, refs[i].nodeid, from, 0);
+        tell_inode(mount, refs[i].nodeid, from);
     }
     free(refs);
 }
@@ -67,8 +112,8 @@ static void entry_changed(struct ms_mount *mount, uint64_t parent, const char *n
     uint64_t nodeid = ms_nodes_current(mount->nodes, parent);
     if (nodeid == 0)
         return;
-    (void)fuse_lowlevel_notify_inval_entry(mount->session, nodeid, name, strlen(name));
-    (void)fuse_lowlevel_notify_inval_inode(mount->session, nodeid, 0, 0);
+    forget_name(mount, nodeid, name);
+    tell_inode(mount, nodeid, 0);
 }
 
 /* May no longer be read: handles first, so that no page comes back after the kernel dropped them.
@@ -78,7 +123,7 @@ static void cut_off(struct ms_mount *mount, uint64_t ino) {
     struct ms_node_ref *refs = NULL;
     size_t n = ms_nodes_all(mount->nodes, ino, &refs);
     for (size_t i = 0; i < n; i++)
-        (void)fuse_lowlevel_notify_inval_inode(mount->session, refs[i].nodeid, 0, 0);
+        tell_inode(mount, refs[i].nodeid, 0);
     free(refs);
 }
 
@@ -89,7 +134,7 @@ static void everything_changed(struct ms_mount *mount) {
     for (size_t i = 0; i < n; i++) {
         ms_nodes_retire(mount->nodes, refs[i].ino, generation_now(mount, refs[i].ino));
         ms_nodes_take_names(mount->nodes, refs[i].ino, true, forget_name, mount);
-        (void)fuse_lowlevel_notify_inval_inode(mount->session, refs[i].nodeid, 0, 0);
+        tell_inode(mount, refs[i].nodeid, 0);
     }
     free(refs);
 }

@@ -14,6 +14,11 @@ MS_NODISCARD enum ms_code ms_inval_new(struct ms_mount *mount, struct ms_inval *
                                        struct ms_error *reterr);
 /* Drops what is queued and joins. NULL is fine. */
 void ms_inval_free(struct ms_inval *inval);
+/* From now on the kernel is told nothing: before the session is unmounted, which closes its
+ * descriptor, whose number may be another file's at once. Waits for what is being told, at most a
+ * second: who is stuck in the kernel behind a request that nobody will answer is freed only by the
+ * unmount, and uses the descriptor no more. NULL is fine. */
+void ms_inval_silence(struct ms_inval *inval);
 
 /* Callbacks for ms_store_follow; priv is the struct ms_inval. */
 void ms_inval_each(void *inval, struct ms_view change);

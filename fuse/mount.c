@@ -228,6 +228,7 @@ static enum ms_code open_parts(struct ms_mount *mount, const struct ms_mount_opt
  * threads end. */
 static void close_parts(struct ms_mount *mount) {
     ms_store_unfollow(mount->follower);
+    ms_inval_silence(mount->inval);
     if (mount->session)
         fuse_session_unmount(mount->session);
     ms_engine_free(mount->slow);
