@@ -1,6 +1,9 @@
 #include "cli/package_text.h"
 
+#include "quota/price.h"
+
 #include <inttypes.h>
+#include <string.h>
 
 /* Days that are begun, so that the last one is still "1 day". */
 static int64_t days_until(struct ms_instant at, struct ms_instant now) {
@@ -121,4 +124,36 @@ enum ms_code ms_package_number(const char *text, const char *flag, uint32_t with
         return ms_fail(reterr, MS_USAGE, "%s wants a whole number, not \"%.64s\"", flag, text);
     *ret_n = (uint32_t)n;
     return MS_OK;
+}
+
+/* Bytes, minutes with two decimals, or units. */
+static enum ms_code amount_of(const char *text, uint8_t kind, uint64_t *ret_amount,
+                              struct ms_error *reterr) {
+    uint64_t nano, one = kind == MS_PACKAGE_VIDEO_MINUTES ? MS_NANO / 100 : MS_NANO;
+    if (!text)
+        return ms_fail(reterr, MS_USAGE, "--amount is needed");
+    if (kind == MS_PACKAGE_ASSET_MANAGER)
+        return ms_bytes_parse(text, ret_amount, reterr);
+    if (!ms_decimal_parse(text, strlen(text), &nano) || nano % one != 0)
+        return ms_fail(reterr, MS_USAGE,
+                       "--amount is a size, minutes with at most two decimals, or a number of units, "
+                       "not \"%.64s\"",
+                       text);
+    *ret_amount = nano / one;
+    return MS_OK;
+}
+
+enum ms_code ms_package_order_of(struct ms_cli *cli, struct ms_package_order *o,
+                                 struct ms_error *reterr) {
+    const char *kind = cli->given[MS_PACKAGE_OPT_KIND];
+    o->name = cli->args[0];
+    o->order = cli->given[MS_PACKAGE_OPT_ORDER];
+    if (!o->order)
+        return ms_fail(reterr, MS_USAGE, "--order is needed: the same id again changes nothing more");
+    if (!kind || !ms_package_kind_parse(kind, &o->kind))
+        return ms_fail(reterr, MS_USAGE,
+                       "--kind is ASSET_MANAGER, VIDEO_MINUTES, MODELING_2D or VOICE_CLONE");
+    MS_TRY(amount_of(cli->given[MS_PACKAGE_OPT_AMOUNT], o->kind, &o->amount, reterr));
+    MS_TRY(ms_package_number(cli->given[MS_PACKAGE_OPT_MONTHS], "--months", 1, &o->months, reterr));
+    return ms_package_number(cli->given[MS_PACKAGE_OPT_TERMS], "--terms", 1, &o->terms, reterr);
 }

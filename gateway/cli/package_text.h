@@ -18,4 +18,17 @@ MS_NODISCARD enum ms_code ms_package_arg(const char *text, struct ms_package_id 
 MS_NODISCARD enum ms_code ms_package_number(const char *text, const char *flag, uint32_t without,
                                             uint32_t *ret_n, struct ms_error *reterr);
 
+/* The options that package buy and package allocate begin with, in this order. */
+enum {
+    MS_PACKAGE_OPT_ORDER,
+    MS_PACKAGE_OPT_KIND,
+    MS_PACKAGE_OPT_AMOUNT,
+    MS_PACKAGE_OPT_MONTHS,
+    MS_PACKAGE_OPT_TERMS,
+    MS_PACKAGE_OPT_OWN /* the first of the command's own */
+};
+/* What they and the argument NAME say; the rest of the order stays. Errors: MS_USAGE. */
+MS_NODISCARD enum ms_code ms_package_order_of(struct ms_cli *cli, struct ms_package_order *order,
+                                              struct ms_error *reterr);
+
 #endif

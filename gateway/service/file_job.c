@@ -215,7 +215,7 @@ static enum ms_code copy_result(struct ms_uploaded *to, const struct ms_upload_r
     return code;
 }
 
-/* The result stays only until the upload's next call, which a writer makes: copied here. */
+/* The result stays only until this returns: copied. */
 void ms_file_job_upload_done(void *priv, enum ms_code code, const struct ms_error *err,
                              const struct ms_upload_result *result) {
     struct ms_file_job *job = priv;
