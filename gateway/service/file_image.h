@@ -221,7 +221,8 @@ struct ms_files {
     pthread_cond_t retried;
     unsigned retries; /* under mutex: timers that are set, and what goes on beside the jobs */
     bool closing;
-    int64_t retry_ms;          /* until a promise that a close could not keep is tried again */
+    /* Until a promise that a close could not keep is tried again; a test changes it while timers are set. */
+    _Atomic int64_t retry_ms;
     pthread_mutex_t recalling; /* one round of recall at a time */
     pthread_mutex_t watching; /* held while fn runs */
     ms_file_watch_fn *watch;
