@@ -35,6 +35,13 @@ static int64_t purge_due(const struct ms_life *life, const struct ms_mask *mask)
                         max(restart + life->retention_ms, floor), mask);
 }
 
+struct ms_instant ms_lc_purge_due(const struct ms_life *life, struct ms_mask mask) {
+    MS_ASSERT(!ms_mask_broken(&mask));
+    if (life->rest == MS_STATE_DELETED || life->last != MS_LAST_BINNED || life->auto_renew)
+        return (struct ms_instant){NEVER};
+    return (struct ms_instant){purge_due(life, &mask)};
+}
+
 /* At one instant the kind that is asked first fires first: the order of states.def. */
 static void earlier(struct ms_lc_due *due, enum ms_due_kind kind, int64_t at) {
     if (at < due->at.ms)
@@ -49,8 +56,7 @@ struct ms_lc_due ms_lc_due(const struct ms_life *life, struct ms_mask mask,
         return due;
     if (life->confirm_due.ms != 0)
         earlier(&due, MS_DUE_UPLOAD, upload_due(life->confirm_due.ms, &mask, held_off.ms));
-    if (life->last == MS_LAST_BINNED && !life->auto_renew)
-        earlier(&due, MS_DUE_PURGE, purge_due(life, &mask));
+    earlier(&due, MS_DUE_PURGE, ms_lc_purge_due(life, mask).ms);
     if (life->takedown_due.ms != 0)
         earlier(&due, MS_DUE_TAKEDOWN, life->takedown_due.ms);
     if (life->scheduled_count > 0)

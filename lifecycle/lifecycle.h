@@ -101,6 +101,10 @@ struct ms_lc_due {
 struct ms_lc_due ms_lc_due(const struct ms_life *life, struct ms_mask mask,
                            struct ms_instant held_off);
 
+/* When retention in the bin ends as things stand, whatever else is due before; INT64_MAX: it does not run
+ * (not in the bin, frozen there, the tenant frozen, bound to a package that renews itself). */
+struct ms_instant ms_lc_purge_due(const struct ms_life *life, struct ms_mask mask);
+
 /* The instant at which a file other than the first MAIN is CANCELLED: declared_due is its
  * declaration + 24 h. A tenant freeze gives the files of a CREATING asset the time that it gives
  * the asset. INT64_MAX: never. */

@@ -33,14 +33,14 @@ static enum ms_code fill(const struct ms_tree *t, const struct ms_bin_record *bi
     *ret_there = *ret_there && a.life.binned;
     if (!*ret_there)
         return MS_OK;
-    struct ms_lc_due due = ms_lc_due(&a.life, ms_tenant_mask(&t->tenant), (struct ms_instant){0});
+    struct ms_instant until = ms_lc_purge_due(&a.life, ms_tenant_mask(&t->tenant));
     *e = (struct ms_bin_entry){.id = {bin->id},
                                .asset = {bin->asset},
                                .state = a.state,
                                .at = a.life.binned_at,
                                .bytes = a.rec.bytes};
-    if (due.kind == MS_DUE_PURGE)
-        e->until = due.at;
+    if (until.ms != INT64_MAX)
+        e->until = until;
     (void)snprintf(e->who, sizeof e->who, "%s", bin->who);
     return path_of(t, bin, e, reterr);
 }
