@@ -196,7 +196,7 @@ static enum ms_code confirm_created(struct ms_svc *svc, const struct ms_ctx *ctx
     const struct ms_confirm_seal seal = {.file = confirm->file,
                                          .version = ms_version_id_new(svc->random),
                                          .found = &found};
-    return ms_tree_write(svc, ctx, ms_confirm_seal_op, &seal, out, sizeof *out, reterr);
+    return ms_tree_write_metered(svc, ctx, ms_confirm_seal_op, &seal, out, sizeof *out, reterr);
 }
 
 /* What ended uploads left in the store goes now if the store lets it; else the sweep sees to it. */

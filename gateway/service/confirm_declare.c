@@ -3,7 +3,6 @@
 #include "service/file_image.h"
 
 #include "quota/quota.h"
-#include "service/upkeep.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -300,20 +299,6 @@ static enum ms_code open_upload(struct ms_svc *svc, const struct ms_ctx *ctx,
 
 /* ---- entry points ---------------------------------------------------------------------------- */
 
-/* A refusal for quota stands only after what is overdue has been swept. */
-static enum ms_code declare(struct ms_svc *svc, const struct ms_ctx *ctx,
-                            const struct ms_declare *d, struct declared *out,
-                            struct ms_error *reterr) {
-    struct ms_error err = {0};
-    struct ms_sweep_result swept;
-    enum ms_code code = ms_tree_write(svc, ctx, declare_op, d, out, sizeof *out, &err);
-    if (code == MS_QUOTA && ms_sweep_tenant(svc, ctx->tenant, &swept, NULL) == MS_OK)
-        code = ms_tree_write(svc, ctx, declare_op, d, out, sizeof *out, &err);
-    if (code != MS_OK && reterr)
-        *reterr = err;
-    return code;
-}
-
 enum ms_code ms_file_declare(struct ms_svc *svc, const struct ms_ctx *ctx,
                              const struct ms_declare *d, struct ms_declared *ret_declared,
                              struct ms_error *reterr) {
@@ -322,7 +307,7 @@ enum ms_code ms_file_declare(struct ms_svc *svc, const struct ms_ctx *ctx,
     if (!svc->obj->caps.multipart)
         return ms_fail(reterr, MS_UNSUPPORTED,
                        "the object store has no multipart uploads: use msasset put");
-    MS_TRY(declare(svc, ctx, d, &out, reterr));
+    MS_TRY(ms_tree_write_metered(svc, ctx, declare_op, d, &out, sizeof out, reterr));
     MS_TRY(open_upload(svc, ctx, &out, d->name, reterr));
     *ret_declared = out.pub;
     return MS_OK;

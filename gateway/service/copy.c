@@ -219,7 +219,7 @@ enum ms_code ms_asset_copy(struct ms_svc *svc, const struct ms_ctx *ctx, struct 
     struct ms_asset_id copy;
     MS_TRY(ms_tree_walk_parent(svc, ctx, path, &parent, name, reterr));
     struct copy args = {id, parent.inode.ino, name};
-    enum ms_code code = ms_tree_write(svc, ctx, copy_op, &args, &copy, sizeof copy, &err);
+    enum ms_code code = ms_tree_write_metered(svc, ctx, copy_op, &args, &copy, sizeof copy, &err);
     MS_TRY(ms_pass_up(code, &err, reterr));
     return ms_asset_get(svc, ctx, copy, ret_info, reterr);
 }

@@ -1,8 +1,12 @@
 /* Begin, inodes, names, places: the rows that every operation of the tree is made of. */
 #include "service/tree_rows.h"
 
+#include "service/upkeep.h"
+#include "service/upkeep_walk.h"
+
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 
 /* ---- begin ----------------------------------------------------------------------------------- */
@@ -36,6 +40,19 @@ enum ms_code ms_tree_write_freeing(struct ms_svc *svc, const struct ms_ctx *ctx,
     return write_call(svc, ctx,
                       (struct ms_write){.fn = fn, .out = out, .out_size = out_size, .frees = true},
                       args, reterr);
+}
+
+enum ms_code ms_tree_write_metered(struct ms_svc *svc, const struct ms_ctx *ctx, ms_write_fn *fn,
+                                   const void *args, void *out, size_t out_size,
+                                   struct ms_error *reterr) {
+    struct ms_error err = {0};
+    struct ms_sweep_result swept;
+    enum ms_code code = ms_tree_write(svc, ctx, fn, args, out, out_size, &err);
+    if (code == MS_QUOTA && ms_sweep_tenant(svc, ctx->tenant, &swept, NULL) == MS_OK) {
+        memset(&err, 0, sizeof err);
+        code = ms_tree_write(svc, ctx, fn, args, out, out_size, &err);
+    }
+    return ms_pass_up(code, &err, reterr);
 }
 
 enum ms_code ms_tree_begin(struct ms_tree *t, struct ms_txn *txn, const void *in,

@@ -54,6 +54,11 @@ MS_NODISCARD enum ms_code ms_tree_write(struct ms_svc *svc, const struct ms_ctx 
 MS_NODISCARD enum ms_code ms_tree_write_freeing(struct ms_svc *svc, const struct ms_ctx *ctx,
                                                 ms_write_fn *fn, const void *args, void *out,
                                                 size_t out_size, struct ms_error *reterr);
+/* The same for what takes of the quota: refused for that (MS_QUOTA), it is tried once more when what is
+ * overdue of the tenant has been swept (design.md section 1). */
+MS_NODISCARD enum ms_code ms_tree_write_metered(struct ms_svc *svc, const struct ms_ctx *ctx,
+                                                ms_write_fn *fn, const void *args, void *out,
+                                                size_t out_size, struct ms_error *reterr);
 /* The first step of such a function. */
 MS_NODISCARD enum ms_code ms_tree_begin(struct ms_tree *t, struct ms_txn *txn, const void *call,
                                         struct ms_error *reterr);
