@@ -152,14 +152,14 @@ static enum ms_code note(const struct seal *s, uint8_t what, const char *why,
 /* ---- a place in the tree --------------------------------------------------------------------- */
 
 static enum ms_code type_folder(const struct ms_tree *t, enum ms_asset_type type,
-                                struct ms_inode_record *ret_dir, struct ms_error *reterr) {
+                                uint64_t *ret_ino, struct ms_error *reterr) {
     const char *name = ms_special_name(ms_asset_type_folder(type));
     struct ms_found f;
     MS_TRY(ms_tree_find(t, t->tenant.root_ino, name, &f, reterr));
     if (!f.found || !S_ISDIR(f.inode.mode))
         return ms_fail(reterr, MS_CORRUPT, "tenant %s has no folder %s: run msasset fsck",
                        t->tenant.name, name);
-    *ret_dir = f.inode;
+    *ret_ino = f.inode.ino;
     return MS_OK;
 }
 
@@ -176,11 +176,14 @@ static enum ms_code place(struct seal *s, struct ms_error *reterr) {
                                          .version = s->in->version.id,
                                          .generation = 1};
     char wanted[MS_NAME_BYTES_MAX + 1], name[MS_NAME_BYTES_MAX + 1], nfc[MS_NAME_BYTES_MAX + 1];
-    MS_TRY(type_folder(t, (enum ms_asset_type)asset->type, &dir, reterr));
+    uint64_t folder;
+    MS_TRY(type_folder(t, (enum ms_asset_type)asset->type, &folder, reterr));
     ms_name_from_text(s->rows.file.name, wanted);
-    MS_TRY(ms_tree_free_name(t, dir.ino, wanted, name, reterr));
+    MS_TRY(ms_tree_free_name(t, folder, wanted, name, reterr));
     MS_TRY(ms_name_check(name, nfc, reterr));
     MS_TRY(ms_txn_number(t->txn, "ino", &inode.ino, reterr));
+    /* last, because looking for a name may have put what had it into the bin, which the folder counts */
+    MS_TRY(ms_tree_dir(t, folder, &dir, reterr));
     ms_tree_touch(t, &inode, MS_TOUCH_ATIME | MS_TOUCH_CHANGE);
     inode.btime_s = inode.ctime_s;
     inode.btime_ns = inode.ctime_ns;

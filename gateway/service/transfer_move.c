@@ -92,6 +92,14 @@ static enum ms_code move_file(const struct ms_tree *from, const struct ms_tree *
                               struct ms_error *reterr) {
     struct ms_file_id id = {file->id};
     struct ms_version_id version = {file->version};
+    struct ms_id owner;
+    bool declared; /* whoever knows its id finds it: also at the receiver */
+    MS_TRY(ms_allow_absent(ms_row_get_id(from->txn, ms_key_fowner(from->id, id), &owner, reterr),
+                           &declared));
+    if (declared) {
+        MS_TRY(ms_row_put_id(from->txn, ms_key_fowner(to->id, id), owner, reterr));
+        MS_TRY(ms_row_del(from->txn, ms_key_fowner(from->id, id), reterr));
+    }
     MS_TRY(ms_row_put_file(from->txn, ms_key_file(to->id, asset, id), file, reterr));
     MS_TRY(ms_row_del(from->txn, ms_key_file(from->id, asset, id), reterr));
     return ms_version_id_is_none(version) ? MS_OK : move_version(from, to, version, reterr);

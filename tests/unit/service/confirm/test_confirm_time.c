@@ -1,6 +1,8 @@
 /* Declared files and time: due - 1 ms, due, due + 1 ms; swept or not makes no difference. */
 #include "parcel.h"
 
+#include "service/transfer.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -151,6 +153,55 @@ static void a_sweep_takes_many_files_in_batches(void **state) {
     parcel_fini(&p);
 }
 
+/* What had the name goes into the bin by being looked at, and the folder counts that. */
+static void a_name_that_time_has_freed_is_taken(void **state) {
+    struct world *w = *state;
+    struct parcel film;
+    struct behind old;
+    uint8_t bytes[1000];
+    fill_like(bytes, sizeof bytes, "mp4");
+    write_file(w, "/videos/f.mp4", bytes, sizeof bytes);
+    look_behind(w, "/videos/f.mp4", &old);
+    apply_event(w, (struct ms_asset_id){old.asset.id}, MS_EVENT_SCHEDULE,
+                ms_instant_add_ms(ms_clock_now(&w->clock.clock), MS_HOUR_MS), MS_SCHEDULED_DELETE);
+    advance(w, MS_HOUR_MS);
+    parcel_init(&film, "f.mp4", MS_CATEGORY_MAIN, 1000, 1);
+    struct ms_asset_id id = create_asset(w, MS_TYPE_VIDEO, "f");
+    assert_int_equal(bring_parcel(w, id, &film).state, MS_STATE_ACTIVED);
+    struct ms_asset_info info = info_of(w, id);
+    assert_string_equal(info.path, "/videos/f.mp4");
+    check_findings(w->svc);
+    parcel_fini(&film);
+}
+
+static void a_file_is_known_by_its_id_to_whom_its_asset_was_transferred(void **state) {
+    struct world *w = *state;
+    struct parcel film, cover;
+    struct ms_tenant_options options = {
+        .name = "t2", .free_bytes = UINT64_MAX, .retention_ms = -1};
+    struct ms_tenant_record other;
+    struct ms_transfer_record job;
+    assert_ok(ms_tenant_add(w->svc, "root@test", &options, &other, &test_err));
+    assert_ok(ms_transfer_allow(w->svc, &w->admin, MS_MAY_TRANSFER_ANY, &test_err));
+    parcel_init(&film, "f.mp4", MS_CATEGORY_MAIN, 1000, 1);
+    parcel_init(&cover, "c.png", MS_CATEGORY_COVER, 500, 2);
+    struct ms_asset_id id = create_asset(w, MS_TYPE_VIDEO, "f");
+    (void)bring_parcel(w, id, &film);
+    (void)bring_parcel(w, id, &cover);
+    struct ms_transfer_create create = {
+        .assets = &id, .n = 1, .dest = {other.id}, .auto_accept = true, .activate = true};
+    assert_ok(ms_transfer_create(w->svc, &w->admin, &create, &job, &test_err));
+    check_findings(w->svc);
+    assert_code(ms_file_remove(w->svc, &w->ctx, cover.file, &test_err), MS_NOT_FOUND);
+    w->ctx.tenant.id = w->admin.tenant.id = other.id;
+    assert_ok(ms_file_remove(w->svc, &w->ctx, cover.file, &test_err));
+    assert_int_equal(info_of(w, id).asset.bytes, film.n);
+    apply_event(w, id, MS_EVENT_FORCE_DELETE, (struct ms_instant){0}, 0);
+    check_findings(w->svc);
+    parcel_fini(&film);
+    parcel_fini(&cover);
+}
+
 #define DIR_TEST(f) cmocka_unit_test_setup_teardown(f, world_setup_dir, world_teardown)
 #define MEM_TEST(f) cmocka_unit_test_setup_teardown(f, world_setup_mem, world_teardown)
 int main(void) {
@@ -160,6 +211,8 @@ int main(void) {
         DIR_TEST(a_tenant_freeze_puts_the_deadline_of_a_new_asset_off),
         DIR_TEST(what_a_store_that_is_down_keeps_is_removed_by_a_later_sweep),
         MEM_TEST(a_sweep_takes_many_files_in_batches),
+        MEM_TEST(a_name_that_time_has_freed_is_taken),
+        MEM_TEST(a_file_is_known_by_its_id_to_whom_its_asset_was_transferred),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
