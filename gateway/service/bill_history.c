@@ -59,6 +59,7 @@ struct entry {
     struct ms_instant at;
     uint64_t seq;
     uint32_t tenant;
+    bool arrives; /* an asset from another tenant */
 };
 
 struct history {
@@ -99,7 +100,8 @@ static enum ms_code add_tenant(struct history *h, uint32_t tenant, struct ms_err
         }
     }
     for (size_t i = 0; i < s.n && code == MS_OK; i++)
-        h->entries[h->n++] = (struct entry){s.events[i].at, s.events[i].seq, tenant};
+        h->entries[h->n++] = (struct entry){s.events[i].at, s.events[i].seq, tenant,
+                                            s.events[i].why == MS_WHY_TRANSFER_IN};
     h->end = ms_instant_max(h->end, h->tenants[tenant].closed_until);
     ms_bill_stretch_fini(&s);
     return code;
@@ -212,21 +214,113 @@ static enum ms_code tell(struct history *h, const struct ms_tenant_record *tenan
     return MS_OK;
 }
 
-static enum ms_code tell_all(struct history *h, struct ms_error *reterr) {
-    for (size_t i = 0; i < h->n && !h->stopped; i++) {
-        const struct entry *entry = &h->entries[i];
-        const struct ms_tenant_record *tenant = &h->tenants[entry->tenant];
-        struct ms_tenant_id id = {tenant->id};
+static enum ms_code row_of(struct history *h, const struct entry *entry,
+                           struct ms_ledger_record *ret_row, struct ms_error *reterr) {
+    struct ms_tenant_id id = {h->tenants[entry->tenant].id};
+    struct ms_txn *txn;
+    MS_TRY(ms_read_begin(h->svc->store, &txn, reterr));
+    enum ms_code code = ms_row_get_ledger(txn, ms_key_ledger(id, entry->seq), ret_row, reterr);
+    ms_read_end(txn);
+    return code;
+}
+
+static enum ms_code tell_entry(struct history *h, const struct entry *entry, struct ms_error *reterr) {
+    struct ms_ledger_record row;
+    MS_TRY(row_of(h, entry, &row, reterr));
+    return tell(h, &h->tenants[entry->tenant], &row, reterr);
+}
+
+/* ---- one instant ----------------------------------------------------------------------------- */
+
+/* Ledgers have no order among each other, but what arrives has left before, in the same commit: at one
+ * instant a tenant's rows wait for those of whoever sends. */
+struct under_way {
+    struct {
+        struct ms_id asset, to;
+    } *list;
+    size_t n, cap;
+};
+
+static enum ms_code leave(struct under_way *u, const struct ms_ledger_record *row,
+                          struct ms_error *reterr) {
+    if (u->n == u->cap) {
+        size_t cap = u->cap ? 2 * u->cap : 64;
+        void *list = realloc(u->list, cap * sizeof *u->list);
+        if (!list)
+            return ms_fail(reterr, MS_NO_MEMORY, "no memory for %zu transfers", cap);
+        u->list = list;
+        u->cap = cap;
+    }
+    u->list[u->n].asset = row->asset;
+    u->list[u->n++].to = row->peer;
+    return MS_OK;
+}
+
+static bool arrive(struct under_way *u, const struct ms_id *asset, const struct ms_id *to) {
+    for (size_t i = u->n; i-- > 0;)
+        if (memcmp(u->list[i].asset.b, asset->b, MS_ID_BYTES) == 0 &&
+            memcmp(u->list[i].to.b, to->b, MS_ID_BYTES) == 0) {
+            u->list[i] = u->list[--u->n];
+            return true;
+        }
+    return false;
+}
+
+/* One tenant's rows of the instant, as far as they do not wait; force: the first one in any case. */
+static enum ms_code tell_run(struct history *h, struct under_way *u, size_t *from, size_t to,
+                             bool force, struct ms_error *reterr) {
+    uint32_t tenant = h->entries[*from].tenant;
+    for (; *from < to && h->entries[*from].tenant == tenant && !h->stopped; ++*from) {
         struct ms_ledger_record row;
-        struct ms_txn *txn;
-        MS_TRY(ms_read_begin(h->svc->store, &txn, reterr));
-        enum ms_code code = ms_row_get_ledger(txn, ms_key_ledger(id, entry->seq), &row, reterr);
-        ms_read_end(txn);
-        if (code == MS_OK)
-            code = tell(h, tenant, &row, reterr);
-        if (code != MS_OK)
-            return code;
-        h->end = ms_instant_max(h->end, row.at);
+        MS_TRY(row_of(h, &h->entries[*from], &row, reterr));
+        if (row.why == MS_WHY_TRANSFER_IN && !arrive(u, &row.asset, &h->tenants[tenant].id) && !force)
+            return MS_OK;
+        if (row.why == MS_WHY_TRANSFER_OUT)
+            MS_TRY(leave(u, &row, reterr));
+        MS_TRY(tell(h, &h->tenants[tenant], &row, reterr));
+        force = false;
+    }
+    return MS_OK;
+}
+
+static size_t run_end(const struct history *h, size_t from, size_t to) {
+    uint32_t tenant = h->entries[from].tenant;
+    while (from < to && h->entries[from].tenant == tenant)
+        from++;
+    return from;
+}
+
+/* What waits is moved together, so that each pass looks at it alone. */
+static enum ms_code tell_tied(struct history *h, size_t from, size_t to, struct ms_error *reterr) {
+    struct under_way u = {.n = 0};
+    enum ms_code code = MS_OK;
+    bool force = false;
+    while (from < to && code == MS_OK && !h->stopped) {
+        size_t kept = from;
+        for (size_t i = from, end; i < to && code == MS_OK; i = end) {
+            end = run_end(h, i, to);
+            code = tell_run(h, &u, &i, end, force, reterr);
+            force = false;
+            memmove(&h->entries[kept], &h->entries[i], (end - i) * sizeof *h->entries);
+            kept += end - i;
+        }
+        force = kept == to; /* a ledger was read before its neighbour's transfer */
+        to = kept;
+    }
+    free(u.list);
+    return code;
+}
+
+static enum ms_code tell_all(struct history *h, struct ms_error *reterr) {
+    for (size_t i = 0, end; i < h->n && !h->stopped; i = end) {
+        bool tied = false;
+        for (end = i; end < h->n && h->entries[end].at.ms == h->entries[i].at.ms; end++)
+            tied |= h->entries[end].arrives;
+        h->end = ms_instant_max(h->end, h->entries[i].at);
+        if (tied && h->tenants_n > 1)
+            MS_TRY(tell_tied(h, i, end, reterr));
+        for (size_t k = i; k < end && !(tied && h->tenants_n > 1) && !h->stopped; k++)
+            MS_TRY(tell_entry(h, &h->entries[k], reterr));
     }
     struct ms_history_event end = {.at = h->end, .what = MS_HISTORY_END};
     if (!h->stopped)
