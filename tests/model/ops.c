@@ -79,9 +79,11 @@ static void agree(struct play *p, int asset, enum ms_code code, const struct ms_
 
 /* ---- files ------------------------------------------------------------------------------- */
 
-static void set_size(int fd, uint64_t bytes) {
-    /* the content's beginning stays; what comes behind is blank */
-    if (ftruncate(fd, (off_t)bytes) != 0 || lseek(fd, 0, SEEK_SET) != 0)
+/* The same bytes whenever it has that size: an upload is declared now and sent later. */
+static void set_size(const struct play *p, int fd, uint64_t bytes) {
+    const uint8_t *content = fd == p->text ? p->text_bytes : p->video_bytes;
+    if (ftruncate(fd, (off_t)bytes) != 0 || lseek(fd, 0, SEEK_SET) != 0 ||
+        pwrite(fd, content, bytes, 0) != (ssize_t)bytes)
         abort();
 }
 
@@ -92,7 +94,7 @@ static enum ms_code put(struct play *p, int tenant, const char *name, uint64_t b
                           .path = name,
                           .mode = 0644,
                           .replace = replace};
-    set_size(args.fd, bytes);
+    set_size(p, args.fd, bytes);
     return ms_asset_put(p->w->svc, &ctx, &args, &p->info, err);
 }
 
@@ -384,7 +386,7 @@ static void op_declare(struct play *p) {
         return;
     uint64_t bytes = upload_bytes(p, asset), size;
     struct ms_ctx ctx = play_ctx(p, p->m.asset[asset].tenant, false);
-    set_size(p->text, bytes);
+    set_size(p, p->text, bytes);
     struct ms_send of = {.fd = p->text};
     assert_ok(ms_md5_fd(&of, md5, &size, &test_err));
     bool right = !play_chance(p, 4);
@@ -413,7 +415,7 @@ static void op_send(struct play *p) {
         return;
     struct ms_ctx ctx = play_ctx(p, p->m.asset[asset].tenant, false);
     struct ms_send args = {.file = p->asset[asset].file, .fd = p->text};
-    set_size(p->text, upload_bytes(p, asset));
+    set_size(p, p->text, upload_bytes(p, asset));
     play_say(p, asset, "send");
     p->last = asset;
     enum ms_code code = ms_file_send(p->w->svc, &ctx, &args, &err);

@@ -411,13 +411,10 @@ void play_sweep(struct play *p, int tenant) {
 
 /* ---- begin and end ----------------------------------------------------------------------- */
 
-static int content(struct play *p, const char *suffix) {
-    uint8_t bytes[8192];
+static int content(const char *suffix, uint8_t bytes[4096]) {
     int fd = memfd_create(suffix, MFD_CLOEXEC);
-    (void)p;
     assert_true(fd >= 0);
-    fill_like(bytes, sizeof bytes, suffix);
-    assert_int_equal(pwrite(fd, bytes, sizeof bytes, 0), sizeof bytes);
+    fill_like(bytes, 4096, suffix);
     return fd;
 }
 
@@ -447,8 +444,8 @@ void play_begin(struct play *p, struct ms_random *random, enum play_sweeps sweep
     m_init(&p->m, ms_clock_now(&p->w->clock.clock).ms, PLAY_TENANTS, PLAY_ASSETS_MAX);
     for (int t = 0; t < PLAY_TENANTS; t++)
         add_tenant(p, t);
-    p->text = content(p, "txt");
-    p->video = content(p, "mp4");
+    p->text = content("txt", p->text_bytes);
+    p->video = content("mp4", p->video_bytes);
 }
 
 void play_end(struct play *p) {

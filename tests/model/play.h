@@ -36,6 +36,7 @@ struct play {
     int stray_tenant;   /* -1: none */
     uint64_t step, steps, done, refused, deep;
     int text, video; /* descriptors of contents */
+    uint8_t text_bytes[4096], video_bytes[4096];
     struct ms_asset_info info;      /* scratch */
     struct ms_audit_record rows[64];
     char trace[PLAY_TRACE][160];

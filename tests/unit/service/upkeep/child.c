@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -77,7 +78,7 @@ static const struct ms_obj_ops killer_ops = {
 
 static struct {
     atomic_uint seen, at; /* at 0: off */
-    bool after;
+    bool after, writes;
 } syncs;
 
 static void count_sync(bool after) {
@@ -94,6 +95,37 @@ int fdatasync(int fd) {
     count_sync(true);
     return rc;
 }
+
+/* Likewise; what calls them is the map of the store, journals, and the directory of objects. */
+static void count_write(bool after) {
+    if (syncs.writes)
+        count_sync(after);
+}
+
+ssize_t write(int fd, const void *p, size_t n) {
+    count_write(false);
+    ssize_t rc = syscall(SYS_write, fd, p, n);
+    count_write(true);
+    return rc;
+}
+
+ssize_t writev(int fd, const struct iovec *iov, int n) {
+    count_write(false);
+    ssize_t rc = syscall(SYS_writev, fd, iov, n);
+    count_write(true);
+    return rc;
+}
+
+ssize_t pwrite(int fd, const void *p, size_t n, off_t at) {
+    count_write(false);
+    ssize_t rc = syscall(SYS_pwrite64, fd, p, n, at);
+    count_write(true);
+    return rc;
+}
+
+/* What programs call that were not compiled for large files: LMDB. */
+ssize_t short_pwrite(int fd, const void *p, size_t n, off_t at) __asm__("pwrite");
+ssize_t short_pwrite(int fd, const void *p, size_t n, off_t at) { return pwrite(fd, p, n, at); }
 
 /* ---- the child --------------------------------------------------------------------------- */
 
@@ -129,8 +161,9 @@ static void be_child(char **argv, const struct child_work *works, size_t n) {
     killer.inner = c.svc->obj;
     killer.obj =
         (struct ms_obj){.ops = &killer_ops, .caps = killer.inner->caps, .engine = c.svc->engine};
-    if (argv[10][0] == '1') {
+    if (argv[10][0] != '0') {
         syncs.after = killer.after;
+        syncs.writes = argv[10][0] == '2';
         atomic_store(&syncs.at, killer.at);
         killer.at = 0;
     }
@@ -172,7 +205,7 @@ static pid_t start(struct world *w, const struct child_plan *plan, int out) {
                     kill_at,
                     (char *)(uintptr_t)(plan->after ? "1" : "0"),
                     (char *)(uintptr_t)(plan->plain ? "1" : "0"),
-                    (char *)(uintptr_t)(plan->syncs ? "1" : "0"),
+                    (char *)(uintptr_t)(plan->writes ? "2" : plan->syncs ? "1" : "0"),
                     (char *)(uintptr_t)(plan->writeback ? "1" : "0"),
                     NULL};
     assert_int_equal(posix_spawn_file_actions_init(&actions), 0);

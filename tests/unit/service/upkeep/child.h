@@ -30,6 +30,7 @@ struct child_plan {
     unsigned kill_at; /* 0: never */
     bool after;       /* the n-th answer instead of the n-th request */
     bool syncs;       /* count syncs of the disk instead of requests: around commits too */
+    bool writes;      /* ... and every write to a file, those that make up a commit among them */
     bool plain;       /* a store without multipart uploads */
     bool writeback;   /* it acknowledges from the local disk */
     unsigned kill_ms; /* kill it from outside so long after its first word; 0: do not */
