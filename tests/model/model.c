@@ -715,6 +715,29 @@ enum m_answer m_verdict(struct model *m, int asset, bool pass) {
     return M_OK;
 }
 
+/* ---- 3.5: requests --------------------------------------------------------------------------- */
+
+enum m_answer m_ask(struct model *m, int asset) {
+    struct m_asset *a = &m->asset[asset];
+    if (gone(a))
+        return M_GONE;
+    if (!(a->life.holds & (M_ADMIN | M_SCHEDULED)))
+        return M_REFUSED;
+    if (a->asked)
+        return M_EXISTS;
+    a->asked = true;
+    return M_OK;
+}
+
+/* Granted, it is an unfreeze; where there is nothing to lift any more, it goes on waiting. */
+enum m_answer m_decide(struct model *m, int asset, bool grant) {
+    struct m_asset *a = &m->asset[asset];
+    enum m_answer answer = grant ? m_unfreeze(m, asset) : M_OK;
+    if (answer == M_OK)
+        a->asked = false;
+    return answer;
+}
+
 /* ---- 3.5: transfer --------------------------------------------------------------------------- */
 
 static enum m_answer may_go(const struct model *m, const struct m_asset *a) {
@@ -761,6 +784,7 @@ static void change_hands(struct model *m, struct m_asset *a, int to, bool active
     add(&owner(m, a)->counts, &out.more, 1);
     (void)snprintf(name, sizeof name, "%s", l->called);
     a->tenant = to;
+    a->asked = false; /* whoever has it now has not asked */
     l->names = 0;
     l->ops = 0; /* scheduled operations are dropped */
     l->rest = active ? M_ACTIVED : M_UNACTIVED;

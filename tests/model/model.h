@@ -116,6 +116,7 @@ struct m_asset {
     int rows;
     bool free;     /* deleted, and told: the place may be used again */
     uint64_t serial; /* no other asset ever has it */
+    bool asked;      /* an unfreeze request of its owner waits */
 };
 
 struct m_tenant {
@@ -192,6 +193,8 @@ enum m_answer m_withdraw(struct model *m, int asset);
 enum m_answer m_schedule(struct model *m, int asset, enum m_op_kind kind, int64_t at);
 enum m_answer m_unschedule(struct model *m, int asset);
 enum m_answer m_verdict(struct model *m, int asset, bool pass);
+enum m_answer m_ask(struct model *m, int asset);
+enum m_answer m_decide(struct model *m, int asset, bool grant);
 /* Offered, it is a job; over, it is none: *ret_moved says whether the asset is the receiver's now. */
 enum m_answer m_offer(struct model *m, int asset, int to, bool active, int *ret_job);
 enum m_answer m_accept(struct model *m, int job, bool *ret_moved);

@@ -5,6 +5,7 @@
 #include "service/bin.h"
 #include "service/confirm.h"
 #include "service/copy.h"
+#include "service/request.h"
 #include "service/review.h"
 
 #include <stdio.h>
@@ -485,6 +486,134 @@ static void op_end_job(struct play *p) {
     play_compare(p, (struct play_touched){j.asset, j.from, j.to});
 }
 
+/* ---- verdicts and requests --------------------------------------------------------------- */
+
+static void op_review(struct play *p) {
+    int tenant = some_tenant(p);
+    bool on = play_chance(p, 2);
+    struct ms_ctx ctx = play_ctx(p, tenant, true);
+    play_say(p, -1, "uploads of %d are %sreviewed", tenant, on ? "" : "not ");
+    assert_ok(ms_review_set(p->w->svc, &ctx, on, &test_err));
+    p->m.tenant[tenant].review = on;
+    play_compare(p, (struct play_touched){-1, tenant, -1});
+}
+
+static void op_verdict(struct play *p) {
+    struct ms_error err = {0};
+    int asset = some_asset(p);
+    for (int i = 0; i < p->m.assets && !play_chance(p, 4); i++) /* one that waits, if there is one */
+        if (p->m.asset[i].life.in_review)
+            asset = i;
+    bool pass = play_chance(p, 2);
+    if (asset < 0)
+        return;
+    struct ms_ctx ctx = play_ctx(p, p->m.asset[asset].tenant, true);
+    struct ms_review_decide args = {.asset = p->asset[asset].id,
+                                    .verdict = pass ? MS_VERDICT_PASS : MS_VERDICT_REJECT,
+                                    .reason = "because"};
+    play_say(p, asset, "the verdict is %s", pass ? "pass" : "reject");
+    enum ms_code code = ms_review_decide(p->w->svc, &ctx, &args, &err);
+    p->last = asset;
+    agree(p, asset, code, &err, m_verdict(&p->m, asset, pass));
+}
+
+static void op_ask(struct play *p) {
+    struct ms_error err = {0};
+    int asset = some_asset(p);
+    struct ms_request_record record;
+    if (asset < 0)
+        return;
+    struct ms_ctx ctx = play_ctx(p, p->m.asset[asset].tenant, false);
+    play_say(p, asset, "an unfreeze is asked for");
+    enum ms_code code =
+        ms_request_add(p->w->svc, &ctx, p->asset[asset].id, "please", &record, &err);
+    if (code == MS_OK)
+        p->asset[asset].request.id = record.id;
+    agree(p, asset, code, &err, m_ask(&p->m, asset));
+}
+
+static void op_decide(struct play *p) {
+    struct ms_error err = {0};
+    int asset = some_asset(p);
+    bool grant = !play_chance(p, 3);
+    struct ms_request_record record;
+    for (int i = 0; i < p->m.assets && !play_chance(p, 4); i++)
+        if (p->m.asset[i].asked)
+            asset = i;
+    if (asset < 0 || !p->m.asset[asset].asked)
+        return;
+    struct ms_ctx ctx = play_ctx(p, p->m.asset[asset].tenant, true);
+    play_say(p, asset, grant ? "the request is granted" : "the request is refused");
+    enum ms_code code = ms_request_decide(p->w->svc, &ctx, p->asset[asset].request, grant,
+                                          "because", &record, &err);
+    p->last = asset;
+    agree(p, asset, code, &err, m_decide(&p->m, asset, grant));
+}
+
+/* ---- many at once ------------------------------------------------------------------------ */
+
+static enum m_answer batch_model(struct play *p, enum ms_batch_action action, int asset) {
+    switch (action) {
+    case MS_BATCH_DELETE:
+        return m_delete(&p->m, asset);
+    case MS_BATCH_DELETE_FORCE:
+        return m_purge(&p->m, asset);
+    case MS_BATCH_RESTORE:
+        return m_restore(&p->m, asset, NULL);
+    case MS_BATCH_ACTIVE:
+    case MS_BATCH_UNACTIVE:
+    case MS_BATCH_ACTION_COUNT:
+        break;
+    }
+    return m_activate(&p->m, asset, action == MS_BATCH_ACTIVE);
+}
+
+static const struct ms_batch_group *group_of(const struct ms_batch_result *r,
+                                             struct ms_asset_id id) {
+    for (size_t g = 0; g < r->n; g++)
+        for (size_t i = 0; i < r->group[g].n; i++)
+            if (ms_asset_id_equal(r->group[g].ids[i], id))
+                return &r->group[g];
+    return NULL;
+}
+
+/* Some assets of one tenant, each once, in any state. */
+static size_t some_of_tenant(struct play *p, int tenant, int ret_assets[8]) {
+    size_t n = 0;
+    for (int i = 0; i < p->m.assets && n < 8; i++)
+        if (p->m.asset[i].tenant == tenant && !p->m.asset[i].free && play_chance(p, 3))
+            ret_assets[n++] = i;
+    return n;
+}
+
+static void op_batch(struct play *p) {
+    static struct ms_batch_result result;
+    static const enum ms_batch_action actions[] = {MS_BATCH_DELETE, MS_BATCH_DELETE,
+                                                   MS_BATCH_RESTORE, MS_BATCH_RESTORE,
+                                                   MS_BATCH_ACTIVE, MS_BATCH_UNACTIVE,
+                                                   MS_BATCH_DELETE_FORCE};
+    int tenant = some_tenant(p), assets[8];
+    struct ms_asset_id ids[8];
+    struct ms_error err = {0};
+    size_t n = some_of_tenant(p, tenant, assets);
+    enum ms_batch_action action = actions[play_below(p, MS_ARRAY_LEN(actions))];
+    struct ms_ctx ctx = play_ctx(p, tenant, false);
+    if (n == 0)
+        return;
+    for (size_t i = 0; i < n; i++) {
+        ids[i] = p->asset[assets[i]].id;
+        play_say(p, assets[i], "in a batch, action %d", (int)action);
+    }
+    assert_ok(ms_batch(p->w->svc, &ctx, action, ids, n, &result, &err));
+    for (size_t i = 0; i < n; i++) {
+        const struct ms_batch_group *g = group_of(&result, ids[i]);
+        assert_non_null(g);
+        play_agree(p, assets[i], g->code, &g->error, batch_model(p, action, assets[i]));
+    }
+    for (size_t i = 0; i < n; i++)
+        play_compare(p, about(p, assets[i]));
+}
+
 /* ---- the tenant as a whole --------------------------------------------------------------- */
 
 static void op_hold(struct play *p) {
@@ -558,6 +687,7 @@ static const struct {
     {op_unfreeze, 7}, {op_activate, 4},  {op_announce, 3},   {op_withdraw, 1}, {op_schedule, 6},
     {op_unschedule, 1}, {op_not_admin, 1}, {op_create, 6},   {op_declare, 6},  {op_send, 6},
     {op_confirm, 6},  {op_offer, 4},     {op_end_job, 4},    {op_hold, 2},     {op_thaw_all, 1},
+    {op_review, 1},   {op_verdict, 4},   {op_ask, 2},        {op_decide, 2},   {op_batch, 2},
     {op_bin_set, 1},  {op_bin_empty, 1}, {op_sweep, 1},
 };
 
