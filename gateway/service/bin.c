@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define ASSETS_A_COMMIT 256u
+#define ASSETS_A_COMMIT 64u /* an operation holds the writer until it ends: about 10 ms */
 
 /* ---- list ------------------------------------------------------------------------------------ */
 

@@ -34,7 +34,7 @@ struct ms_bin_emptied {
     uint64_t assets, bytes; /* gone, and what the quota has back */
     uint64_t kept;          /* frozen in the bin, or bound to a package that renews itself */
 };
-/* Delete for good what shows DELETING, at most 256 assets a commit. The bytes leave the object store by
+/* Delete for good what shows DELETING, at most 64 assets a commit. The bytes leave the object store by
  * gc. Stopped (MS_CANCELLED), it gives in the result what went until then. */
 MS_NODISCARD enum ms_code ms_bin_empty(struct ms_svc *svc, const struct ms_ctx *ctx,
                                        const struct ms_bin_empty *options,

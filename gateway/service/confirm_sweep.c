@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#define FILES_A_COMMIT 256u
+#define FILES_A_COMMIT 64u
 
 /* ---- overdue --------------------------------------------------------------------------------- */
 

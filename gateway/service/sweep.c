@@ -14,7 +14,7 @@
 
 #include <inttypes.h>
 
-#define ASSETS_A_COMMIT 256u
+#define ASSETS_A_COMMIT 64u /* an operation holds the writer until it ends: about 10 ms */
 #define CLOCK_BEHIND_MS_MAX (5 * MS_MINUTE_MS)
 #define WHO "msasset"
 

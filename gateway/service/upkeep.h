@@ -13,7 +13,7 @@
 
 /* ---- sweep ----------------------------------------------------------------------------------- */
 
-/* Apply what is due at the clock's now, tenant by tenant, at most 256 assets a commit, and let tree
+/* Apply what is due at the clock's now, tenant by tenant, at most 64 assets a commit, and let tree
  * operations be finished. An asset whose rows are damaged is left alone and named in the error;
  * everything else is done nevertheless. Errors: MS_CONFLICT the clock stands more than 5 minutes
  * behind the last commit: nothing is done and the log has an alarm. */
