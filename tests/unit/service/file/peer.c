@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +16,7 @@
 #define DATA_MAX 4096
 #define HANDLES 16
 
-enum op { OPEN, PUT, READ, TRUNCATE, SYNC, FLUSH, RELEASE, UNLINK, GENERATION, COUNT, FILL };
+enum op { OPEN, PUT, READ, TRUNCATE, SYNC, FLUSH, RELEASE, UNLINK, GENERATION, COUNT, FILL, CHURN };
 struct message {
     enum op op;
     int handle;
@@ -27,6 +28,7 @@ struct answer {
     enum ms_code code;
     struct ms_error err;
     uint64_t n;
+    struct peer_churned churned;
     uint8_t data[DATA_MAX + 1];
 };
 
@@ -115,6 +117,51 @@ static enum ms_code do_unlink(struct peer *p, const struct message *m, struct ms
     return code ? code : ms_tree_unlink(p->svc, &p->ctx, parent.inode.ino, name, false, &gone, err);
 }
 
+/* One step of a churn: mostly it grows, until the quota says no, and then it gives back. */
+static enum ms_code churn_step(struct peer *p, struct ms_handle *h, struct ms_random *random,
+                               struct peer_churned *c, struct ms_error *err) {
+    static const uint8_t bytes[60000];
+    uint64_t what = ms_random_below(random, 64), cut = ms_random_below(random, c->size + 1);
+    size_t n = 0, want = 1 + (size_t)ms_random_below(random, sizeof bytes);
+    enum ms_code code;
+
+    if (what == 0) {
+        code = flush_file(h, err);
+        c->sealed = code == MS_OK ? c->size : c->sealed;
+        return code;
+    }
+    if (what < 4) {
+        code = ms_file_allocate(h, 0, c->size, want, err);
+        n = code == MS_OK ? want : 0;
+    } else {
+        code = ms_file_write(h, c->size, bytes, want, &n, err);
+    }
+    if (code == MS_OK) {
+        c->size += n;
+        c->accepted += n;
+        return MS_OK;
+    }
+    if (code != MS_QUOTA)
+        return code;
+    c->refused++;
+    if (ms_random_below(random, 2) == 0)
+        return MS_OK;
+    c->size = cut;
+    return ms_file_truncate(p->svc, &p->ctx, ms_file_ino(h), h, cut, err);
+}
+
+static void churn(struct peer *p, const struct message *m, struct answer *a) {
+    struct ms_random_seeded random;
+    const struct ms_clock *clock = ms_clock_system();
+    int64_t until = ms_clock_now(clock).ms + (int64_t)m->n;
+
+    ms_random_seeded_init(&random, m->seed);
+    a->churned.size = a->churned.sealed = m->offset;
+    while (a->code == MS_OK && ms_clock_now(clock).ms < until)
+        a->code = churn_step(p, p->handle[m->handle], &random.random, &a->churned, &a->err);
+    ms_random_seeded_fini(&random);
+}
+
 static void obey(struct peer *p, const struct message *m, struct answer *a) {
     struct ms_handle *h = p->handle[m->handle];
     size_t n = 0;
@@ -151,6 +198,9 @@ static void obey(struct peer *p, const struct message *m, struct answer *a) {
         break;
     case COUNT:
         a->n = ms_file_handles(p->svc, &p->ctx, ms_file_ino(h));
+        break;
+    case CHURN:
+        churn(p, m, a);
         break;
     case FILL:
     default:
@@ -218,6 +268,11 @@ void peer_stop(struct world *w) {
     while (waitpid(w->peer_pid, NULL, 0) < 0 && errno == EINTR)
         continue;
     w->peer_pid = 0;
+}
+
+void peer_kill(struct world *w) {
+    assert_int_equal(kill(w->peer_pid, SIGKILL), 0);
+    peer_stop(w);
 }
 
 static void tell(struct world *w, struct message *m) {
@@ -316,3 +371,11 @@ void peer_fill_begin(struct world *w, int h, uint64_t from, uint64_t seed) {
 }
 
 uint64_t peer_fill_end(struct world *w) { return hear(w, MS_QUOTA)->n; }
+
+void peer_churn_begin(struct world *w, int h, uint64_t from, uint64_t seed, unsigned ms) {
+    tell(w, &(struct message){.op = CHURN, .handle = h, .offset = from, .seed = seed, .n = ms});
+}
+
+struct peer_churned peer_churn_end(struct world *w) {
+    return hear(w, MS_OK)->churned;
+}

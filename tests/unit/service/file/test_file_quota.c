@@ -1,6 +1,8 @@
 /* The quota on the write path: exact to the byte, whoever writes. */
 #include "peer.h"
 
+#include "service/upkeep.h"
+
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -214,8 +216,142 @@ static void two_processes_share_a_quota(void **state) {
     check_settled(w);
 }
 
+/* ---- many processes ---------------------------------------------------------------------- */
+
+#define PROCESSES 8
+#define MANY_QUOTA (UINT64_C(16) * MS_MB + 12345)
+
+static unsigned seconds = 2;
+
+struct crowd {
+    struct world peer[PROCESSES]; /* dir, ctx, clock and the process */
+    struct peer_churned now[PROCESSES];
+    char path[PROCESSES][32];
+};
+
+static int setup_many(void **state) {
+    *state = world_new(false, MANY_QUOTA);
+    return 0;
+}
+
+static void gather(struct crowd *c, struct world *w) {
+    for (unsigned i = 0; i < PROCESSES; i++) {
+        struct world *p = &c->peer[i];
+
+        *p = (struct world){.dir = w->dir, .ctx = w->ctx};
+        ms_clock_fake_init(&p->clock, ms_clock_now(&w->clock.clock));
+        (void)snprintf(c->path[i], sizeof c->path[i], "/files/f%u", i);
+        write_file(w, c->path[i], "x", 1);
+        peer_open(p, 0, c->path[i], 'w', MS_OK);
+    }
+}
+
+/* While they are at it, nothing that anybody sees is ever above the limit. */
+static void churn_all(struct crowd *c, struct world *w, uint64_t seed) {
+    const struct ms_clock *clock = ms_clock_system();
+    int64_t until = ms_clock_now(clock).ms + (int64_t)seconds * 1000;
+    uint64_t looks = 0, accepted = 0, refused = 0;
+
+    for (unsigned i = 0; i < PROCESSES; i++)
+        peer_churn_begin(&c->peer[i], 0, 1, seed + i, seconds * 1000);
+    for (; ms_clock_now(clock).ms < until; looks++) {
+        struct ms_quota_info q = quota_of(w);
+
+        assert_true(q.metered + q.reserved <= MANY_QUOTA);
+        usleep(2000);
+    }
+    for (unsigned i = 0; i < PROCESSES; i++) {
+        c->now[i] = peer_churn_end(&c->peer[i]);
+        accepted += c->now[i].accepted;
+        refused += c->now[i].refused;
+    }
+    print_message("%u s: %" PRIu64 " bytes accepted, %" PRIu64 " writes refused, looked at %" PRIu64
+                  " times\n",
+                  seconds, accepted, refused, looks);
+    assert_true(refused > 0);
+}
+
+/* Each until it is refused, all at once. */
+static uint64_t fill_once(struct crowd *c, uint64_t seed) {
+    uint64_t sum = 0;
+
+    for (unsigned i = 0; i < PROCESSES; i++)
+        peer_fill_begin(&c->peer[i], 0, c->now[i].size, seed + i);
+    for (unsigned i = 0; i < PROCESSES; i++)
+        sum += c->now[i].size = peer_fill_end(&c->peer[i]);
+    assert_true(sum <= MANY_QUOTA);
+    return sum;
+}
+
+/* A recall that is answered late leaves something for the next try; then nobody gets a byte more. */
+static uint64_t fill_all(struct crowd *c, uint64_t seed) {
+    uint64_t sum = 0;
+
+    for (unsigned tries = 0; sum < MANY_QUOTA && tries < 50; tries++)
+        sum = fill_once(c, seed);
+    assert_int_equal(fill_once(c, seed), sum);
+    return sum;
+}
+
+static void check_size(struct world *w, const char *path, uint64_t size) {
+    struct ms_node node;
+
+    assert_ok(ms_tree_walk(w->svc, &w->ctx, path, &node, &test_err));
+    assert_int_equal(node.inode.size, size);
+}
+
+/* The even ones are killed with what they hold open, the odd ones close their files. */
+static uint64_t kill_half(struct crowd *c, struct world *w) {
+    struct ms_recover_result recovered;
+    struct ms_sweep_result swept;
+    uint64_t sum = 0;
+
+    for (unsigned i = 0; i < PROCESSES; i += 2)
+        peer_kill(&c->peer[i]);
+    for (unsigned i = 1; i < PROCESSES; i += 2) {
+        peer_seal(&c->peer[i], 0);
+        peer_stop(&c->peer[i]);
+    }
+    assert_ok(ms_recover(w->svc, &recovered, &test_err));
+    assert_ok(ms_sweep(w->svc, &swept, &test_err));
+    assert_int_equal(recovered.processes, PROCESSES / 2);
+    for (unsigned i = 0; i < PROCESSES; i++) {
+        uint64_t size = i % 2 ? c->now[i].size : c->now[i].sealed;
+
+        check_size(w, c->path[i], size);
+        sum += size;
+    }
+    return sum;
+}
+
+static void eight_processes_share_a_quota_to_the_byte_and_half_of_them_die(void **state) {
+    static struct crowd c;
+    struct world *w = *state;
+    uint64_t seed = ms_test_seed(), sum, size;
+    struct ms_handle *h;
+    struct ms_error err = {0};
+
+    gather(&c, w);
+    churn_all(&c, w, seed);
+    assert_int_equal(fill_all(&c, seed), MANY_QUOTA);
+    assert_int_equal(quota_of(w).metered + quota_of(w).reserved, MANY_QUOTA);
+    sum = kill_half(&c, w);
+    assert_int_equal(quota_of(w).metered, sum);
+    assert_int_equal(quota_of(w).reserved, 0);
+    check_settled(w);
+    h = make_file(w, "/files/rest"); /* and what they held is there for others, to the byte */
+    assert_int_equal(fill_until_refused(h, 0, seed, &size, &err), MS_QUOTA);
+    seal_file(h);
+    assert_int_equal(sum + size, MANY_QUOTA);
+    assert_int_equal(quota_of(w).metered, MANY_QUOTA);
+    check_settled(w);
+}
+
+/* service_file_quota [SECONDS]: how long eight processes write at once */
 int main(int argc, char **argv) {
     peer_main(argc, argv);
+    if (argc > 1)
+        seconds = (unsigned)strtoul(argv[1], NULL, 10);
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup_small, world_teardown)
     const struct CMUnitTest tests[] = {
         TEST(the_write_that_passes_the_quota_is_cut_short_and_the_next_one_fails),
@@ -228,6 +364,9 @@ int main(int argc, char **argv) {
         TEST(eight_threads_share_a_quota_to_the_byte),
         cmocka_unit_test_setup_teardown(two_processes_share_a_quota, setup_small_dir,
                                         world_teardown),
+        cmocka_unit_test_setup_teardown(
+            eight_processes_share_a_quota_to_the_byte_and_half_of_them_die, setup_many,
+            world_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
