@@ -5,7 +5,7 @@
 
 #include <inttypes.h>
 
-enum { OPT_RATES, OPT_THROUGH, OPT_RELEASE };
+enum { OPT_RATES, OPT_THROUGH, OPT_RELEASE, OPT_DRY_RUN };
 
 struct notes {
     struct ms_cli *cli;
@@ -28,20 +28,25 @@ static bool progress(void *priv, uint64_t done) {
 
 static enum ms_code print(const struct notes *notes, const struct ms_bill_result *r,
                           const struct ms_rates *rates, struct ms_error *reterr) {
+    bool dry = notes->cli->given[OPT_DRY_RUN] != NULL;
     if (notes->cli->json)
-        return ms_out_json(
-            json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:s,s:s,s:O}", "tenants", (json_int_t)r->tenants,
-                      "days", (json_int_t)r->days, "events", (json_int_t)r->events, "due",
-                      (json_int_t)r->due, "parked", (json_int_t)r->parked, "warnings",
-                      (json_int_t)r->warnings, "total_micros", ms_u128_text(r->micros).s,
-                      "currency", ms_currency_name(rates->currency), "notes", notes->list),
-            reterr);
+        return ms_out_json(json_pack("{s:b,s:I,s:I,s:I,s:I,s:I,s:I,s:s,s:s,s:O}", "dry_run", dry,
+                                     "tenants", (json_int_t)r->tenants, "days", (json_int_t)r->days,
+                                     "events", (json_int_t)r->events, "due", (json_int_t)r->due,
+                                     "parked", (json_int_t)r->parked, "warnings",
+                                     (json_int_t)r->warnings, "total_micros",
+                                     ms_u128_text(r->micros).s, "currency",
+                                     ms_currency_name(rates->currency), "notes", notes->list),
+                           reterr);
     if (!notes->cli->quiet)
-        printf("%" PRIu64 " tenants: %" PRIu64 " days closed with %" PRIu64
-               " ledger events, %s %s in all; %" PRIu64 " assets were due; %" PRIu64
-               " warnings, %" PRIu64 " tenants parked\n",
-               r->tenants, r->days, r->events, ms_currency_text(rates->currency, r->micros).s,
-               ms_currency_name(rates->currency), r->due, r->warnings, r->parked);
+        printf("%" PRIu64 " tenants: %" PRIu64 " days %s with %" PRIu64
+               " ledger events, %s %s in all; %" PRIu64 " %s; %" PRIu64 " warnings, %" PRIu64
+               " tenants parked\n",
+               r->tenants, r->days, dry ? "would be closed" : "closed", r->events,
+               ms_currency_text(rates->currency, r->micros).s, ms_currency_name(rates->currency),
+               r->due,
+               dry ? "deadlines would be applied first, which are in no sum" : "assets were due",
+               r->warnings, r->parked);
     return MS_OK;
 }
 
@@ -67,6 +72,7 @@ static enum ms_code run_with(struct ms_cli *cli, const struct ms_rates *rates,
     struct notes notes = {.cli = cli};
     struct ms_bill_options options = {
         .rates = rates, .progress = progress, .note = note, .priv = &notes};
+    options.dry = cli->given[OPT_DRY_RUN] != NULL;
     struct ms_bill_result r = {0};
     struct ms_error err;
     enum ms_code code = ms_cli_open(cli, MS_NEED_STORE, reterr);
@@ -97,6 +103,9 @@ static enum ms_code run_with(struct ms_cli *cli, const struct ms_rates *rates,
 
 static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr) {
     struct ms_rates rates;
+    if (cli->given[OPT_DRY_RUN] && cli->given[OPT_RELEASE])
+        return ms_fail(reterr, MS_USAGE, "--dry-run writes nothing: --release %s goes without it",
+                       cli->given[OPT_RELEASE]);
     enum ms_code code = ms_cli_rates(cli, cli->given[OPT_RATES], &rates, reterr);
     if (code == MS_OK)
         code = run_with(cli, &rates, reterr);
@@ -121,10 +130,14 @@ const struct ms_cmd ms_cmd_bill_run = {
             "that were not zero is a warning on stderr. A rate card that has priced closed days "
             "cannot be changed: add\n"
             "one that is valid from a later month. Format of the cards: msasset-bill(5).\n\n"
+            "With --dry-run nothing is written, not even deadlines that have come: they are "
+            "counted, and the sum is what\n"
+            "the ledger says without them.\n\n"
             "Example:\n"
             "  msasset bill run --rates /etc/msasset/rates.json\n",
     .opts = {{"rates", 0, "FILE", "rate cards; default: bill_rates of the configuration"},
              {"through", 0, "DATE", "the last day to close, 2026-01-31; default: yesterday"},
-             {"release", 0, "TENANT", "try this parked tenant again"}},
+             {"release", 0, "TENANT", "try this parked tenant again"},
+             {"dry-run", 'n', NULL, "say what would be closed, and write nothing"}},
     .run = run,
 };

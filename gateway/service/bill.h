@@ -35,6 +35,10 @@ struct ms_bill_options {
     const struct ms_rates *rates; /* borrowed; no cards: everything costs nothing */
     struct ms_instant through;    /* days that end at or before it; none: now */
     struct ms_tenant_id tenant;   /* none: every tenant */
+    /* Write nothing: result says what a run would close as things stand. due counts the deadlines
+     * that it would apply first; what they change is in no sum. Needs no lock, and a read-only
+     * store will do. */
+    bool dry;
     /* Tenants done so far; false: stop, with MS_CANCELLED and what is closed stays closed. May be
      * NULL, as note. */
     bool (*progress)(void *priv, uint64_t done);

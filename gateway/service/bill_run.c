@@ -162,14 +162,12 @@ static void close_days(struct plan *p, struct ms_bill_books *books) {
     ms_bill_books_store(books, after);
 }
 
-/* The next days of one tenant that can be closed: nothing (n 0) when there are none. */
-static enum ms_code make_plan(struct run *run, struct ms_tenant_id id,
-                              struct ms_tenant_record *tenant, struct ms_error *reterr) {
+/* The days that follow p->before and can be closed: nothing (n 0) when there are none. */
+static enum ms_code plan_days(struct run *run, const struct ms_tenant_record *tenant,
+                              struct ms_error *reterr) {
     struct plan *p = &run->plan;
-    struct ms_bill_stretch s = {.tenant = id};
+    struct ms_bill_stretch s = {.tenant = p->tenant};
     struct ms_bill_books books;
-    *p = (struct plan){.tenant = id, .currency = (uint8_t)run->rates->currency};
-    MS_TRY(look(run, id, tenant, &p->before, reterr));
     p->after = p->before;
     struct ms_instant from = ms_instant_day_start(ms_bill_books_from(tenant, &p->before));
     p->until = ms_instant_min(run->through, ms_instant_add_ms(from, DAYS_A_COMMIT * MS_DAY_MS));
@@ -196,6 +194,17 @@ static enum ms_code make_plan(struct run *run, struct ms_tenant_id id,
     }
     ms_bill_stretch_fini(&s);
     return code;
+}
+
+static void plan_begin(struct run *run, struct ms_tenant_id id) {
+    run->plan = (struct plan){.tenant = id, .currency = (uint8_t)run->rates->currency};
+}
+
+static enum ms_code make_plan(struct run *run, struct ms_tenant_id id,
+                              struct ms_tenant_record *tenant, struct ms_error *reterr) {
+    plan_begin(run, id);
+    MS_TRY(look(run, id, tenant, &run->plan.before, reterr));
+    return plan_days(run, tenant, reterr);
 }
 
 /* ---- commit ---------------------------------------------------------------------------------- */
@@ -352,6 +361,57 @@ static enum ms_code close_some(struct run *run, struct ms_tenant_id id, bool *re
                    tenant.name);
 }
 
+/* ---- only looked at --------------------------------------------------------------------------- */
+
+/* Deadlines that a run would see to first: those that have come by now. */
+static enum ms_code count_due(struct run *run, struct ms_tenant_id id, struct ms_error *reterr) {
+    struct ms_instant past = ms_instant_add_ms(ms_clock_now(run->svc->clock), 1);
+    struct ms_key from = ms_key_dues_of(id);
+    struct ms_key to = ms_key_due(id, past, 0, (struct ms_id){{0}});
+    struct ms_scan scan;
+    struct ms_view key, value;
+    struct ms_txn *txn;
+    enum ms_code code;
+    MS_TRY(ms_read_begin(run->svc->store, &txn, reterr));
+    ms_scan_begin(&scan, txn, ms_key_view(&from), ms_key_view(&to));
+    while ((code = ms_scan_next(&scan, &key, &value, reterr)) == MS_OK)
+        run->result.due++;
+    ms_scan_end(&scan);
+    ms_read_end(txn);
+    return ms_absent_is_fine(code, reterr);
+}
+
+static void note_parked(struct run *run, const char *name, const char *why) {
+    char text[512];
+    (void)snprintf(text, sizeof text, "no day would be closed, it would be parked: %s", why);
+    note(run, name, text);
+    run->result.parked++;
+}
+
+/* Each plan goes on where the one before it would have left the account. */
+static enum ms_code look_at_tenant(struct run *run, const struct ms_tenant_record *tenant,
+                                   struct ms_error *reterr) {
+    struct ms_tenant_id id = {tenant->id};
+    struct ms_tenant_record seen;
+    struct plan *p = &run->plan;
+    MS_TRY(count_due(run, id, reterr));
+    MS_TRY(make_plan(run, id, &seen, reterr));
+    run->result.parked += p->before.parked;
+    while (p->n > 0) {
+        struct ms_account_record after = p->after;
+        judge_lines(run, seen.name);
+        count(run);
+        plan_begin(run, id);
+        p->before = after;
+        MS_TRY(plan_days(run, &seen, reterr));
+    }
+    if (p->park)
+        note_parked(run, seen.name, p->why);
+    return MS_OK;
+}
+
+/* ---- one of them ------------------------------------------------------------------------------ */
+
 static enum ms_code run_tenant(struct run *run, const struct ms_tenant_record *tenant,
                                struct ms_error *reterr) {
     struct ms_tenant_id id = {tenant->id};
@@ -359,6 +419,8 @@ static enum ms_code run_tenant(struct run *run, const struct ms_tenant_record *t
     bool more = true;
     run->lines_n = 0;
     run->result.tenants++;
+    if (run->o->dry)
+        return look_at_tenant(run, tenant, reterr);
     MS_TRY(sweep(run, id, reterr));
     while (more)
         MS_TRY(close_some(run, id, &more, reterr));
@@ -433,7 +495,7 @@ static enum ms_code begin(struct run *run, struct ms_error *reterr) {
     struct ms_instant now = ms_clock_now(run->svc->clock);
     run->rates = run->o->rates ? run->o->rates : &run->none;
     run->through = ms_instant_day_start(ms_instant_is_none(run->o->through) ? now : run->o->through);
-    if (run->svc->read_only)
+    if (run->svc->read_only && !run->o->dry)
         return ms_fail(reterr, MS_READ_ONLY, "the store %s is open read-only: no day is closed",
                        run->svc->dir);
     if (run->through.ms > now.ms) {
@@ -481,13 +543,14 @@ static enum ms_code run_locked(struct run *run, struct ms_error *reterr) {
 enum ms_code ms_bill_run(struct ms_svc *svc, const struct ms_bill_options *options,
                          struct ms_bill_result *ret_result, struct ms_error *reterr) {
     struct run *run = calloc(1, sizeof *run); /* too large for a stack */
-    enum ms_code code;
+    enum ms_code code = MS_OK;
     int lock = -1;
     if (!run)
         return ms_fail(reterr, MS_NO_MEMORY, "no memory for the bill");
     run->svc = svc;
     run->o = options;
-    code = svc->read_only ? begin(run, reterr) : lock_runs(svc, &lock, reterr);
+    if (!svc->read_only && !options->dry)
+        code = lock_runs(svc, &lock, reterr);
     if (code == MS_OK)
         code = run_locked(run, reterr);
     if (lock >= 0)

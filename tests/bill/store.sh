@@ -28,6 +28,12 @@ said "bill_rates"
 status 66 bill run --rates nothing
 status 0 bill run --rates rates --json
 [ "$(jq -r '"\(.tenants) \(.days) \(.parked) \(.currency)"' out)" = "2 0 0 EUR" ] || fail "run: $(cat out)"
+status 0 bill run --rates rates --dry-run --json
+[ "$(jq -r '"\(.dry_run) \(.tenants) \(.days)"' out)" = "true 2 0" ] || fail "dry run: $(cat out)"
+status 0 bill run --rates rates -n
+grep -qF "0 days would be closed" out || fail "dry run: $(cat out)"
+status 64 bill run --rates rates --dry-run --release media
+said "--dry-run writes nothing"
 status 65 bill run --rates rates --through "$today"
 said "$today is not over"
 status 65 bill run --rates rates --through 2026-02-30

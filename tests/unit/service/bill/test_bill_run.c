@@ -90,6 +90,79 @@ static void what_was_applied_late_is_taken_once(void **state) {
     ms_rates_fini(&rates);
 }
 
+static void drift(struct fx *f);
+
+static uint64_t commits(struct fx *f) {
+    struct ms_store_stats stats;
+    ms_store_stats(f->svc.store, &stats);
+    return stats.commits;
+}
+
+static void a_dry_run_says_what_a_run_would_close_and_writes_nothing(void **state) {
+    struct fx *f = *state;
+    struct ms_rates rates = bill_rates(bill_cards);
+    struct ms_bill_options options = {.rates = &rates, .dry = true};
+    struct ms_bill_result dry, again, r;
+    (void)fx_file(f, f->root, "a.mp4", 9 * MS_GB, "video/mp4");
+    fx_advance(f, 70 * MS_DAY_MS); /* more than one commit's worth of days */
+    uint64_t before = commits(f);
+    assert_ok(ms_bill_run(&f->svc, &options, &dry, &test_err));
+    f->svc.read_only = true;
+    assert_ok(ms_bill_run(&f->svc, &options, &again, &test_err));
+    f->svc.read_only = false;
+    assert_int_equal(commits(f), before);
+    assert_memory_equal(&dry, &again, sizeof dry);
+    r = run_with(f, &rates);
+    assert_int_equal(dry.days, 70);
+    assert_int_equal(r.days, 70);
+    assert_int_equal(dry.events, r.events);
+    assert_true(dry.micros > 0 && dry.micros == r.micros);
+    (void)fx_unlink(f, f->root, "a.mp4", false);
+    fx_advance(f, 9 * MS_DAY_MS);
+    assert_ok(ms_bill_run(&f->svc, &options, &dry, &test_err));
+    assert_int_equal(dry.due, 1); /* counted, not applied: the sum is that of nine full days */
+    r = run_with(f, &rates);
+    assert_int_equal(r.days, dry.days);
+    assert_int_equal(r.due, 1);
+    assert_true(r.micros < dry.micros);
+    drift(f);
+    next_day(f);
+    assert_ok(ms_bill_run(&f->svc, &options, &dry, &test_err));
+    assert_int_equal(dry.parked, 1);
+    assert_int_equal(dry.days, 0);
+    drift(f); /* mended, and nothing was parked */
+    assert_int_equal(run_with(f, &rates).days, 1);
+    ms_rates_fini(&rates);
+}
+
+static void a_second_run_and_a_tenant_without_deadlines_cost_no_commit(void **state) {
+    struct fx *f = *state;
+    (void)fx_file(f, f->root, "a.mp4", MS_GB, "video/mp4");
+    next_day(f);
+    uint64_t before = commits(f);
+    assert_int_equal(run_with(f, NULL).days, 1);
+    assert_int_equal(commits(f), before + 1);
+    assert_int_equal(run_with(f, NULL).days, 0);
+    assert_int_equal(commits(f), before + 1);
+}
+
+static void a_clock_behind_the_last_commit_closes_nothing(void **state) {
+    struct fx *f = *state;
+    struct ms_bill_options options = {0};
+    struct ms_bill_result r;
+    next_day(f);
+    (void)fx_file(f, f->root, "a.mp4", MS_GB, "video/mp4");
+    int64_t now = ms_clock_now(&f->clock.clock).ms;
+    ms_clock_fake_set(&f->clock, ms_instant_of(now - 5 * MS_MINUTE_MS - 1));
+    uint64_t before = commits(f);
+    assert_code(ms_bill_run(&f->svc, &options, &r, &test_err), MS_CONFLICT);
+    assert_int_equal(commits(f), before);
+    options.dry = true; /* has nothing to spoil */
+    assert_ok(ms_bill_run(&f->svc, &options, &r, &test_err));
+    ms_clock_fake_set(&f->clock, ms_instant_of(now));
+    assert_int_equal(run_with(f, NULL).days, 1);
+}
+
 static void a_card_that_has_priced_days_cannot_change(void **state) {
     struct fx *f = *state;
     struct ms_rates rates = bill_rates(bill_cards);
@@ -303,6 +376,9 @@ static void what_stands_behind_a_day_can_be_seen(void **state) {
 FX_TESTS(FX(a_day_is_closed_once_and_costs_what_it_held),
          FX(missed_nights_are_caught_up_with_what_was_due_in_them),
          FX(what_was_applied_late_is_taken_once),
+         FX(a_dry_run_says_what_a_run_would_close_and_writes_nothing),
+         FX(a_second_run_and_a_tenant_without_deadlines_cost_no_commit),
+         FX(a_clock_behind_the_last_commit_closes_nothing),
          FX(a_card_that_has_priced_days_cannot_change),
          FX(minutes_are_charged_on_their_day_and_bytes_count_after_six_months),
          FX(a_tenant_whose_numbers_contradict_each_other_is_parked_and_the_others_go_on),
