@@ -222,8 +222,8 @@ static void focus_of(const struct writing *w, const struct row *row, struct focu
     f->day_start = instant(row->day);
     f->day_end = instant(ms_instant_add_ms(row->day, MS_DAY_MS));
     set(&f->category, items[row->item].category);
-    if (!ms_instant_is_none(row->corrects))
-        set(&f->class, "Correction");
+    if (!ms_instant_is_none(row->corrects) && row->corrects.ms < month.ms)
+        set(&f->class, "Correction"); /* only of a billing period that is over */
     set(&f->description, row->item == ITEM_ADJUSTMENT ? row->note : items[row->item].description);
     set(&f->frequency, items[row->item].frequency);
     (void)snprintf(f->invoice.s, sizeof f->invoice.s, "%s-%.7s", w->tenant.name, f->month_start.s);

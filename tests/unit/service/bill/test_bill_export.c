@@ -469,6 +469,8 @@ static void a_focus_file_keeps_the_rules_of_its_columns(void **state) {
     assert_ok(adjust(f, &(struct ms_bill_adjustment){
                             .credit = true, .micros = 2500000, .day = day(2), .reason = "outage"}));
     assert_ok(adjust(f, &(struct ms_bill_adjustment){.micros = 4000000, .reason = "on-site help"}));
+    assert_ok(adjust(f, &(struct ms_bill_adjustment){
+                            .micros = 1, .day = day(35), .reason = "of the open billing period"}));
     struct ms_buf buf = exported(f, MS_BILL_FOCUS, &rows);
     char *at = (char *)buf.data;
     file.n = csv_row(&at, names);
@@ -482,7 +484,7 @@ static void a_focus_file_keeps_the_rules_of_its_columns(void **state) {
     }
     assert_int_equal(seen, rows);
     assert_int_equal(corrections, 1);
-    assert_int_equal(billed, (int64_t)total(f) - 2500000 + 4000000);
+    assert_int_equal(billed, (int64_t)total(f) - 2500000 + 4000000 + 1);
     ms_buf_fini(&buf);
 }
 
