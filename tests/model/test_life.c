@@ -7,11 +7,10 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-static void live(enum play_sweeps sweeps) {
-    struct play *p = calloc(1, sizeof *p);
+static void live(void **state, enum play_sweeps sweeps) {
+    struct play *p = *state;
     struct ms_random_seeded random;
     uint64_t steps = ms_test_rounds(5000);
-    assert_non_null(p);
     ms_random_seeded_init(&random, ms_test_seed());
     play_begin(p, &random.random, sweeps, steps);
     while (p->step < steps)
@@ -23,12 +22,24 @@ static void live(enum play_sweeps sweeps) {
     assert_true(p->done > steps / 2);
     assert_true(p->refused > p->done / 20 && p->refused < p->done / 4 * 3);
     ms_random_seeded_fini(&random);
-    free(p);
 }
 
-static void never_swept(void **state) { (void)state, live(PLAY_NEVER); }
-static void swept_at_random_times(void **state) { (void)state, live(PLAY_SOMETIMES); }
-static void swept_whenever_time_goes_on(void **state) { (void)state, live(PLAY_ALWAYS); }
+static int set_up(void **state) {
+    *state = calloc(1, sizeof(struct play));
+    return *state ? 0 : -1;
+}
+
+/* A failed assertion leaves the store behind. */
+static int tear_down(void **state) {
+    struct play *p = *state;
+    world_free(p->w);
+    free(p);
+    return 0;
+}
+
+static void never_swept(void **state) { live(state, PLAY_NEVER); }
+static void swept_at_random_times(void **state) { live(state, PLAY_SOMETIMES); }
+static void swept_whenever_time_goes_on(void **state) { live(state, PLAY_ALWAYS); }
 
 /* Nothing here is about the disk: where there is memory that looks like one, that. */
 static void use_memory(void) {
@@ -40,9 +51,9 @@ static void use_memory(void) {
 /* With a name: that test alone. */
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(never_swept),
-        cmocka_unit_test(swept_at_random_times),
-        cmocka_unit_test(swept_whenever_time_goes_on),
+        cmocka_unit_test_setup_teardown(never_swept, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(swept_at_random_times, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(swept_whenever_time_goes_on, set_up, tear_down),
     };
     use_memory();
     if (argc > 1)

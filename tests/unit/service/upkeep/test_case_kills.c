@@ -506,11 +506,20 @@ static void print_story(const char *what, const struct story *s) {
 
 /* ---- the parent -------------------------------------------------------------------------- */
 
+static struct world *world; /* of the kill at hand: a failed assertion leaves it to the teardown */
+
+static int tear_down(void **state) {
+    (void)state;
+    world_free(MS_TAKE(world));
+    return 0;
+}
+
 static void begin(struct setup *s, const struct use_case *c) {
     struct ms_tenant_options options = {
         .name = "t2", .free_bytes = UINT64_MAX, .retention_ms = -1};
     struct ms_tenant_record other;
-    *s = (struct setup){.w = world_new(false, 0)};
+    world = world_new(false, 0);
+    *s = (struct setup){.w = world};
     assert_ok(ms_tenant_add(s->w->svc, "root@test", &options, &other, &test_err));
     s->other = (struct ms_tenant_id){other.id};
     c->first(s);
@@ -555,7 +564,7 @@ static bool kill_once(const struct use_case *c, struct child_plan plan, struct p
     p->done += after;
     p->undone += before;
     forget(&is);
-    world_free(s.w);
+    world_free(MS_TAKE(world));
     return end.killed;
 }
 
@@ -586,7 +595,7 @@ static void kill_case(const struct use_case *c, unsigned tries, unsigned *kills)
     assert_false(run(&s, c, (struct child_plan){.kill_at = 0}).killed);
     tell(&s, !c->drops, &p.after);
     assert_false(is_story(&p.before, &p.after));
-    world_free(s.w);
+    world_free(MS_TAKE(world));
     for (unsigned after = 0; after < 2; after++) {
         kill_around(c, (struct child_plan){.after = after, .writes = true}, tries, &p);
         kill_around(c, (struct child_plan){.after = after}, tries, &p);
@@ -611,7 +620,8 @@ static void before_or_after_never_between(void **state) {
 
 int main(int argc, char **argv) {
     struct child_work works[MS_ARRAY_LEN(cases)];
-    const struct CMUnitTest tests[] = {cmocka_unit_test(before_or_after_never_between)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(before_or_after_never_between, tear_down)};
     for (size_t i = 0; i < MS_ARRAY_LEN(cases); i++) {
         works[i] = (struct child_work){cases[i].name, work_of};
         if (argc > 5 && strcmp(argv[5], cases[i].name) == 0)
