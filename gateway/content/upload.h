@@ -40,7 +40,7 @@ struct ms_upload_options {
      * its first part): the content type, "" for meta's. It may read the stage. NULL: meta's. */
     void (*content_type)(void *priv, struct ms_stage *stage, char ret_type[MS_UPLOAD_TYPE_MAX + 1]);
     void *content_type_priv;
-    /* 0: from 4 on, and more as long as that makes the parts come through faster */
+    /* 0: from 8 on, and more as long as that makes the parts come through faster */
     unsigned parts_in_flight_max;
 };
 MS_NODISCARD enum ms_code ms_upload_new(const struct ms_upload_options *options,

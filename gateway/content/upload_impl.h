@@ -15,7 +15,7 @@
 
 #include "content/upload.h"
 
-#define IN_FLIGHT_USUAL 4
+#define IN_FLIGHT_USUAL 8
 #define IN_FLIGHT_TUNED 16
 
 enum ms_upload_kind { CALL_SYNC, CALL_FINISH, CALL_DROP };

@@ -436,7 +436,7 @@ static bool try_more(struct ms_upload *u) {
 }
 
 /* Bandwidth times delay, found by trying: two more parts at a time as long as a tenth more bytes come
- * through for it; else back, and no other try for a while. A store on this machine stays at four; one
+ * through for it; else back, and no other try for a while. A store on this machine stays at eight; one
  * that is 20 ms away and gives 90 MB/s a connection goes to ten. */
 static void tune(struct ms_upload *u, uint64_t bytes) {
     int64_t now = ms_clock_mono_ns(ms_clock_system());
