@@ -248,6 +248,8 @@ void ms_inval_own(void *priv, const struct ms_file_event *event) {
     }
     if (event->fate != MS_FILE_RESTS)
         ms_nodes_spoil(nodes, event->ino, event->from);
+    else if (!ms_nodes_are_old(nodes, event->ino, generation_now(inval->mount, event->ino)))
+        return; /* the usual case, seen without waking anybody */
     queue(inval, &row, event->fate == MS_FILE_RESTS ? BY_US_SEALED : BY_US);
 }
 

@@ -340,6 +340,16 @@ uint64_t ms_nodes_current(struct ms_nodes *nodes, uint64_t ino) {
     return nodeid;
 }
 
+bool ms_nodes_are_old(struct ms_nodes *nodes, uint64_t ino, uint64_t generation) {
+    bool old = false;
+    pthread_mutex_lock(&nodes->mutex);
+    for (struct node *n = nodes->by_ino[bucket_of(nodes, ino)]; n; n = n->next_ino)
+        if (n->ino == ino)
+            old = old || (n->current ? n->generation < generation : n->dentries != NULL);
+    pthread_mutex_unlock(&nodes->mutex);
+    return old;
+}
+
 static struct dentry *take_names_locked(struct ms_nodes *nodes, uint64_t ino, bool all) {
     struct dentry *names = NULL;
     for (struct node *n = nodes->by_ino[bucket_of(nodes, ino)]; n; n = n->next_ino) {

@@ -56,6 +56,8 @@ void ms_nodes_sealed(struct ms_nodes *nodes, uint64_t ino, uint64_t from, uint64
 /* Make the next lookup give a fresh nodeid, if the current one is older than that generation: then
  * true. */
 bool ms_nodes_retire(struct ms_nodes *nodes, uint64_t ino, uint64_t generation);
+/* Whether ms_nodes_retire or ms_nodes_take_names(all: false) would find something to do. */
+bool ms_nodes_are_old(struct ms_nodes *nodes, uint64_t ino, uint64_t generation);
 
 /* The pages of nodes that show this generation are of bytes that are gone: none of them is given
  * again. */

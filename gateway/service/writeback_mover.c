@@ -5,6 +5,9 @@
  * it. When the store as a whole fails, all pause, and then one lane alone tries first: a store that
  * is down for hours costs a request every half minute. An object that fails for itself has its own
  * time in its row.
+ *
+ * While files are acknowledged one after the other, uploads wait a little: they want the same
+ * processors and the same disk, and who copies a folder into the mount wants it back soon.
  */
 #include "service/tree_rows.h"
 #include "service/upkeep_walk.h"
@@ -28,6 +31,8 @@
 #define RETRY_MS_MIN 1000
 #define RETRY_MS_MAX 60000
 #define NS_PER_MS INT64_C(1000000)
+#define CALM_MS 100   /* without an acknowledgement: the burst is over */
+#define BURST_MS 5000 /* who writes without end does not keep the store waiting longer */
 
 struct ms_mover {
     struct ms_svc *svc;
@@ -44,6 +49,7 @@ struct ms_mover {
         struct ms_id taken[QUEUE_MAX + LANES]; /* queued, or in a lane */
         unsigned taken_n, busy;
         int64_t pause_ms, resume_ns; /* 0: the store answers */
+        int64_t burst_ns, last_ns; /* acknowledgements: the first of a burst, the last; 0: none */
         uint64_t failures;
         struct ms_error failure; /* the last one */
     } locked;
@@ -281,8 +287,31 @@ static void untake_locked(struct ms_mover *m, struct ms_id object) {
         }
 }
 
+/* Pace, not a rule's time: the machine's clock, as for all waits. */
+static int64_t pace_ns(void) { return ms_clock_mono_ns(ms_clock_system()); }
+
+static bool is_held_locked(const struct ms_mover *m) {
+    int64_t now = pace_ns();
+
+    return m->locked.last_ns > 0 && now - m->locked.last_ns < CALM_MS * NS_PER_MS &&
+           now - m->locked.burst_ns < BURST_MS * NS_PER_MS;
+}
+
+/* True: it is the first one of a burst. */
+static bool note_acknowledgement_locked(struct ms_mover *m) {
+    int64_t now = pace_ns();
+    bool first = m->locked.last_ns == 0 || now - m->locked.last_ns >= CALM_MS * NS_PER_MS;
+
+    if (first)
+        m->locked.burst_ns = now;
+    m->locked.last_ns = now;
+    return first;
+}
+
 /* While the store fails only one lane tries, and not before its time. */
 static bool may_begin_locked(const struct ms_mover *m) {
+    if (is_held_locked(m))
+        return false;
     return m->locked.pause_ms == 0 ||
            (m->locked.busy == 0 && mono_ns(m) >= m->locked.resume_ns);
 }
@@ -397,7 +426,8 @@ void ms_writeback_wake(struct ms_svc *svc) {
     if (!m)
         return;
     pthread_mutex_lock(&m->mutex);
-    if (!m->locked.woken && m->locked.queued < QUEUE_LOW) {
+    bool first = note_acknowledgement_locked(m);
+    if ((first || !is_held_locked(m)) && !m->locked.woken && m->locked.queued < QUEUE_LOW) {
         m->locked.woken = true;
         pthread_cond_broadcast(&m->changed);
     }

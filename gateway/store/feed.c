@@ -8,7 +8,8 @@
 
 #define ROW_HEAD_BYTES (MS_ID_BYTES + 8)
 #define TRIM_ROWS_MAX 4096u
-#define FOLLOW_POLL_NS INT64_C(500000000) /* a process may die between its commit and its wake-up */
+/* A process may die between its commit and its wake-up; and nobody wakes us for our own rows. */
+#define FOLLOW_POLL_NS INT64_C(500000000)
 #define FOLLOW_BYTES 65536u
 
 enum ms_code ms_feed_append(struct ms_txn *txn, struct ms_view change, struct ms_error *reterr) {
@@ -248,7 +249,7 @@ static void *follow_main(void *arg) {
         while (follow_once(f) && !atomic_load(&f->closing))
             ;
         if (!atomic_load(&f->closing))
-            ms_futex_wait(&page->changes, seen, FOLLOW_POLL_NS, true);
+            ms_page_wait_change(f->store, seen, FOLLOW_POLL_NS);
     }
     return NULL;
 }

@@ -27,6 +27,32 @@ void ms_futex_wake(_Atomic uint32_t *word, bool shared) {
     syscall(SYS_futex, word, shared ? FUTEX_WAKE : FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
 }
 
+/* A process does not follow its own changes, so its commits wake all followers but its own: their waits have the bit
+ * of the process's place in the page. Who has none, or a late one, shares the last bit, which always wakes. */
+#define SHARED_BIT 31u
+
+static unsigned bit_of(const struct ms_store *store) {
+    size_t place = store->waiter ? (size_t)(store->waiter - store->page->waiters) : SHARED_BIT;
+
+    return place < SHARED_BIT ? (unsigned)place : SHARED_BIT;
+}
+
+void ms_page_wait_change(const struct ms_store *store, uint32_t seen, int64_t ns) {
+    int64_t until = ms_clock_mono_ns(ms_clock_system()) + ns; /* such a wait takes an instant */
+    struct timespec ts = {until / 1000000000, until % 1000000000};
+
+    syscall(SYS_futex, &store->page->changes, FUTEX_WAIT_BITSET, seen, &ts, NULL,
+            UINT32_C(1) << bit_of(store));
+}
+
+void ms_page_tell_others(struct ms_store *store) {
+    unsigned bit = bit_of(store);
+    uint32_t others = bit == SHARED_BIT ? FUTEX_BITSET_MATCH_ANY : ~(UINT32_C(1) << bit);
+
+    atomic_fetch_add(&store->page->changes, 1);
+    syscall(SYS_futex, &store->page->changes, FUTEX_WAKE_BITSET, INT_MAX, NULL, NULL, others);
+}
+
 enum ms_code ms_page_open(struct ms_store *store, struct ms_error *reterr) {
     int fd = openat(store->dir_fd, "meta/feed.page", O_RDWR | O_CREAT | O_CLOEXEC, 0660);
     void *p = MAP_FAILED;

@@ -256,10 +256,8 @@ static enum ms_code batch_commit(struct ms_store *store, struct ms_store_batch *
         store->w.registered = true;
     }
     atomic_fetch_add_explicit(&store->commits, 1, memory_order_relaxed);
-    if (fed) {
-        atomic_fetch_add(&store->page->changes, 1);
-        ms_futex_wake(&store->page->changes, true);
-    }
+    if (fed)
+        ms_page_tell_others(store);
     return MS_OK;
 }
 

@@ -256,7 +256,7 @@ static void a_wake_up_crosses_processes(void **state) {
     int64_t begun = ms_clock_mono_ns(clock);
     int pid = store_test_start(t, "late-feed", 0, 0);
 
-    ms_futex_wait(&page->changes, seen, INT64_C(60000000000), true);
+    ms_page_wait_change(t->store, seen, INT64_C(60000000000));
     assert_true(ms_clock_mono_ns(clock) - begun < INT64_C(50000000000));
     assert_int_not_equal(atomic_load(&page->changes), seen);
     assert_int_equal(store_test_wait(pid), 0);

@@ -75,6 +75,24 @@ static void close_needs_no_store_and_the_upload_follows(void **state) {
     free(p);
 }
 
+/* Uploads wait for the end of a burst, but a burst without end does not keep them. */
+static void who_writes_without_end_does_not_keep_the_store_waiting(void **state) {
+    struct world *w = writeback_world(state);
+    uint8_t *p = some_bytes(1000, 2);
+    unsigned n = 0;
+
+    assert_ok(ms_writeback_start(w->svc, &test_err));
+    write_file(w, "/files/first.bin", p, 1000);
+    struct ms_object_record first = object_of(w, "/files/first.bin");
+    for (char path[32]; !in_store(w, first.key); n++) {
+        (void)snprintf(path, sizeof path, "/files/%u.bin", n);
+        write_file(w, path, p, 1000);
+    }
+    assert_ok(drain(w, false, &test_err));
+    check_all_settled(w);
+    free(p);
+}
+
 /* Type and birth facts are the same as of an upload that went straight to the store. */
 static void the_object_has_the_birth_facts_of_any_other(void **state) {
     struct world *w = writeback_world(state);
@@ -318,6 +336,7 @@ int main(int argc, char **argv) {
 #define ON_DIR(test) cmocka_unit_test_setup_teardown(test, world_setup_dir, world_teardown)
     const struct CMUnitTest tests[] = {
         ON_DIR(close_needs_no_store_and_the_upload_follows),
+        ON_DIR(who_writes_without_end_does_not_keep_the_store_waiting),
         ON_DIR(the_object_has_the_birth_facts_of_any_other),
         ON_DIR(what_is_deleted_before_is_never_uploaded),
         ON_DIR(damaged_bytes_are_kept_and_reported_and_not_uploaded),
