@@ -76,6 +76,7 @@ check "the folders of the tree were never meant" test -d "$mnt/a/b"
 for i in 1 2 3; do
     echo "$i" >"$mnt/files/double.txt"
     "$MSASSET" rm -q files/double.txt
+    comes "the mount sees that it is gone" test ! -e "$mnt/files/double.txt"
 done
 equals "files of one path" "double (2).txt double (3).txt double.txt" \
     "$(ls "$trash/files" | tr '\n' ' ' | sed 's/ $//')"
