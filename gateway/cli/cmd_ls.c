@@ -113,6 +113,14 @@ static enum ms_code list_path(struct listing *l, const char *path, struct ms_err
     return S_ISDIR(node.inode.mode) ? list_folder(l, &node, reterr) : add_node(l, &node, reterr);
 }
 
+/* What concerns all that was listed. */
+static void warn(struct ms_cli *cli) {
+    ms_warning text;
+    ms_tenant_warning(&cli->tenant, ms_clock_now(cli->svc->clock), text);
+    if (text[0])
+        fprintf(stderr, "msasset: warning: %s\n", text);
+}
+
 static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr) {
     static const char *const heads[] = {"TYPE", "STATE", ">SIZE", "CHANGED", "NAME", NULL};
     static const char *const long_heads[] = {"TYPE", "STATE", ">SIZE", "CHANGED",
@@ -133,6 +141,8 @@ static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr) {
         ms_table_drop(l.table);
     else
         ms_table_print(l.table, stdout);
+    if (code == MS_OK && !cli->json && !cli->quiet)
+        warn(cli);
     if (code == MS_OK && cli->json)
         return ms_out_json(l.array, reterr);
     json_decref(l.array);

@@ -23,6 +23,8 @@ static void print(const struct ms_asset_info *info) {
         ms_out_pair("failed", "%s", ms_fail_name(a->fail));
     if (a->reason_code[0] || a->reason[0])
         ms_out_pair("reason", "%s%s%s", a->reason_code, a->reason_code[0] ? ": " : "", a->reason);
+    if (info->warning[0])
+        ms_out_pair("warning", "%s", info->warning);
     for (unsigned i = 0; i < a->scheduled_count; i++)
         ms_out_pair("scheduled", "%s at %s",
                     a->scheduled[i].op == MS_SCHEDULED_BLOCK ? "BLOCK" : "DELETE",

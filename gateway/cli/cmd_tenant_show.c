@@ -16,7 +16,10 @@ static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr) {
     ms_out_pair("name", "%s", t->name);
     ms_out_pair("id", "%s", ms_id_text(t->id).s);
     ms_out_pair("made", "%s", ms_out_time(t->created).s);
-    ms_out_pair("state", "%s%s%s", t->mask_holds ? "frozen: " : "normal", t->mask_reason, "");
+    ms_warning why;
+    bool frozen = ms_tenant_mask(t, info.now).holds != 0;
+    ms_tenant_why(t, info.now, why);
+    ms_out_pair("state", "%s%s%s", frozen ? "frozen" : "normal", why[0] ? ": " : "", why);
     ms_out_pair("bin", "%lld days", (long long)(t->retention_ms / MS_DAY_MS));
     ms_out_pair("files", "uid %u, gid %u, umask %03o", t->uid, t->gid, t->umask);
     ms_quota_print(&info);

@@ -26,4 +26,8 @@ void ms_quota_print(const struct ms_quota_info *info) {
                     ms_out_exact(u->binned_bytes).s, u->binned_assets);
     ms_out_pair("pay-per-use", "%19s", info->tenant.pay_per_use ? "on" : "off");
     ms_out_pair("assets", "%19" PRIu64, u->assets);
+    ms_warning warning;
+    ms_tenant_warning(&info->tenant, info->now, warning);
+    if (warning[0])
+        ms_out_pair("warning", "%s", warning);
 }

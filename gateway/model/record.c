@@ -139,6 +139,10 @@ static const char *broken_tenant(const struct ms_tenant_record *r) {
         return "what it may transfer is out of range";
     if (r->umask > 0777)
         return "the umask has more than nine bits";
+    if (r->arrears > 3 || ms_instant_is_none(r->arrears_since) != (r->arrears == 0))
+        return "its arrears are out of range, or without an instant";
+    if (r->arrears > 1 && !(r->mask_holds & MS_HOLD_ARREARS))
+        return "the grace period of its arrears is over without a hold";
     return ms_mask_broken(&mask);
 }
 

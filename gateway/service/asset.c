@@ -91,6 +91,7 @@ static enum ms_code fill(const struct ms_tree *t, struct ms_asset_id id, struct 
     info->asset = asset.rec;
     ms_asset_set_life(&info->asset, &asset.life);
     info->state = asset.state;
+    MS_TRY(ms_asset_warning(t, &info->asset, info->warning, reterr));
     MS_TRY(main_file(t, info, reterr));
     return path_of(t, info, reterr);
 }

@@ -3,6 +3,7 @@
 #define MS_SERVICE_ASSET_H
 
 #include "service/file.h"
+#include "service/standing.h"
 #include "service/tree.h"
 
 struct ms_asset_info {
@@ -13,6 +14,7 @@ struct ms_asset_info {
     struct ms_facts_record facts;
     struct ms_limits limits; /* that hold here: where the content is usable follows from both */
     enum ms_state state; /* shown */
+    ms_warning warning;  /* what comes of it unless somebody pays; "" */
     char path[8192];     /* computed; in the bin: where it was; "" when nowhere */
     uint64_t size;
 };

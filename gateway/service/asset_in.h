@@ -24,6 +24,11 @@ MS_NODISCARD enum ms_code ms_asset_apply_in(const struct ms_tree *t,
                                             struct ms_asset_applied *ret_applied,
                                             struct ms_error *reterr);
 
+/* Store the tenant's record; followers forget all they know of it. */
+MS_NODISCARD enum ms_code ms_tenant_put(const struct ms_tree *t, struct ms_error *reterr);
+MS_NODISCARD enum ms_code ms_tenant_admin_only(const struct ms_ctx *ctx, const char *what,
+                                               struct ms_error *reterr);
+
 /* ms_tenant_hold() inside a transaction; t->tenant is changed too. */
 MS_NODISCARD enum ms_code ms_tenant_hold_in(struct ms_tree *t, enum ms_hold hold, bool on,
                                             const char *reason, struct ms_error *reterr);

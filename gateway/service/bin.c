@@ -33,7 +33,7 @@ static enum ms_code fill(const struct ms_tree *t, const struct ms_bin_record *bi
     *ret_there = *ret_there && a.life.binned;
     if (!*ret_there)
         return MS_OK;
-    struct ms_instant until = ms_lc_purge_due(&a.life, ms_tenant_mask(&t->tenant));
+    struct ms_instant until = ms_lc_purge_due(&a.life, ms_tenant_mask(&t->tenant, t->now));
     *e = (struct ms_bin_entry){.id = {bin->id},
                                .asset = {bin->asset},
                                .state = a.state,

@@ -3,7 +3,9 @@
 #include "base/checked.h"
 #include "quota/package.h"
 #include "quota/quota.h"
+#include "service/arrears.h"
 #include "service/chain.h"
+#include "service/package.h"
 #include "service/tree_rows.h"
 #include "service/writeback.h"
 
@@ -19,13 +21,6 @@ enum ms_code ms_change_begin(struct ms_txn *txn, struct ms_tenant_id tenant,
         return code;
     ms_txn_not_before(txn, ret_tenant->closed_until);
     return MS_OK;
-}
-
-static struct ms_mask mask_of(const struct ms_tenant_record *tenant) {
-    return (struct ms_mask){.holds = tenant->mask_holds,
-                            .since = tenant->mask_since,
-                            .lifted_at = tenant->mask_lifted,
-                            .lifted_before = tenant->mask_lifted_before};
 }
 
 /* ---- bytes: counters and ledger move together ------------------------------------------------ */
@@ -256,6 +251,9 @@ const char *ms_audit_event_name(uint8_t event) {
         {MS_AUDIT_FILE_REMOVED, "FILE_REMOVED"},
         {MS_AUDIT_EDITED, "EDITED"},
         {MS_AUDIT_REVIEW_HUMAN, "REVIEW_HUMAN"},
+        {MS_AUDIT_ARREARS_ON, "ARREARS_ON"},
+        {MS_AUDIT_ARREARS_OFF, "ARREARS_OFF"},
+        {MS_AUDIT_ARREARS_ENDED, "ARREARS_ENDED"},
     };
     for (size_t i = 0; i < MS_ARRAY_LEN(names); i++)
         if (names[i].event == event)
@@ -301,6 +299,12 @@ static enum ms_code follow_review(struct ms_txn *txn, struct ms_tenant_id tenant
     return ms_row_put_review(txn, key, &row, reterr);
 }
 
+/* A row about it says what showed when it came, whenever it was applied. */
+static bool comes_by_time(enum ms_event event) {
+    return event == MS_EVENT_EXPIRE || event == MS_EVENT_PACKAGE_HOLD ||
+           event == MS_EVENT_TERMINATE;
+}
+
 enum ms_code ms_change_life(struct ms_txn *txn, struct ms_tenant_id tenant, const char *who,
                             struct ms_asset_record *asset, const struct ms_life *next,
                             enum ms_event event, struct ms_instant at, const char *why,
@@ -308,9 +312,9 @@ enum ms_code ms_change_life(struct ms_txn *txn, struct ms_tenant_id tenant, cons
     struct ms_tenant_record owner;
     MS_TRY(ms_row_get_tenant(txn, ms_key_tenant(tenant), &owner, reterr));
     struct ms_life before = ms_asset_life(asset);
-    struct ms_mask now = mask_of(&owner), mask = now;
-    if (event == MS_EVENT_EXPIRE)
-        mask = ms_lc_mask_at(now, at);
+    struct ms_mask now = ms_tenant_mask(&owner, ms_txn_instant(txn)), mask = now;
+    if (comes_by_time(event) || at.ms < ms_txn_instant(txn).ms)
+        mask = ms_tenant_mask_at(&owner, at);
     enum ms_state from = ms_lc_shown(&before, mask), to = ms_lc_shown(next, mask);
     if (before.binned != next->binned)
         MS_TRY(count_binned(txn, tenant, asset, next->binned, reterr));
@@ -436,24 +440,34 @@ static void each_due(void *priv, const struct ms_life *before, const struct ms_l
         o->code = apply_due(o, step, kind);
 }
 
+/* It outlived its own deadlines, and its tenant's arrears ended. */
+static enum ms_code end_of_arrears(const struct overdue *o) {
+    struct ms_instant at = ms_arrears_end_at(ms_tenant_arrears(o->tenant));
+    MS_TRY(settle_class(o, at.ms));
+    return ms_change_purge(o->txn, (struct ms_tenant_id){o->tenant->id}, "msasset", o->asset,
+                           MS_EVENT_TERMINATE, at, MS_ARREARS_ENDED_REASON, o->reterr);
+}
+
 enum ms_code ms_change_overdue(struct ms_txn *txn, const struct ms_tenant_record *tenant,
                                struct ms_asset_record *asset, struct ms_instant now,
                                struct ms_error *reterr) {
     struct ms_life life = ms_asset_life(asset);
-    struct ms_lc_facts facts = {.mask = mask_of(tenant),
-                                .now = now,
-                                .origin = asset->origin,
-                                .retention_ms = tenant->retention_ms};
+    struct ms_lc_facts facts = {
+        .now = now, .origin = asset->origin, .retention_ms = tenant->retention_ms};
     struct overdue o = {txn, tenant, asset, reterr, MS_OK, false};
-    (void)ms_lc_effective(&life, &facts, each_due, &o);
-    return o.code != MS_OK || o.purged ? o.code : settle_class(&o, now.ms + 1);
+    if (life.rest == MS_STATE_DELETED)
+        return MS_OK;
+    struct ms_life next = ms_tenant_life(tenant, &life, &facts, each_due, &o);
+    if (o.code != MS_OK || o.purged)
+        return o.code;
+    return next.rest == MS_STATE_DELETED ? end_of_arrears(&o) : settle_class(&o, now.ms + 1);
 }
 
 enum ms_code ms_change_put_off(struct ms_txn *txn, const struct ms_tenant_record *tenant,
                                struct ms_asset_record *asset, struct ms_instant now,
                                struct ms_error *reterr) {
     struct ms_tenant_id id = {tenant->id};
-    struct ms_mask mask = mask_of(tenant);
+    struct ms_mask mask = ms_tenant_mask(tenant, now);
     struct ms_instant lift = ms_instant_max(now, mask.since);
     mask = ms_lc_mask_lift(mask, MS_HOLD_ADMIN, lift);
     mask = ms_lc_mask_lift(mask, MS_HOLD_ARREARS, lift);
@@ -845,17 +859,18 @@ enum ms_code ms_change_unreserve(struct ms_txn *txn, struct ms_tenant_id tenant,
 #define OVERDUE_MAX 4096u
 
 /* A package whose last term is over, and that does not renew itself, has no capacity any more. */
-static enum ms_code count_package(struct ms_txn *txn, struct ms_tenant_id tenant, struct ms_id id,
-                                  struct ms_instant now, struct ms_usage_record *usage,
-                                  struct ms_error *reterr) {
+static enum ms_code count_package(struct ms_txn *txn, const struct ms_tenant_record *tenant,
+                                  struct ms_id id, struct ms_instant now,
+                                  struct ms_usage_record *usage, struct ms_error *reterr) {
     struct ms_package_record p;
-    struct ms_key key = ms_key_package(tenant, (struct ms_package_id){id});
+    struct ms_key key =
+        ms_key_package((struct ms_tenant_id){tenant->id}, (struct ms_package_id){id});
     enum ms_code code = ms_row_get_package(txn, key, &p, reterr);
     if (code != MS_OK)
         return ms_absent_is_fine(code, reterr);
     bool was = ms_package_is_valid(&p);
     while (ms_package_due(&p).ms <= now.ms)
-        (void)ms_package_pass(&p, true);
+        (void)ms_package_pass(&p, ms_package_may_renew(tenant, &p));
     if (p.kind == MS_PACKAGE_ASSET_MANAGER && was && !ms_package_is_valid(&p) &&
         usage->extra_allowance >= p.amount)
         usage->extra_allowance -= p.amount;
@@ -877,14 +892,22 @@ static enum ms_code count_overdue(struct ms_txn *txn, struct ms_tenant_id tenant
     return MS_OK;
 }
 
+/* The arrears have ended: they are all deleted. What open files reserve goes when these are closed. */
+static void forget_assets(struct ms_usage_record *usage) {
+    usage->standard = usage->produced_free = usage->produced = usage->excluded = 0;
+    usage->assets = usage->binned_assets = usage->binned_bytes = 0;
+}
+
 enum ms_code ms_usage_now(struct ms_txn *txn, struct ms_tenant_id tenant, struct ms_instant now,
                           struct ms_usage_record *ret_usage, struct ms_error *reterr) {
     struct ms_key from = ms_key_dues_of(tenant);
     struct ms_key to = ms_key_due(tenant, ms_instant_add_ms(now, 1), 0, (struct ms_id){{0}});
+    struct ms_tenant_record owner;
     struct ms_usage_record usage;
     struct ms_scan scan;
     struct ms_view key, value;
     enum ms_code code = MS_OK;
+    MS_TRY(ms_row_get_tenant(txn, ms_key_tenant(tenant), &owner, reterr));
     MS_TRY(ms_row_get_usage(txn, ms_key_usage(tenant), &usage, reterr));
     ms_scan_begin(&scan, txn, ms_key_view(&from), ms_key_view(&to));
     for (unsigned n = 0; code == MS_OK && n < OVERDUE_MAX; n++) {
@@ -896,13 +919,15 @@ enum ms_code ms_usage_now(struct ms_txn *txn, struct ms_tenant_id tenant, struct
             break;
         code = ms_key_split_due(key, &of, &at, &kind, &id.id, reterr);
         if (code == MS_OK && kind == MS_DUE_PACKAGE)
-            code = count_package(txn, tenant, id.id, now, &usage, reterr);
-        else if (code == MS_OK)
+            code = count_package(txn, &owner, id.id, now, &usage, reterr);
+        else if (code == MS_OK && kind != MS_DUE_ARREARS)
             code = count_overdue(txn, tenant, id, now, &usage, reterr);
     }
     ms_scan_end(&scan);
     if (code != MS_OK)
         MS_TRY(ms_absent_is_fine(code, reterr));
+    if (ms_arrears_at(ms_tenant_arrears(&owner), now) == MS_ARREARS_ENDED)
+        forget_assets(&usage);
     *ret_usage = usage;
     return MS_OK;
 }

@@ -26,6 +26,10 @@ MS_NODISCARD enum ms_code ms_change_begin(struct ms_txn *txn, struct ms_tenant_i
 /* A declared file (service/confirm.h): what its asset shows stays. */
 #define MS_AUDIT_EDITED 244       /* its texts changed */
 #define MS_AUDIT_REVIEW_HUMAN 243 /* the machine's verdict: a person must look */
+/* Of the tenant as a whole (service/arrears.h). */
+#define MS_AUDIT_ARREARS_ON 242
+#define MS_AUDIT_ARREARS_OFF 241
+#define MS_AUDIT_ARREARS_ENDED 240 /* every asset of it was deleted */
 #define MS_AUDIT_FILE_DECLARED 249
 #define MS_AUDIT_FILE_CONFIRMED 248
 #define MS_AUDIT_FILE_CANCELLED 247
@@ -114,6 +118,7 @@ MS_NODISCARD enum ms_code ms_change_new_asset(struct ms_txn *txn, struct ms_tena
 enum ms_due_other {
     MS_DUE_CLASS = 64,   /* a produced video starts to count: its six months are over */
     MS_DUE_PACKAGE = 65, /* of a package, whose id it names: service/package.h */
+    MS_DUE_ARREARS = 66, /* of the tenant, whose id it names: service/arrears.h */
 };
 /* What an asset waits for next: a deadline of its life, or the change of its class; kind NONE and
  * INT64_MAX for nothing. Of two at one instant the life's comes first. */
@@ -192,9 +197,9 @@ MS_NODISCARD enum ms_code ms_change_file_drop(struct ms_txn *txn, struct ms_tena
                                               struct ms_asset_id asset,
                                               const struct ms_file_record *file, bool drop,
                                               struct ms_error *reterr);
-/* When the upload is over by time; INT64_MAX: never. life: effective. */
+/* When the upload is over by time; INT64_MAX: never. life: effective, now: of the question. */
 struct ms_instant ms_upload_ends(const struct ms_tenant_record *tenant, const struct ms_life *life,
-                                 const struct ms_file_record *file);
+                                 const struct ms_file_record *file, struct ms_instant now);
 /* Its due row is reached: it is CANCELLED, dated with the instant at which it was due, or, when a
  * freeze has put that off, the row moves. The asset: what is overdue of it is applied. */
 MS_NODISCARD enum ms_code ms_change_upload_due(struct ms_txn *txn,

@@ -14,7 +14,9 @@ enum ms_code ms_change_file_note(struct ms_txn *txn, const struct ms_tenant_reco
                                  uint8_t event, struct ms_instant at, const char *why,
                                  struct ms_error *reterr) {
     struct ms_life life = ms_asset_life(asset);
-    uint8_t shown = (uint8_t)ms_lc_shown(&life, ms_tenant_mask(tenant));
+    struct ms_mask mask = event == MS_AUDIT_FILE_CANCELLED ? ms_tenant_mask_at(tenant, at)
+                                                           : ms_tenant_mask(tenant, at);
+    uint8_t shown = (uint8_t)ms_lc_shown(&life, mask);
     struct ms_audit_record row = {
         .at = at, .asset = asset->id, .event = event, .from = shown, .to = shown};
     (void)snprintf(row.who, sizeof row.who, "%s", who);
@@ -93,8 +95,13 @@ enum ms_code ms_change_file_drop(struct ms_txn *txn, struct ms_tenant_id tenant,
 /* ---- the deadline ---------------------------------------------------------------------------- */
 
 struct ms_instant ms_upload_ends(const struct ms_tenant_record *tenant, const struct ms_life *life,
-                                 const struct ms_file_record *file) {
-    return ms_lc_file_due(life, file->confirm_due, ms_tenant_mask(tenant), (struct ms_instant){0});
+                                 const struct ms_file_record *file, struct ms_instant now) {
+    const struct ms_instant none = {0};
+    struct ms_instant at =
+        ms_lc_file_due(life, file->confirm_due, ms_tenant_mask(tenant, none), none);
+    if (at.ms <= ms_arrears_hold_at(ms_tenant_arrears(tenant)).ms)
+        return at;
+    return ms_lc_file_due(life, file->confirm_due, ms_tenant_mask(tenant, now), none);
 }
 
 /* To the earliest instant at which it can be due: while a freeze lasts, as if that ended now. */
@@ -103,7 +110,7 @@ static enum ms_code move_due(struct ms_txn *txn, const struct ms_tenant_record *
                              struct ms_upload_record *upload, struct ms_instant now,
                              struct ms_error *reterr) {
     struct ms_tenant_id id = {tenant->id};
-    struct ms_mask mask = ms_tenant_mask(tenant);
+    struct ms_mask mask = ms_tenant_mask(tenant, now);
     struct ms_instant lift = ms_instant_max(now, mask.since);
     mask = ms_lc_mask_lift(mask, MS_HOLD_ADMIN, lift);
     mask = ms_lc_mask_lift(mask, MS_HOLD_ARREARS, lift);
@@ -129,7 +136,7 @@ enum ms_code ms_change_upload_due(struct ms_txn *txn, const struct ms_tenant_rec
     struct ms_file_record file;
     char text[MS_REASON_MAX + 1];
     MS_TRY(ms_row_get_file(txn, key, &file, reterr));
-    struct ms_instant at = ms_upload_ends(tenant, &life, &file);
+    struct ms_instant at = ms_upload_ends(tenant, &life, &file, now);
     *ret_cancelled = at.ms <= now.ms;
     if (at.ms > now.ms)
         return move_due(txn, tenant, &life, &file, upload, now, reterr);

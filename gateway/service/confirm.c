@@ -46,7 +46,8 @@ static enum ms_code load_upload(const struct ms_tree *t, struct ms_file_id file,
 
 /* Effective, as everything that anybody reads: over by time is over, swept or not. */
 static void see_overdue(const struct ms_tree *t, struct ms_declared_rows *rows) {
-    if (!rows->open || ms_upload_ends(&t->tenant, &rows->asset.life, &rows->file).ms > t->now.ms)
+    if (!rows->open ||
+        ms_upload_ends(&t->tenant, &rows->asset.life, &rows->file, t->now).ms > t->now.ms)
         return;
     rows->open = false;
     rows->file.state = MS_FILE_CANCELLED;

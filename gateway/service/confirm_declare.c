@@ -339,7 +339,8 @@ enum ms_code ms_declared_open(struct ms_svc *svc, const struct ms_ctx *ctx, stru
     if (code == MS_OK)
         code = ms_declared_may(&t, rows, "uploading", reterr);
     if (code == MS_OK && ret_left_ms)
-        *ret_left_ms = ms_upload_ends(&t.tenant, &rows->asset.life, &rows->file).ms - t.now.ms;
+        *ret_left_ms =
+            ms_upload_ends(&t.tenant, &rows->asset.life, &rows->file, t.now).ms - t.now.ms;
     ms_tree_read_end(&t);
     if (code == MS_OK && rows->upload.upload_id[0] == '\0')
         return ms_fail(reterr, MS_UNAVAILABLE,

@@ -339,7 +339,7 @@ static enum ms_code seal_other(struct seal *s, struct ms_error *reterr) {
 static void tell(const struct seal *s, struct ms_confirmed *o) {
     const struct ms_life life = ms_asset_life(&s->rows.asset.rec);
     o->asset = asset_of(s);
-    o->state = ms_lc_shown(&life, ms_tenant_mask(&s->t->tenant));
+    o->state = ms_lc_shown(&life, ms_tenant_mask(&s->t->tenant, s->t->now));
     o->file_state = (enum ms_file_state)s->rows.file.state;
     o->verdict = s->verdict;
     if (s->verdict != MS_OK)

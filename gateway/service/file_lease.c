@@ -48,7 +48,8 @@ static enum ms_code apply_overdue(struct ms_txn *txn, const struct ms_tenant_rec
         code = ms_row_next_due(&scan, &key, &due, reterr);
         if (code == MS_OK)
             code = ms_key_split_due(key, &of, &at, &kind, &asset_id.id, reterr);
-        if (code == MS_OK && kind == MS_DUE_PACKAGE) /* takes capacity away: ms_usage_now knows */
+        /* of packages and arrears: ms_usage_now knows */
+        if (code == MS_OK && (kind == MS_DUE_PACKAGE || kind == MS_DUE_ARREARS))
             continue;
         if (code == MS_OK)
             code = ms_row_get_asset(txn, ms_key_asset(id, asset_id), &asset, reterr);

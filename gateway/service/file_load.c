@@ -170,17 +170,21 @@ static enum ms_code ask_asset(struct ms_tree *t, struct answer *a, struct ms_err
                            a->inode.ino);
         a->rights[admin] = asset.rights;
     }
-    a->due = ms_lc_due(&asset.life, ms_tenant_mask(&t->tenant), (struct ms_instant){0}).at;
+    a->due = ms_lc_due(&asset.life, ms_tenant_mask(&t->tenant, t->now), (struct ms_instant){0}).at;
     return MS_OK;
 }
 
 static enum ms_code ask(struct ms_tree *t, uint64_t ino, struct answer *a,
                         struct ms_error *reterr) {
-    a->due.ms = INT64_MAX;
+    struct ms_instant whole = ms_arrears_next(ms_tenant_arrears(&t->tenant), t->now);
+    a->due = whole;
     MS_TRY(ms_tree_inode(t, ino, &a->inode, reterr));
-    if (ms_inode_has_asset(&a->inode))
-        return ask_asset(t, a, reterr);
-    a->rights[0] = a->rights[1] = t->tenant.mask_holds ? 0 : UINT32_MAX;
+    if (ms_inode_has_asset(&a->inode)) {
+        MS_TRY(ask_asset(t, a, reterr));
+        a->due.ms = a->due.ms < whole.ms ? a->due.ms : whole.ms;
+        return MS_OK;
+    }
+    a->rights[0] = a->rights[1] = ms_tenant_mask(&t->tenant, t->now).holds ? 0 : UINT32_MAX;
     return MS_OK;
 }
 

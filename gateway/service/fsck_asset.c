@@ -51,9 +51,10 @@ static enum ms_code check_due_instant(struct look *l, struct ms_error *reterr) {
     MS_TRY(ms_fsck_see(ms_row_get_tenant(l->txn, ms_key_tenant(l->t), &tenant, reterr), &seen));
     if (seen != MS_FSCK_THERE)
         return MS_OK;
-    struct ms_mask mask = ms_tenant_mask(&tenant);
+    struct ms_mask mask = ms_tenant_mask(&tenant, (struct ms_instant){0});
     if (ms_mask_broken(&mask)) /* said of the tenant */
         return MS_OK;
+    mask = ms_tenant_mask(&tenant, ms_clock_now(l->f->svc->clock));
     due = ms_asset_due(a, mask);
     if (due.kind != MS_DUE_NONE && a->due_at.ms > due.at.ms)
         say(l, "I5", "asset %s is due (%s) at %" PRId64 " ms, its row lies at %" PRId64 " ms",
@@ -88,6 +89,21 @@ static enum ms_code check_package_row(struct look *l, struct ms_id id, struct ms
     return MS_OK;
 }
 
+/* The tenant's own: what its record says of its arrears. */
+static enum ms_code check_arrears_row(struct look *l, struct ms_id id, struct ms_instant at,
+                                      struct ms_error *reterr) {
+    struct ms_tenant_record tenant;
+    enum ms_fsck_seen seen;
+    MS_TRY(ms_fsck_see(ms_row_get_tenant(l->txn, ms_key_tenant(l->t), &tenant, reterr), &seen));
+    if (seen != MS_FSCK_THERE)
+        return MS_OK;
+    if (!ms_id_is(id, l->t.id) || ms_arrears_due(ms_tenant_arrears(&tenant)).ms != at.ms)
+        say(l, "I5",
+            "a due row (%" PRId64 " ms) of arrears, which the tenant's record does not name",
+            at.ms);
+    return MS_OK;
+}
+
 static enum ms_code check_due_row(void *priv, struct ms_txn *txn, struct ms_view key,
                                   struct ms_view value, struct ms_error *reterr) {
     struct look l = look_at(priv, txn);
@@ -105,6 +121,8 @@ static enum ms_code check_due_row(void *priv, struct ms_txn *txn, struct ms_view
         return MS_OK;
     if (kind == MS_DUE_PACKAGE)
         return check_package_row(&l, id.id, at, reterr);
+    if (kind == MS_DUE_ARREARS)
+        return check_arrears_row(&l, id.id, at, reterr);
     MS_TRY(ms_fsck_see(ms_row_get_asset(txn, ms_key_asset(l.t, id), &l.asset, reterr), &seen));
     if (seen == MS_FSCK_DAMAGED)
         return MS_OK;

@@ -8,10 +8,36 @@
 
 /* ---- the tenant's own rows ------------------------------------------------------------------- */
 
+/* I5 of the tenant itself; and what ended has nothing left. */
+static enum ms_code check_arrears(struct ms_fsck *f, struct ms_txn *txn,
+                                  const struct ms_usage_record *usage, struct ms_error *reterr) {
+    struct ms_tenant_record tenant;
+    struct ms_due_record row;
+    enum ms_fsck_seen seen;
+    struct ms_tenant_id t = {f->tenant.id};
+    MS_TRY(ms_fsck_see(ms_row_get_tenant(txn, ms_key_tenant(t), &tenant, reterr), &seen));
+    if (seen != MS_FSCK_THERE)
+        return MS_OK;
+    struct ms_instant due = ms_arrears_due(ms_tenant_arrears(&tenant));
+    if (tenant.arrears == MS_ARREARS_ENDED && usage && usage->assets > 0)
+        ms_fsck_finding(f, "tenant",
+                        "the arrears of tenant %s have ended, and it has %" PRIu64 " assets",
+                        tenant.name, usage->assets);
+    if (due.ms == INT64_MAX)
+        return MS_OK;
+    MS_TRY(ms_fsck_see(ms_row_get_due(txn, ms_key_due(t, due, MS_DUE_ARREARS, t.id), &row, reterr),
+                       &seen));
+    if (seen == MS_FSCK_ABSENT)
+        ms_fsck_finding(f, "I5",
+                        "tenant %s is in arrears: its due row (%" PRId64 " ms) is not there",
+                        tenant.name, due.ms);
+    return MS_OK;
+}
+
 static enum ms_code check_record(struct ms_fsck *f, struct ms_txn *txn, void *priv,
                                  struct ms_error *reterr) {
     struct ms_tenant_id t = {f->tenant.id};
-    struct ms_mask mask = ms_tenant_mask(&f->tenant);
+    struct ms_mask mask = ms_tenant_mask(&f->tenant, (struct ms_instant){0});
     struct ms_usage_record usage;
     struct ms_inode_record root;
     struct ms_id named;
@@ -27,6 +53,7 @@ static enum ms_code check_record(struct ms_fsck *f, struct ms_txn *txn, void *pr
     MS_TRY(ms_fsck_see(ms_row_get_usage(txn, ms_key_usage(t), &usage, reterr), &seen));
     if (seen == MS_FSCK_ABSENT)
         ms_fsck_finding(f, "tenant", "tenant %s has no counters", f->tenant.name);
+    MS_TRY(check_arrears(f, txn, seen == MS_FSCK_THERE ? &usage : NULL, reterr));
     MS_TRY(ms_fsck_see(ms_row_get_inode(txn, ms_key_inode(t, f->tenant.root_ino), &root, reterr),
                        &seen));
     if (seen == MS_FSCK_ABSENT)

@@ -1,6 +1,7 @@
 /* Packages: records, due rows, ledger rows, and what is bound to them. */
 #include "service/package.h"
 
+#include "service/arrears.h"
 #include "service/change.h"
 #include "service/tree_rows.h"
 #include "service/upkeep_walk.h"
@@ -34,7 +35,7 @@ static enum ms_code tell_asset(const struct bound *b, struct ms_asset_id id,
     if (asset.rest == MS_STATE_DELETED)
         return MS_OK;
     struct ms_life life = ms_asset_life(&asset);
-    struct ms_lc_facts facts = {.mask = ms_tenant_mask(b->tenant),
+    struct ms_lc_facts facts = {.mask = ms_tenant_mask(b->tenant, b->at),
                                 .now = b->at,
                                 .origin = asset.origin,
                                 .actor_admin = 1,
@@ -71,6 +72,12 @@ static enum ms_code tell_bound(const struct bound *b, struct ms_package_id packa
 }
 
 /* ---- what time does -------------------------------------------------------------------------- */
+
+bool ms_package_may_renew(const struct ms_tenant_record *tenant,
+                          const struct ms_package_record *p) {
+    struct ms_arrears a = ms_tenant_arrears(tenant);
+    return a.stage == MS_ARREARS_NONE || ms_package_due(p).ms <= a.since.ms;
+}
 
 static uint64_t capacity_of(const struct ms_package_record *p) {
     return p->kind == MS_PACKAGE_ASSET_MANAGER ? p->amount : 0;
@@ -113,11 +120,12 @@ static bool bound_event(enum ms_package_step step, bool renewing, enum ms_event 
 }
 
 static enum ms_code pass_once(struct ms_txn *txn, const struct ms_tenant_record *tenant,
-                              struct ms_package_record *p, struct ms_error *reterr) {
+                              struct ms_package_record *p, bool may_renew,
+                              struct ms_error *reterr) {
     struct bound b = {
         .txn = txn, .tenant = tenant, .id = {tenant->id}, .who = WHO, .at = ms_package_due(p)};
     bool renewing = p->auto_renew;
-    enum ms_package_step step = ms_package_pass(p, true);
+    enum ms_package_step step = ms_package_pass(p, may_renew);
     if (step != MS_PACKAGE_HOLDS && step != MS_PACKAGE_ENDS)
         MS_TRY(pass_row(txn, tenant, p, step, b.at, reterr));
     if (!bound_event(step, renewing, &b.event, &b.why))
@@ -136,7 +144,7 @@ enum ms_code ms_package_overdue(struct ms_txn *txn, const struct ms_tenant_recor
         return ms_absent_is_fine(code, reterr);
     while (ms_package_due(&p).ms <= now.ms) {
         *ret_changed = true;
-        MS_TRY(pass_once(txn, tenant, &p, reterr));
+        MS_TRY(pass_once(txn, tenant, &p, ms_package_may_renew(tenant, &p), reterr));
     }
     return *ret_changed ? ms_change_package_store(txn, t, &p, ms_package_due(&p), reterr) : MS_OK;
 }
@@ -161,11 +169,12 @@ enum ms_code ms_packages_overdue(struct ms_txn *txn, const struct ms_tenant_reco
     return ms_absent_is_fine(code, reterr);
 }
 
-enum ms_code ms_package_effective(struct ms_txn *txn, struct ms_tenant_id tenant,
+enum ms_code ms_package_effective(struct ms_txn *txn, const struct ms_tenant_record *tenant,
                                   const struct ms_asset_record *asset,
                                   const struct ms_lc_facts *facts, struct ms_life *life,
                                   struct ms_error *reterr) {
-    struct ms_key key = ms_key_package(tenant, (struct ms_package_id){asset->package});
+    struct ms_key key =
+        ms_key_package((struct ms_tenant_id){tenant->id}, (struct ms_package_id){asset->package});
     struct ms_lc_facts then = *facts;
     struct ms_package_record p;
     const char *why;
@@ -177,8 +186,10 @@ enum ms_code ms_package_effective(struct ms_txn *txn, struct ms_tenant_id tenant
     while (ms_package_due(&p).ms <= facts->now.ms && life->rest != MS_STATE_DELETED) {
         bool renewing = p.auto_renew;
         then.now = ms_package_due(&p);
-        *life = ms_lc_effective(life, &then, NULL, NULL);
-        if (bound_event(ms_package_pass(&p, true), renewing, &event, &why) &&
+        then.mask = ms_tenant_mask(tenant, then.now);
+        *life = ms_tenant_life(tenant, life, &then, NULL, NULL);
+        if (bound_event(ms_package_pass(&p, ms_package_may_renew(tenant, &p)), renewing, &event,
+                        &why) &&
             life->rest != MS_STATE_DELETED)
             *life = ms_lc_step(life, event, &then).next;
     }
@@ -475,9 +486,9 @@ static enum ms_code add(struct packages *to, const struct ms_package_record *p,
 }
 
 /* As they are at now. */
-static enum ms_code list_in(struct ms_txn *txn, struct ms_tenant_id tenant, struct ms_instant now,
-                            struct packages *to, struct ms_error *reterr) {
-    struct ms_key prefix = ms_key_packages_of(tenant);
+static enum ms_code list_in(struct ms_txn *txn, const struct ms_tenant_record *tenant,
+                            struct ms_instant now, struct packages *to, struct ms_error *reterr) {
+    struct ms_key prefix = ms_key_packages_of((struct ms_tenant_id){tenant->id});
     struct ms_package_record p;
     struct ms_scan scan;
     struct ms_view key;
@@ -485,7 +496,7 @@ static enum ms_code list_in(struct ms_txn *txn, struct ms_tenant_id tenant, stru
     ms_scan_prefix(&scan, txn, ms_key_view(&prefix));
     while ((code = ms_row_next_package(&scan, &key, &p, reterr)) == MS_OK) {
         while (ms_package_due(&p).ms <= now.ms)
-            (void)ms_package_pass(&p, true);
+            (void)ms_package_pass(&p, ms_package_may_renew(tenant, &p));
         if ((code = add(to, &p, reterr)) != MS_OK)
             break;
     }
@@ -499,7 +510,7 @@ enum ms_code ms_package_list(struct ms_svc *svc, const struct ms_ctx *ctx,
     struct packages found = {0};
     struct ms_tree t;
     MS_TRY(ms_tree_read(&t, svc, ctx, reterr));
-    enum ms_code code = list_in(t.txn, t.id, t.now, &found, reterr);
+    enum ms_code code = list_in(t.txn, &t.tenant, t.now, &found, reterr);
     ms_tree_read_end(&t);
     if (code != MS_OK) {
         free(found.list);
@@ -553,9 +564,9 @@ static enum ms_code take_minutes(struct ms_txn *txn, struct ms_tenant_id tenant,
     return MS_OK;
 }
 
-enum ms_code ms_package_draw(struct ms_txn *txn, struct ms_tenant_id tenant, struct ms_instant now,
-                             uint64_t hundredths, bool take, uint64_t *ret_rest,
-                             struct ms_error *reterr) {
+enum ms_code ms_package_draw(struct ms_txn *txn, const struct ms_tenant_record *tenant,
+                             struct ms_instant now, uint64_t hundredths, bool take,
+                             uint64_t *ret_rest, struct ms_error *reterr) {
     struct draw d = {.n = 0};
     enum ms_code code = list_in(txn, tenant, now, &d.packages, reterr);
     if (code == MS_OK)
@@ -563,7 +574,7 @@ enum ms_code ms_package_draw(struct ms_txn *txn, struct ms_tenant_id tenant, str
     if (code == MS_OK)
         *ret_rest = (uint64_t)ms_minutes_draw(d.minutes, d.n, hundredths);
     if (code == MS_OK && take)
-        code = take_minutes(txn, tenant, &d, reterr);
+        code = take_minutes(txn, (struct ms_tenant_id){tenant->id}, &d, reterr);
     free(d.packages.list);
     free(d.minutes);
     free(d.id);

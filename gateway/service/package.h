@@ -67,19 +67,23 @@ MS_NODISCARD enum ms_code ms_package_overdue(struct ms_txn *txn,
                                              const struct ms_tenant_record *tenant,
                                              struct ms_package_id id, struct ms_instant now,
                                              bool *ret_changed, struct ms_error *reterr);
+/* May it renew itself at its due instant? Not in arrears. Of one instant what is due comes first, as
+ * everywhere: so arrears that begin then are too late. */
+bool ms_package_may_renew(const struct ms_tenant_record *tenant, const struct ms_package_record *p);
 /* The same of every package of the tenant. */
 MS_NODISCARD enum ms_code ms_packages_overdue(struct ms_txn *txn,
                                               const struct ms_tenant_record *tenant,
                                               struct ms_instant now, struct ms_error *reterr);
 /* What its package makes of an asset that is bound to one, at facts->now, nothing stored: for whoever
  * reads before a sweep. */
-MS_NODISCARD enum ms_code ms_package_effective(struct ms_txn *txn, struct ms_tenant_id tenant,
+MS_NODISCARD enum ms_code ms_package_effective(struct ms_txn *txn,
+                                               const struct ms_tenant_record *tenant,
                                                const struct ms_asset_record *asset,
                                                const struct ms_lc_facts *facts,
                                                struct ms_life *life, struct ms_error *reterr);
 /* Take hundredths of a minute from valid packages, the one that ends first before others. take false:
  * only look. Needs: nothing overdue, to take.   ret_rest  what they do not hold */
-MS_NODISCARD enum ms_code ms_package_draw(struct ms_txn *txn, struct ms_tenant_id tenant,
+MS_NODISCARD enum ms_code ms_package_draw(struct ms_txn *txn, const struct ms_tenant_record *tenant,
                                           struct ms_instant now, uint64_t hundredths, bool take,
                                           uint64_t *ret_rest, struct ms_error *reterr);
 

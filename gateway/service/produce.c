@@ -25,7 +25,7 @@ static enum ms_code check_may(const struct ms_tree *t, uint64_t seconds, uint64_
 static enum ms_code minutes_of(const struct ms_tree *t, uint64_t seconds, bool take,
                                struct ms_minutes_used *ret_minutes, struct ms_error *reterr) {
     uint64_t hundredths = (uint64_t)ms_minutes_of_seconds(seconds), rest;
-    MS_TRY(ms_package_draw(t->txn, t->id, t->now, hundredths, take, &rest, reterr));
+    MS_TRY(ms_package_draw(t->txn, &t->tenant, t->now, hundredths, take, &rest, reterr));
     *ret_minutes = (struct ms_minutes_used){seconds, hundredths, rest};
     return MS_OK;
 }

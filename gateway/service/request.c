@@ -27,9 +27,10 @@ static enum ms_code refuse_ask(const char *whose, enum ms_lc_rule rule, struct m
 }
 
 static enum ms_code may_ask_tenant(const struct ms_tree *t, struct ms_error *reterr) {
-    if (t->tenant.mask_holds & MS_HOLD_ADMIN)
+    uint8_t holds = ms_tenant_mask(&t->tenant, t->now).holds;
+    if (holds & MS_HOLD_ADMIN)
         return MS_OK;
-    if (t->tenant.mask_holds & MS_HOLD_ARREARS)
+    if (holds & MS_HOLD_ARREARS)
         return refuse_ask(t->tenant.name, MS_LC_HOLD_ARREARS, reterr);
     return ms_fail(reterr, MS_WRONG_STATE,
                    "an unfreeze request for tenant %s is refused: it is not frozen",
@@ -137,7 +138,7 @@ static enum ms_code grant(struct ms_tree *t, const struct ms_request_record *r, 
 static enum ms_state shown_now(const struct ms_tree *t, const struct ms_request_record *r) {
     struct ms_tree_asset asset;
     if (ms_asset_id_is_none((struct ms_asset_id){r->asset}))
-        return t->tenant.mask_holds ? MS_STATE_BLOCK : MS_STATE_ACTIVED;
+        return ms_tenant_mask(&t->tenant, t->now).holds ? MS_STATE_BLOCK : MS_STATE_ACTIVED;
     return ms_asset_find_in(t, (struct ms_asset_id){r->asset}, &asset, NULL) == MS_OK
                ? asset.state
                : MS_STATE_DELETED;

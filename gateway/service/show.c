@@ -74,6 +74,7 @@ json_t *ms_show_asset(const struct ms_asset_info *info) {
     ms_show_set(&s, "fail_type", a->fail ? json_string(ms_fail_name(a->fail)) : json_null());
     ms_show_set(&s, "block_reason_code", text_or_null(a->reason_code));
     ms_show_set(&s, "reason", text_or_null(a->reason));
+    ms_show_set(&s, "warning", text_or_null(info->warning));
     ms_show_set(&s, "holds", holds_of(a));
     ms_show_set(&s, "auto_operation_config", operations_of(a));
     ms_show_set(&s, "takedown_time", ms_show_time(a->takedown_due));
@@ -82,6 +83,23 @@ json_t *ms_show_asset(const struct ms_asset_info *info) {
     ms_show_set(&s, "update_time", ms_show_time(a->updated));
     ms_show_set(&s, "binned_time", ms_show_time(a->binned_at));
     return ms_show_end(&s);
+}
+
+/* Frozen as a whole, in arrears: since when, and what comes of it when. */
+static void show_state(struct ms_show *s, const struct ms_quota_info *info) {
+    struct ms_arrears a = ms_tenant_arrears(&info->tenant);
+    enum ms_arrears_stage stage = ms_arrears_at(a, info->now);
+    bool none = stage == MS_ARREARS_NONE;
+    ms_warning why, warning;
+    ms_tenant_why(&info->tenant, info->now, why);
+    ms_tenant_warning(&info->tenant, info->now, warning);
+    ms_show_set(s, "frozen", json_boolean(ms_tenant_mask(&info->tenant, info->now).holds != 0));
+    ms_show_set(s, "reason", text_or_null(why));
+    ms_show_set(s, "arrears", json_string(ms_arrears_stage_name(stage)));
+    ms_show_set(s, "arrears_since", none ? json_null() : ms_show_time(a.since));
+    ms_show_set(s, "frozen_at", none ? json_null() : ms_show_time(ms_arrears_hold_at(a)));
+    ms_show_set(s, "deleted_at", none ? json_null() : ms_show_time(ms_arrears_end_at(a)));
+    ms_show_set(s, "warning", text_or_null(warning));
 }
 
 json_t *ms_show_quota(const struct ms_quota_info *info) {
@@ -102,6 +120,7 @@ json_t *ms_show_quota(const struct ms_quota_info *info) {
     ms_show_set(&s, "bin_assets", ms_show_u64(u->binned_assets));
     ms_show_set(&s, "assets", ms_show_u64(u->assets));
     ms_show_set(&s, "inodes", ms_show_u64(u->inodes));
+    show_state(&s, info);
     return ms_show_end(&s);
 }
 

@@ -6,6 +6,7 @@
  */
 #include "service/upkeep.h"
 
+#include "service/arrears.h"
 #include "service/confirm_part.h"
 #include "service/package.h"
 #include "service/tenant.h"
@@ -132,9 +133,24 @@ static void count(struct counts *c, const struct ms_life *was, const struct ms_l
     c->failed_uploads += is->fail == MS_FAIL_TIMEOUT && was->fail != MS_FAIL_TIMEOUT;
 }
 
+/* What lies at the end of arrears waits for end_arrears. A hold that cannot be recorded, though all
+ * before it in the index was applied, has damage before it. */
+static enum ms_code record_hold(struct ms_txn *txn, struct ms_tenant_record *tenant,
+                                struct ms_instant now, struct counts *c, struct ms_error *reterr) {
+    struct ms_tree t = {
+        .txn = txn, .writes = true, .id = {tenant->id}, .tenant = *tenant, .who = WHO, .now = now};
+    struct ms_error err = {0};
+    enum ms_code code = ms_arrears_record_hold(&t, &err);
+    c->applied += t.tenant.arrears != tenant->arrears;
+    *tenant = t.tenant;
+    if (code == MS_BUSY)
+        return ms_fail(reterr, MS_CORRUPT, "%.400s", err.message);
+    return ms_pass_up(code, &err, reterr);
+}
+
 /* A row whose asset is gone, or names another row, was settled meanwhile or is damage: fsck tells
  * them apart, the sweep leaves both alone. */
-static enum ms_code apply_row(struct ms_txn *txn, const struct ms_tenant_record *tenant,
+static enum ms_code apply_row(struct ms_txn *txn, struct ms_tenant_record *tenant,
                               const struct due_row *row, struct ms_instant now, struct counts *c,
                               struct ms_error *reterr) {
     struct ms_asset_record asset;
@@ -146,15 +162,17 @@ static enum ms_code apply_row(struct ms_txn *txn, const struct ms_tenant_record 
         c->applied += there;
         return MS_OK;
     }
+    if (row->kind == MS_DUE_ARREARS)
+        return record_hold(txn, tenant, now, c, reterr);
     MS_TRY(ms_allow_absent(ms_row_get_asset(txn, key, &asset, reterr), &there));
     if (!there || asset.due_at.ms != row->at.ms || asset.due_kind != row->kind)
         return MS_OK;
     struct ms_life was = ms_asset_life(&asset), is;
-    if (ms_asset_due(&asset, ms_tenant_mask(tenant)).at.ms <= now.ms) {
-        MS_TRY(ms_change_overdue(txn, tenant, &asset, now, reterr));
-        is = ms_asset_life(&asset);
+    MS_TRY(ms_change_overdue(txn, tenant, &asset, now, reterr));
+    is = ms_asset_life(&asset);
+    /* whatever is applied moves its row */
+    if (is.rest == MS_STATE_DELETED || asset.due_at.ms != row->at.ms || asset.due_kind != row->kind)
         count(c, &was, &is);
-    }
     if (asset.rest == MS_STATE_DELETED || asset.due_kind == MS_DUE_NONE || asset.due_at.ms > now.ms)
         return MS_OK;
     MS_TRY(ms_change_put_off(txn, tenant, &asset, now, reterr));
@@ -268,6 +286,40 @@ static enum ms_code sweep_one(struct sweep *s, struct batch *batch, struct ms_er
     return settle_tree(s, reterr);
 }
 
+/* ---- the end of arrears ---------------------------------------------------------------------- */
+
+struct ended {
+    unsigned deleted;
+    bool more;
+};
+
+static enum ms_code end_op(struct ms_txn *txn, const void *in, void *out, struct ms_error *reterr) {
+    const struct sweep *s = in;
+    struct ended *o = out;
+    return ms_arrears_end(txn, s->tenant, s->now, &o->deleted, &o->more, reterr);
+}
+
+/* Behind everything that was due before, which the walk over the index has applied. */
+static enum ms_code end_arrears(struct sweep *s, struct ms_error *reterr) {
+    struct ms_tenant_record tenant;
+    struct ended ended = {0};
+    struct ms_write write = {.fn = end_op,
+                             .in = s,
+                             .out = &ended,
+                             .out_size = sizeof ended,
+                             .fence = ms_store_fence(s->svc->store),
+                             .frees = true};
+    MS_TRY(ms_tenant_get(s->svc, s->tenant, &tenant, reterr));
+    ended.more = tenant.arrears != MS_ARREARS_ENDED &&
+                 ms_arrears_at(ms_tenant_arrears(&tenant), s->now) == MS_ARREARS_ENDED;
+    while (ended.more) {
+        MS_TRY(ms_store_write(s->svc->store, &write, reterr));
+        s->result.applied += ended.deleted;
+        s->result.purged += ended.deleted;
+    }
+    return MS_OK;
+}
+
 /* After the assets: what ended with its asset is over. */
 static enum ms_code sweep_files(struct sweep *s, struct ms_error *reterr) {
     struct ms_instant next;
@@ -314,6 +366,7 @@ static enum ms_code sweep_tenant(struct sweep *s, struct ms_tenant_id tenant,
     struct batch batch;
     s->tenant = tenant;
     MS_TRY(sweep_one(s, &batch, reterr));
+    MS_TRY(end_arrears(s, reterr));
     return sweep_files(s, reterr);
 }
 

@@ -1,10 +1,9 @@
-/* Tenants: a root, eleven type folders, a usage row; settings and the tenant-wide freeze. */
+/* Tenants: a root, eleven type folders, a usage row; settings. */
+#include "service/arrears.h"
 #include "service/asset_in.h"
 
 #include "model/names.h"
-#include "service/chain.h"
 #include "service/tenant.h"
-#include "service/upkeep.h"
 #include "service/upkeep_walk.h"
 
 #include <stdio.h>
@@ -101,6 +100,7 @@ static enum ms_code add_op(struct ms_txn *txn, const void *in, void *out, struct
     MS_TRY(ms_row_put_id(txn, ms_key_tname(tenant->name), tenant->id, reterr));
     MS_TRY(ms_row_put_usage(txn, ms_key_usage(t.id), &usage, reterr));
     MS_TRY(ms_change_settings(txn, tenant, &usage, reterr));
+    MS_TRY(ms_arrears_due_row(txn, tenant, reterr)); /* of a rebuild */
     return add_folders(&t, reterr);
 }
 
@@ -232,14 +232,10 @@ enum ms_code ms_tenant_list(struct ms_svc *svc, struct ms_tenant_record **ret_li
 
 /* ---- settings -------------------------------------------------------------------------------- */
 
-static enum ms_code feed_tenant(const struct ms_tree *t, struct ms_error *reterr) {
+enum ms_code ms_tenant_put(const struct ms_tree *t, struct ms_error *reterr) {
     struct ms_feed_row row = {.kind = MS_FEED_TENANT, .tenant = t->id};
-    return ms_change_feed(t->txn, &row, reterr);
-}
-
-static enum ms_code put_tenant(const struct ms_tree *t, struct ms_error *reterr) {
     MS_TRY(ms_row_put_tenant(t->txn, ms_key_tenant(t->id), &t->tenant, reterr));
-    return feed_tenant(t, reterr);
+    return ms_change_feed(t->txn, &row, reterr);
 }
 
 struct settings {
@@ -260,11 +256,11 @@ static enum ms_code settings_op(struct ms_txn *txn, const void *in, void *out,
         t.tenant.pay_per_use = *set->pay_per_use;
     MS_TRY(ms_row_get_usage(txn, ms_key_usage(t.id), &usage, reterr));
     MS_TRY(ms_change_settings(txn, &t.tenant, &usage, reterr));
-    return put_tenant(&t, reterr);
+    return ms_tenant_put(&t, reterr);
 }
 
-static enum ms_code admin_only(const struct ms_ctx *ctx, const char *what,
-                               struct ms_error *reterr) {
+enum ms_code ms_tenant_admin_only(const struct ms_ctx *ctx, const char *what,
+                                  struct ms_error *reterr) {
     if (ctx->admin)
         return MS_OK;
     return ms_fail(reterr, MS_DENIED, "%s is refused to %s: only an administrator may do this",
@@ -273,7 +269,7 @@ static enum ms_code admin_only(const struct ms_ctx *ctx, const char *what,
 
 enum ms_code ms_tenant_set_quota(struct ms_svc *svc, const struct ms_ctx *ctx, uint64_t free_bytes,
                                  struct ms_error *reterr) {
-    MS_TRY(admin_only(ctx, "setting a quota", reterr));
+    MS_TRY(ms_tenant_admin_only(ctx, "setting a quota", reterr));
     if (free_bytes > INT64_MAX)
         return ms_fail(reterr, MS_RANGE, "a free quota is at most 2^63 - 1 bytes");
     struct settings set = {.free_bytes = &free_bytes};
@@ -283,108 +279,8 @@ enum ms_code ms_tenant_set_quota(struct ms_svc *svc, const struct ms_ctx *ctx, u
 enum ms_code ms_tenant_set_pay_per_use(struct ms_svc *svc, const struct ms_ctx *ctx, bool on,
                                        struct ms_error *reterr) {
     struct settings set = {.pay_per_use = &on};
-    MS_TRY(admin_only(ctx, "switching pay-per-use", reterr));
+    MS_TRY(ms_tenant_admin_only(ctx, "switching pay-per-use", reterr));
     return ms_tree_write(svc, ctx, settings_op, &set, NULL, 0, reterr);
-}
-
-/* ---- freeze ---------------------------------------------------------------------------------- */
-
-struct hold_args {
-    enum ms_hold hold;
-    bool on;
-    const char *reason;
-};
-
-/* The mask remembers the freeze before this one only, so what was due when the last one began is
- * applied first. */
-static enum ms_code nothing_due_before(const struct ms_tree *t, struct ms_error *reterr) {
-    struct ms_scan scan;
-    struct ms_view key, value;
-    struct ms_key from = ms_key_dues_of(t->id);
-    struct ms_key to =
-        ms_key_due(t->id, ms_instant_add_ms(t->tenant.mask_since, 1), 0, (struct ms_id){{0}});
-    if (ms_instant_is_none(t->tenant.mask_since))
-        return MS_OK;
-    ms_scan_begin(&scan, t->txn, ms_key_view(&from), ms_key_view(&to));
-    enum ms_code code = ms_scan_next(&scan, &key, &value, reterr);
-    ms_scan_end(&scan);
-    if (code != MS_OK)
-        return ms_absent_is_fine(code, reterr);
-    return ms_fail(reterr, MS_BUSY,
-                   "deadlines from before the last freeze of tenant %s are not applied yet: "
-                   "run msasset sweep and try again",
-                   t->tenant.name);
-}
-
-static enum ms_code audit_mask(const struct ms_tree *t, bool on, enum ms_state from,
-                               enum ms_state to, const char *reason, struct ms_error *reterr) {
-    struct ms_audit_record row = {.at = t->now,
-                                  .event = (uint8_t)(on ? MS_EVENT_FREEZE : MS_EVENT_UNFREEZE),
-                                  .from = (uint8_t)from,
-                                  .to = (uint8_t)to};
-    (void)snprintf(row.who, sizeof row.who, "%s", t->who);
-    (void)snprintf(row.why, sizeof row.why, "%s", reason ? reason : "");
-    return ms_chain_audit(t->txn, t->id, &row, reterr);
-}
-
-static void set_mask(struct ms_tenant_record *tenant, struct ms_mask mask, const char *reason) {
-    tenant->mask_holds = mask.holds;
-    tenant->mask_since = mask.since;
-    tenant->mask_lifted = mask.lifted_at;
-    tenant->mask_lifted_before = mask.lifted_before;
-    (void)snprintf(tenant->mask_reason, sizeof tenant->mask_reason, "%s",
-                   mask.holds && reason ? reason : "");
-}
-
-static enum ms_code may_lift(const struct ms_tree *t, enum ms_hold hold, struct ms_error *reterr) {
-    if (hold != MS_HOLD_ADMIN || t->tenant.mask_holds != MS_HOLD_ARREARS)
-        return MS_OK;
-    return ms_fail(reterr, MS_WRONG_STATE, "UNFREEZE of tenant %s is refused: %s", t->tenant.name,
-                   ms_lc_rule_text(MS_LC_HOLD_ARREARS));
-}
-
-enum ms_code ms_tenant_hold_in(struct ms_tree *t, enum ms_hold hold, bool on, const char *reason,
-                               struct ms_error *reterr) {
-    struct ms_mask mask = ms_tenant_mask(&t->tenant), next;
-    if (!on)
-        MS_TRY(may_lift(t, hold, reterr));
-    if (((mask.holds & hold) != 0) == on)
-        return MS_OK;
-    if (on && mask.holds == 0)
-        MS_TRY(nothing_due_before(t, reterr));
-    next = on ? ms_lc_mask_freeze(mask, (uint8_t)hold, t->now)
-              : ms_lc_mask_lift(mask, (uint8_t)hold, t->now);
-    set_mask(&t->tenant, next, on ? reason : t->tenant.mask_reason);
-    MS_TRY(audit_mask(t, on, mask.holds ? MS_STATE_BLOCK : MS_STATE_ACTIVED,
-                      next.holds ? MS_STATE_BLOCK : MS_STATE_ACTIVED, reason, reterr));
-    return put_tenant(t, reterr);
-}
-
-static enum ms_code hold_op(struct ms_txn *txn, const void *in, void *out,
-                            struct ms_error *reterr) {
-    struct ms_tree t;
-    const struct hold_args *args = ((const struct ms_tree_call *)in)->args;
-    (void)out;
-    MS_TRY(ms_tree_begin(&t, txn, in, reterr));
-    return ms_tenant_hold_in(&t, args->hold, args->on, args->reason, reterr);
-}
-
-enum ms_code ms_tenant_hold(struct ms_svc *svc, const struct ms_ctx *ctx, enum ms_hold hold,
-                            bool on, const char *reason, struct ms_error *reterr) {
-    struct hold_args args = {hold, on, reason};
-    MS_TRY(admin_only(ctx, "freezing a tenant", reterr));
-    if (hold != MS_HOLD_ADMIN && hold != MS_HOLD_ARREARS)
-        return ms_fail(reterr, MS_INVALID, "a tenant is held by ADMIN or ARREARS only");
-    struct ms_error err = {0};
-    enum ms_code code = ms_tree_write(svc, ctx, hold_op, &args, NULL, 0, &err);
-    if (code == MS_BUSY) { /* nobody has swept since: then this call does */
-        struct ms_sweep_result swept;
-        MS_TRY(ms_sweep_tenant(svc, ctx->tenant, &swept, reterr));
-        code = ms_tree_write(svc, ctx, hold_op, &args, NULL, 0, &err);
-    }
-    if (code == MS_OK && svc->files) /* tests of the tree alone have none */
-        ms_file_revalidate(svc, ctx->tenant, 0);
-    return ms_pass_up(code, &err, reterr);
 }
 
 /* ---- usage ----------------------------------------------------------------------------------- */
@@ -400,6 +296,7 @@ static enum ms_code quota_in(const struct ms_tree *t, struct ms_quota_info *ret_
         .left = ms_usage_left(&t->tenant, &usage),
         .usage = usage,
         .tenant = t->tenant,
+        .now = t->now,
     };
     return MS_OK;
 }

@@ -5,6 +5,7 @@
 #include "model/record.h"
 #include "service/ctx.h"
 #include "service/service.h"
+#include "service/standing.h"
 
 struct ms_tenant_options {
     const char *name;     /* [a-z0-9][a-z0-9._-]*, unique */
@@ -34,7 +35,8 @@ MS_NODISCARD enum ms_code ms_tenant_set_quota(struct ms_svc *svc, const struct m
  * refused. */
 MS_NODISCARD enum ms_code ms_tenant_set_pay_per_use(struct ms_svc *svc, const struct ms_ctx *ctx,
                                                     bool on, struct ms_error *reterr);
-/* Freeze or unfreeze the tenant as a whole: the mask, O(1). */
+/* Freeze or unfreeze the tenant as a whole: the mask, O(1). ARREARS is for who knows what he does; of a
+ * tenant that is in arrears it follows these (service/arrears.h) and is refused here. */
 MS_NODISCARD enum ms_code ms_tenant_hold(struct ms_svc *svc, const struct ms_ctx *ctx,
                                          enum ms_hold hold, bool on, const char *reason,
                                          struct ms_error *reterr);
@@ -43,6 +45,7 @@ struct ms_quota_info {
     uint64_t allowance, metered, reserved, left; /* bytes */
     struct ms_usage_record usage;
     struct ms_tenant_record tenant;
+    struct ms_instant now; /* of the answer */
 };
 MS_NODISCARD enum ms_code ms_tenant_quota(struct ms_svc *svc, const struct ms_ctx *ctx,
                                           struct ms_quota_info *ret_info, struct ms_error *reterr);

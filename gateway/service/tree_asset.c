@@ -12,7 +12,7 @@
  * not its to write, a preset neither. */
 static uint32_t rights_of(const struct ms_tree *t, const struct ms_asset_record *asset,
                           const struct ms_life *life) {
-    uint32_t rights = ms_lc_rights(life, ms_tenant_mask(&t->tenant));
+    uint32_t rights = ms_lc_rights(life, ms_tenant_mask(&t->tenant, t->now));
     if (t->admin)
         return rights;
     if (ms_asset_type_is_model((enum ms_asset_type)asset->type))
@@ -25,7 +25,7 @@ static uint32_t rights_of(const struct ms_tree *t, const struct ms_asset_record 
 }
 
 static void derive(const struct ms_tree *t, struct ms_tree_asset *a) {
-    a->state = ms_lc_shown(&a->life, ms_tenant_mask(&t->tenant));
+    a->state = ms_lc_shown(&a->life, ms_tenant_mask(&t->tenant, t->now));
     a->rights = rights_of(t, &a->rec, &a->life);
 }
 
@@ -56,8 +56,7 @@ static enum ms_code apply_overdue(const struct ms_tree *t, struct ms_tree_asset 
         MS_TRY(ms_package_overdue(t->txn, &t->tenant, package, t->now, &changed, reterr));
     if (changed)
         MS_TRY(load_again(t, a, reterr));
-    if (ms_asset_due(&a->rec, ms_tenant_mask(&t->tenant)).at.ms <= t->now.ms)
-        MS_TRY(ms_change_overdue(t->txn, &t->tenant, &a->rec, t->now, reterr));
+    MS_TRY(ms_change_overdue(t->txn, &t->tenant, &a->rec, t->now, reterr));
     a->life = ms_asset_life(&a->rec);
     return MS_OK;
 }
@@ -68,8 +67,8 @@ static enum ms_code look_past_due(const struct ms_tree *t, struct ms_tree_asset 
     struct ms_lc_facts facts = ms_tree_facts(t, &a->rec);
     struct ms_life stored = ms_asset_life(&a->rec), life = stored;
     if (!ms_package_id_is_none((struct ms_package_id){a->rec.package}))
-        MS_TRY(ms_package_effective(t->txn, t->id, &a->rec, &facts, &life, reterr));
-    a->life = ms_lc_effective(&life, &facts, NULL, NULL);
+        MS_TRY(ms_package_effective(t->txn, &t->tenant, &a->rec, &facts, &life, reterr));
+    a->life = ms_tenant_life(&t->tenant, &life, &facts, NULL, NULL);
     if (a->life.fail == MS_FAIL_TIMEOUT && stored.fail != MS_FAIL_TIMEOUT) {
         a->rec.bytes = 0;
         ms_asset_set_reason(&a->rec, "", MS_TIMEOUT_REASON);
@@ -130,15 +129,15 @@ enum ms_code ms_tree_may(const struct ms_tree *t, const struct ms_tree_asset *as
                          enum ms_right right, const char *what, struct ms_error *reterr) {
     if (asset->rights & right)
         return MS_OK;
-    return ms_tree_refused(t, asset, ms_lc_why(&asset->life, ms_tenant_mask(&t->tenant), right),
-                           what, reterr);
+    return ms_tree_refused(
+        t, asset, ms_lc_why(&asset->life, ms_tenant_mask(&t->tenant, t->now), right), what, reterr);
 }
 
 void ms_tree_fill(const struct ms_tree *t, const struct ms_inode_record *inode,
                   const struct ms_tree_asset *asset, struct ms_node *ret_node) {
     memset(ret_node, 0, sizeof *ret_node);
     ret_node->inode = *inode;
-    ret_node->tenant_frozen = t->tenant.mask_holds != 0;
+    ret_node->tenant_frozen = ms_tenant_mask(&t->tenant, t->now).holds != 0;
     ret_node->rights = ret_node->tenant_frozen ? MS_RIGHT_READ | MS_RIGHT_DELETE : UINT32_MAX;
     if (!asset)
         return;

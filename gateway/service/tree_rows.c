@@ -96,15 +96,8 @@ enum ms_code ms_tree_read(struct ms_tree *t, struct ms_svc *svc, const struct ms
     return code;
 }
 
-struct ms_mask ms_tenant_mask(const struct ms_tenant_record *tenant) {
-    return (struct ms_mask){.holds = tenant->mask_holds,
-                            .since = tenant->mask_since,
-                            .lifted_at = tenant->mask_lifted,
-                            .lifted_before = tenant->mask_lifted_before};
-}
-
 struct ms_lc_facts ms_tree_facts(const struct ms_tree *t, const struct ms_asset_record *asset) {
-    return (struct ms_lc_facts){.mask = ms_tenant_mask(&t->tenant),
+    return (struct ms_lc_facts){.mask = ms_tenant_mask(&t->tenant, t->now),
                                 .now = t->now,
                                 .origin = asset->origin,
                                 .actor_admin = t->admin,
@@ -113,11 +106,13 @@ struct ms_lc_facts ms_tree_facts(const struct ms_tree *t, const struct ms_asset_
 }
 
 enum ms_code ms_tree_thawed(const struct ms_tree *t, const char *what, struct ms_error *reterr) {
-    if (t->tenant.mask_holds == 0)
+    ms_warning why;
+    if (ms_tenant_mask(&t->tenant, t->now).holds == 0)
         return MS_OK;
+    ms_tenant_why(&t->tenant, t->now, why);
     return ms_fail(reterr, MS_WRONG_STATE,
                    "%s is refused: tenant %s is frozen%s%s; only list, show and delete work", what,
-                   t->tenant.name, t->tenant.mask_reason[0] ? ": " : "", t->tenant.mask_reason);
+                   t->tenant.name, why[0] ? ": " : "", why);
 }
 
 /* ---- inodes ---------------------------------------------------------------------------------- */

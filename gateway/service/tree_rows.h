@@ -11,6 +11,7 @@
 
 #include "model/names.h"
 #include "service/change.h"
+#include "service/standing.h"
 #include "service/tree.h"
 
 /* The end of a scan, or a row that need not be there, is no failure: what it left in reterr goes.
@@ -71,7 +72,6 @@ static inline void ms_tree_read_end(struct ms_tree *t) {
     t->txn = NULL;
 }
 
-struct ms_mask ms_tenant_mask(const struct ms_tenant_record *tenant);
 /* Facts for lifecycle/ about an asset that is seen through the tree. */
 struct ms_lc_facts ms_tree_facts(const struct ms_tree *t, const struct ms_asset_record *asset);
 /* Errors: MS_WRONG_STATE the tenant is frozen, so `what` is refused. */

@@ -107,9 +107,18 @@ static bool show_tags(const struct shown *s, struct ms_buf *buf) {
 /* Why something may be refused: the tenant's freeze, the asset's, or what its content broke. */
 static bool show_reason(const struct shown *s, struct ms_buf *buf) {
     const struct ms_tenant_record *tenant = &s->t->tenant;
-    if (tenant->mask_holds)
-        return print(buf, tenant->mask_reason[0] ? tenant->mask_reason : "the tenant is frozen");
+    ms_warning why;
+    if (ms_tenant_mask(tenant, s->t->now).holds) {
+        ms_tenant_why(tenant, s->t->now, why);
+        return print(buf, why[0] ? why : "the tenant is frozen");
+    }
     return print(buf, s->asset->rec.reason);
+}
+
+/* What comes unless somebody pays. */
+static bool show_warning(const struct shown *s, struct ms_buf *buf) {
+    ms_warning text;
+    return ms_asset_warning(s->t, &s->asset->rec, text, NULL) == MS_OK && print(buf, text);
 }
 
 static const struct {
@@ -117,12 +126,19 @@ static const struct {
     show_fn *show;
 } computed[] = {
     {OURS "bytes", show_bytes},
-    {OURS "created", show_created},  {OURS "id", show_id},
-    {OURS "media_type", show_media}, {OURS "name", show_name},
-    {OURS "origin", show_origin},    {OURS "reason", show_reason},
-    {OURS "root", show_root},        {OURS "size_bytes", show_size},
-    {OURS "state", show_state},      {TAGS, show_tags},
-    {OURS "type", show_type},        {OURS "usable", show_usable},
+    {OURS "created", show_created},
+    {OURS "id", show_id},
+    {OURS "media_type", show_media},
+    {OURS "name", show_name},
+    {OURS "origin", show_origin},
+    {OURS "reason", show_reason},
+    {OURS "root", show_root},
+    {OURS "size_bytes", show_size},
+    {OURS "state", show_state},
+    {TAGS, show_tags},
+    {OURS "type", show_type},
+    {OURS "usable", show_usable},
+    {OURS "warning", show_warning},
 };
 
 static bool is_ours(const char *name) { return strncmp(name, OURS, strlen(OURS)) == 0; }

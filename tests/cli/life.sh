@@ -103,6 +103,22 @@ status 1 batch RESTORE files/a.txt files/two.txt --json
 json '.results | length == 1 and .[0].ret_status == "FAILED" and .[0].error_info.error_code == "WRONG_STATE"'
 status 0 batch ACTIVE files/a.txt files/two.txt && printed 'SUCCESS +2'
 
+# arrears
+status 77 --as media/bob tenant arrears media on && said 'only an administrator'
+status 64 tenant arrears media maybe && said 'on or off, not "maybe"'
+status 67 tenant arrears nobody on
+status 0 tenant arrears media on --reason 'invoice 4711' && printed 'deleted at 2.*, unless it is paid'
+status 0 tenant arrears media on --json && json '.arrears == "GRACE" and .frozen == false and .frozen_at < .deleted_at'
+status 0 ls files && said 'warning: a payment is missing since'
+status 0 ls files --json && [ ! -s err ]
+status 0 show files/a.txt && printed 'warning.*deleted at'
+status 0 show files/a.txt --json && json '.warning | test("unless it is paid")'
+status 0 quota show && printed 'warning.*a payment is missing'
+status 0 tenant ls && printed 'payment missing'
+status 0 tenant arrears media off --reason paid && printed 'no payment is missing'
+status 0 tenant arrears media off --json && json '.arrears == "NONE" and .warning == null'
+status 0 ls files && [ ! -s err ]
+
 # copy
 status 0 copy files/a.txt files/copy.txt --json && json '.asset_state == "ACTIVED" and .size_bytes == 35 and .path == "/files/copy.txt"'
 status 5 copy files/a.txt files/copy.txt && said 'copy.txt'

@@ -88,8 +88,8 @@ struct scene_verbs {
     const struct scene_verb *verb;
     size_t n;
 };
-extern const struct scene_verbs scene_verbs_asset, scene_verbs_tree, scene_verbs_look, scene_verbs_request,
-    scene_verbs_transfer;
+extern const struct scene_verbs scene_verbs_asset, scene_verbs_tree, scene_verbs_look,
+    scene_verbs_request, scene_verbs_transfer, scene_verbs_money;
 
 /* The line is wrong, or what it says is not so. */
 _Noreturn void scene_fail(const struct scene *s, const char *fmt, ...) MS_PRINTF(2, 3);

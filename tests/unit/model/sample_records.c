@@ -98,6 +98,11 @@ static void a_mask(struct sample_source *s, struct ms_tenant_record *r) {
     r->mask_holds = (uint8_t)(now ? (sample_below(s, 2) ? MS_HOLD_ADMIN : MS_TENANT_HOLDS) : 0);
 }
 
+static void some_arrears(struct sample_source *s, struct ms_tenant_record *r) {
+    r->arrears = (uint8_t)sample_below(s, r->mask_holds & MS_HOLD_ARREARS ? 4 : 2);
+    r->arrears_since.ms = r->arrears ? 1 + (int64_t)sample_below(s, 1000) : 0;
+}
+
 static void valid_tenant(struct sample_source *s, struct ms_tenant_record *r) {
     for (char *p = r->name; *p; p++)
         *p = (char)('a' + sample_below(s, 26));
@@ -110,6 +115,7 @@ static void valid_tenant(struct sample_source *s, struct ms_tenant_record *r) {
     range(&r->may_transfer, 3);
     r->umask &= 0777;
     a_mask(s, r);
+    some_arrears(s, r);
 }
 
 static void valid_usage(struct sample_source *s, struct ms_usage_record *r) { (void)s, (void)r; }

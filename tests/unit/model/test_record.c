@@ -168,6 +168,13 @@ static void a_record_that_does_not_fit_fails_the_writer(void **state) {
     B(facts, r->alpha = 2, "flag")                                                                 \
     B(tenant, r->umask = 01000, "umask")                                                           \
     B(tenant, r->mask_holds = MS_HOLD_PACKAGE, "hold")                                             \
+    B(tenant, r->arrears = 4, "arrears")                                                           \
+    B(tenant, (r->arrears = 1, r->arrears_since.ms = 0), "arrears")                                \
+    B(tenant, (r->arrears = 0, r->arrears_since.ms = 9), "arrears")                                \
+    B(tenant,                                                                                      \
+      (r->arrears = 2, r->arrears_since.ms = 9, r->mask_holds = 0, r->mask_since.ms = 0,           \
+       r->mask_lifted.ms = 0, r->mask_lifted_before.ms = 0),                                       \
+      "grace")                                                                                     \
     B(asset, memset(&r->id, 0, 16), "no id")                                                       \
     B(asset, r->type = 14, "type")                                                                 \
     B(asset, r->origin = 3, "origin")                                                              \

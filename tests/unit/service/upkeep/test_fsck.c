@@ -143,6 +143,24 @@ DAMAGE(due_without_deadline) {
     return code == MS_OK ? put_asset(txn, s, &a, e) : code;
 }
 
+static enum ms_code put_arrears(struct ms_txn *txn, const struct scene *s, uint8_t stage,
+                                struct ms_error *e) {
+    struct ms_tenant_record t = s->tenant;
+    t.arrears_since = t.created;
+    t.arrears = stage;
+    t.mask_holds = MS_HOLD_ARREARS;
+    t.mask_since = t.created;
+    return ms_row_put_tenant(txn, ms_key_tenant(s->t), &t, e);
+}
+DAMAGE(arrears_without_due_row) { return put_arrears(txn, arg, 1, e); }
+DAMAGE(hold_of_arrears_without_due_row) { return put_arrears(txn, arg, 2, e); }
+DAMAGE(assets_behind_the_end_of_arrears) { return put_arrears(txn, arg, 3, e); }
+DAMAGE(due_row_of_no_arrears) {
+    SCENE;
+    struct ms_due_record row = {.kind = MS_DUE_ARREARS};
+    return ms_row_put_due(txn, ms_key_due(s->t, s->b.asset.due_at, row.kind, s->t.id), &row, e);
+}
+
 /* I6 */
 DAMAGE(part_without_intent) {
     SCENE;
@@ -580,6 +598,10 @@ static const struct damage {
     ROW(due_too_late, "I5"),
     ROW(due_too_early, "I5"),
     ROW(due_without_deadline, "I5"),
+    ROW(arrears_without_due_row, "I5"),
+    ROW(hold_of_arrears_without_due_row, "I5"),
+    ROW(assets_behind_the_end_of_arrears, "tenant"),
+    ROW(due_row_of_no_arrears, "I5"),
     ROW(part_without_intent, "I6"),
     ROW(intent_of_a_sealed_object, "I6"),
     ROW(intent_under_another_key, "I6"),
