@@ -2,6 +2,7 @@
 #include "service/bill_part.h"
 
 #include "service/chain.h"
+#include "service/payment.h"
 #include "service/tenant.h"
 #include "service/upkeep.h"
 
@@ -38,7 +39,10 @@ struct run {
     const struct ms_rates *rates;
     struct ms_instant through;
     struct ms_bill_result result;
-    uint64_t failed; /* tenants */
+    uint64_t failed;         /* tenants */
+    uint64_t waiting;        /* those whose next day waits for the payment command */
+    bool pays;               /* it is their turn, behind all others */
+    struct ms_instant limit; /* of this tenant: through, or the day in which a renewal waits */
     struct ms_error first;
     struct plan plan;
     ms_u128 lines[LINES_LOOKED_AT]; /* storage lines of the tenant that were not zero, the last ones */
@@ -170,7 +174,7 @@ static enum ms_code plan_days(struct run *run, const struct ms_tenant_record *te
     struct ms_bill_books books;
     p->after = p->before;
     struct ms_instant from = ms_instant_day_start(ms_bill_books_from(tenant, &p->before));
-    p->until = ms_instant_min(run->through, ms_instant_add_ms(from, DAYS_A_COMMIT * MS_DAY_MS));
+    p->until = ms_instant_min(run->limit, ms_instant_add_ms(from, DAYS_A_COMMIT * MS_DAY_MS));
     if (p->before.parked || p->until.ms < from.ms + MS_DAY_MS)
         return MS_OK;
     s.until = p->until;
@@ -211,7 +215,8 @@ static enum ms_code make_plan(struct run *run, struct ms_tenant_id id,
 
 struct closed {
     bool overtaken; /* plan anew */
-    bool due;       /* sweep first */
+    bool due;       /* sweep first: */
+    struct ms_instant first_due;
 };
 
 static enum ms_code is_overtaken(struct ms_txn *txn, const struct plan *p, bool *ret_is,
@@ -230,16 +235,21 @@ static enum ms_code is_overtaken(struct ms_txn *txn, const struct plan *p, bool 
     return *ret_is ? MS_OK : ms_absent_is_fine(code, reterr);
 }
 
-static enum ms_code has_due(struct ms_txn *txn, const struct plan *p, bool *ret_has,
+static enum ms_code has_due(struct ms_txn *txn, const struct plan *p, struct closed *ret,
                             struct ms_error *reterr) {
     struct ms_key from = ms_key_dues_of(p->tenant);
     struct ms_key to = ms_key_due(p->tenant, p->until, 0, (struct ms_id){{0}});
     struct ms_scan scan;
     struct ms_view key, value;
+    struct ms_tenant_id tenant;
+    struct ms_id id;
+    uint8_t kind;
     ms_scan_begin(&scan, txn, ms_key_view(&from), ms_key_view(&to));
     enum ms_code code = ms_scan_next(&scan, &key, &value, reterr);
+    if (code == MS_OK)
+        code = ms_key_split_due(key, &tenant, &ret->first_due, &kind, &id, reterr);
     ms_scan_end(&scan);
-    return ms_allow_absent(code, ret_has);
+    return ms_allow_absent(code, &ret->due);
 }
 
 /* The card of a month that has closed days is settled. */
@@ -279,7 +289,7 @@ static enum ms_code close_op(struct ms_txn *txn, const void *in, void *out,
     if (p->park)
         return ms_row_put_account(txn, ms_key_account(p->tenant), &account, reterr);
     MS_TRY(is_overtaken(txn, p, &ret->overtaken, reterr));
-    MS_TRY(has_due(txn, p, &ret->due, reterr));
+    MS_TRY(has_due(txn, p, ret, reterr));
     if (ret->overtaken || ret->due)
         return MS_OK;
     ms_txn_not_before(txn, p->until);
@@ -321,11 +331,27 @@ static void count(struct run *run) {
     }
 }
 
-static enum ms_code sweep(struct run *run, struct ms_tenant_id id, struct ms_error *reterr) {
+/* *ret_waits: nothing could be applied, because renewals are not paid yet. */
+static enum ms_code sweep(struct run *run, struct ms_tenant_id id, bool *ret_waits,
+                          struct ms_error *reterr) {
     struct ms_sweep_result swept = {0};
     MS_TRY(ms_sweep_tenant(run->svc, id, &swept, reterr));
     run->result.due += swept.applied;
+    *ret_waits = swept.unpaid > 0 && swept.applied + swept.put_off == 0;
     return MS_OK;
+}
+
+/* The first time a tenant waits until all others are closed. */
+static enum ms_code unanswered(struct run *run, const struct ms_tenant_record *tenant,
+                               struct ms_error *reterr) {
+    if (!run->pays) {
+        run->waiting++;
+        return MS_OK;
+    }
+    return ms_fail(reterr, MS_TIMEOUT,
+                   "tenant %s: the payment command has not answered for a package whose term is "
+                   "over: no further day is closed until it has",
+                   tenant->name);
 }
 
 /* One commit's worth. *ret_more: there may be further days. */
@@ -338,10 +364,13 @@ static enum ms_code close_some(struct run *run, struct ms_tenant_id id, bool *re
         struct closed closed;
         MS_TRY(make_plan(run, id, &tenant, reterr));
         if (run->plan.n == 0 && !run->plan.park)
-            return MS_OK;
+            return run->limit.ms < run->through.ms ? unanswered(run, &tenant, reterr) : MS_OK;
         MS_TRY(commit(run, &closed, reterr));
+        bool waits = false;
         if (closed.due)
-            MS_TRY(sweep(run, id, reterr));
+            MS_TRY(sweep(run, id, &waits, reterr));
+        if (waits)
+            run->limit = ms_instant_min(run->limit, ms_instant_day_start(closed.first_due));
         if (closed.due || closed.overtaken)
             continue;
         if (run->plan.park) {
@@ -412,16 +441,36 @@ static enum ms_code look_at_tenant(struct run *run, const struct ms_tenant_recor
 
 /* ---- one of them ------------------------------------------------------------------------------ */
 
+/* *ret_more: there are days of this tenant that have waited. */
+static enum ms_code pay(struct run *run, struct ms_tenant_id id, bool *ret_more,
+                        struct ms_error *reterr) {
+    struct ms_tenant_record tenant;
+    struct ms_sweep_result swept = {0};
+    struct ms_paid paid;
+    MS_TRY(look(run, id, &tenant, &run->plan.before, reterr));
+    MS_TRY(ms_payments_settle(run->svc, id, ms_clock_now(run->svc->clock), false, &paid, reterr));
+    *ret_more =
+        paid.waiting > 0 && !run->plan.before.parked && tenant.closed_until.ms < run->through.ms;
+    if (!*ret_more)
+        return MS_OK;
+    MS_TRY(ms_sweep_payments(run->svc, id, &swept, reterr));
+    run->result.due += swept.applied;
+    return MS_OK;
+}
+
 static enum ms_code run_tenant(struct run *run, const struct ms_tenant_record *tenant,
                                struct ms_error *reterr) {
     struct ms_tenant_id id = {tenant->id};
     struct ms_tenant_record seen;
-    bool more = true;
+    bool more = true, waits; /* the latter matters only when a day does */
     run->lines_n = 0;
-    run->result.tenants++;
+    run->limit = run->through;
+    run->result.tenants += !run->pays;
     if (run->o->dry)
         return look_at_tenant(run, tenant, reterr);
-    MS_TRY(sweep(run, id, reterr));
+    MS_TRY(run->pays ? pay(run, id, &more, reterr) : sweep(run, id, &waits, reterr));
+    if (!more)
+        return MS_OK;
     while (more)
         MS_TRY(close_some(run, id, &more, reterr));
     MS_TRY(look(run, id, &seen, &run->plan.before, reterr));
@@ -432,7 +481,8 @@ static enum ms_code run_tenant(struct run *run, const struct ms_tenant_record *t
 /* ---- all of them ----------------------------------------------------------------------------- */
 
 static bool is_of_tenant(enum ms_code code) {
-    return code == MS_CORRUPT || code == MS_NOT_FOUND || code == MS_RANGE || code == MS_INTERNAL;
+    return code == MS_CORRUPT || code == MS_NOT_FOUND || code == MS_RANGE || code == MS_INTERNAL ||
+           code == MS_TIMEOUT;
 }
 
 static enum ms_code note_failure(struct run *run, const char *name, enum ms_code code,
@@ -445,7 +495,7 @@ static enum ms_code note_failure(struct run *run, const char *name, enum ms_code
     return MS_OK;
 }
 
-static enum ms_code run_all(struct run *run, struct ms_error *reterr) {
+static enum ms_code run_each(struct run *run, struct ms_error *reterr) {
     struct ms_tenant_record tenant;
     struct ms_tenant_id id = {{{0}}};
     struct ms_error err = {0};
@@ -460,6 +510,13 @@ static enum ms_code run_all(struct run *run, struct ms_error *reterr) {
             return ms_fail(reterr, MS_CANCELLED, "stopped; what is closed stays closed");
     }
     return code == MS_NOT_FOUND ? MS_OK : ms_pass_up(code, &err, reterr);
+}
+
+/* A program that hangs keeps no day of a tenant open that does not wait for it. */
+static enum ms_code run_all(struct run *run, struct ms_error *reterr) {
+    MS_TRY(run_each(run, reterr));
+    run->pays = true;
+    return run->waiting > 0 ? run_each(run, reterr) : MS_OK;
 }
 
 /* Every month with closed days, against the card that would price it now. */
@@ -537,7 +594,9 @@ static enum ms_code run_locked(struct run *run, struct ms_error *reterr) {
     if (ms_tenant_id_is_none(run->o->tenant))
         return run_all(run, reterr);
     MS_TRY(ms_tenant_get(run->svc, run->o->tenant, &tenant, reterr));
-    return run_tenant(run, &tenant, reterr);
+    MS_TRY(run_tenant(run, &tenant, reterr));
+    run->pays = true;
+    return run->waiting > 0 ? run_tenant(run, &tenant, reterr) : MS_OK;
 }
 
 enum ms_code ms_bill_run(struct ms_svc *svc, const struct ms_bill_options *options,

@@ -1,6 +1,7 @@
 /* Jobs: one at a time per image, step by step on the engine's threads. No step waits for the store.
  */
 #include "service/file_image.h"
+#include "service/payment.h"
 #include "service/writeback.h"
 
 #include <stdio.h>
@@ -175,6 +176,7 @@ void ms_file_job_call(struct ms_file_job *job, struct ms_tree_call *call) {
     call->ts = ms_clock_timespec(job->file->svc->clock);
     call->instance = ms_store_instance(job->file->svc->store);
     call->limits = &job->file->svc->limits;
+    call->unasked = ms_payments_unasked(job->file->svc);
 }
 
 void ms_file_job_write(struct ms_file_job *job, ms_write_fn *fn, const void *in, void *out,

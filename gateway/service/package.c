@@ -3,6 +3,7 @@
 
 #include "service/arrears.h"
 #include "service/change.h"
+#include "service/payment.h"
 #include "service/tree_rows.h"
 #include "service/upkeep_walk.h"
 
@@ -83,6 +84,39 @@ static uint64_t capacity_of(const struct ms_package_record *p) {
     return p->kind == MS_PACKAGE_ASSET_MANAGER ? p->amount : 0;
 }
 
+bool ms_package_waits(const struct ms_tenant_record *tenant, const struct ms_package_record *p,
+                      struct ms_instant now) {
+    struct ms_package_record next = *p;
+    return ms_package_due(p).ms <= now.ms && ms_package_may_renew(tenant, p) &&
+           ms_package_pass(&next, true) == MS_PACKAGE_RENEWS;
+}
+
+static enum ms_code refuse_waiting(const struct ms_package_record *p, struct ms_error *reterr) {
+    char at[MS_RFC3339_S_LEN + 1];
+    ms_instant_format_s(ms_package_due(p), at);
+    return ms_fail(reterr, MS_BUSY,
+                   "the renewal of package %s at %s waits for the payment command, which has not "
+                   "answered: run msasset sweep, which asks it, and try again",
+                   ms_id_text(p->id).s, at);
+}
+
+enum ms_code ms_package_none_waits(struct ms_txn *txn, const struct ms_tenant_record *tenant,
+                                   struct ms_instant now, unsigned kinds, struct ms_error *reterr) {
+    struct ms_key prefix = ms_key_packages_of((struct ms_tenant_id){tenant->id});
+    struct ms_package_record p;
+    struct ms_scan scan;
+    struct ms_view key;
+    enum ms_code code;
+    ms_scan_prefix(&scan, txn, ms_key_view(&prefix));
+    while ((code = ms_row_next_package(&scan, &key, &p, reterr)) == MS_OK)
+        if (((kinds >> p.kind) & 1) != 0 && ms_package_waits(tenant, &p, now)) {
+            code = refuse_waiting(&p, reterr);
+            break;
+        }
+    ms_scan_end(&scan);
+    return ms_absent_is_fine(code, reterr);
+}
+
 static enum ms_code pass_row(struct ms_txn *txn, const struct ms_tenant_record *tenant,
                              const struct ms_package_record *p, enum ms_package_step step,
                              struct ms_instant at, struct ms_error *reterr) {
@@ -142,15 +176,47 @@ enum ms_code ms_package_overdue(struct ms_txn *txn, const struct ms_tenant_recor
     *ret_changed = false;
     if (code != MS_OK)
         return ms_absent_is_fine(code, reterr);
-    while (ms_package_due(&p).ms <= now.ms) {
+    while (ms_package_due(&p).ms <= now.ms && !ms_package_waits(tenant, &p, now)) {
         *ret_changed = true;
         MS_TRY(pass_once(txn, tenant, &p, ms_package_may_renew(tenant, &p), reterr));
     }
     return *ret_changed ? ms_change_package_store(txn, t, &p, ms_package_due(&p), reterr) : MS_OK;
 }
 
+enum ms_code ms_package_answer(struct ms_txn *txn, const struct ms_tenant_record *tenant,
+                               const struct ms_package_record *asked, struct ms_instant now,
+                               bool paid, bool *ret_applied, struct ms_error *reterr) {
+    struct ms_tenant_id t = {tenant->id};
+    struct ms_package_record p;
+    enum ms_code code =
+        ms_row_get_package(txn, ms_key_package(t, (struct ms_package_id){asked->id}), &p, reterr);
+    *ret_applied = false;
+    if (code != MS_OK)
+        return ms_absent_is_fine(code, reterr);
+    if (p.bought != asked->bought || !ms_package_waits(tenant, &p, now))
+        return MS_OK;
+    *ret_applied = true;
+    MS_TRY(pass_once(txn, tenant, &p, paid, reterr));
+    return ms_change_package_store(txn, t, &p, ms_package_due(&p), reterr);
+}
+
+/* Whatever is due of it; what would wait is paid. */
+static enum ms_code settle(struct ms_txn *txn, const struct ms_tenant_record *tenant,
+                           struct ms_package_record *p, struct ms_instant now,
+                           struct ms_error *reterr) {
+    while (ms_package_due(p).ms <= now.ms)
+        MS_TRY(pass_once(txn, tenant, p, ms_package_may_renew(tenant, p), reterr));
+    return ms_change_package_store(txn, (struct ms_tenant_id){tenant->id}, p, ms_package_due(p),
+                                   reterr);
+}
+
 enum ms_code ms_packages_overdue(struct ms_txn *txn, const struct ms_tenant_record *tenant,
                                  struct ms_instant now, struct ms_error *reterr) {
+    return ms_packages_settled(txn, tenant, now, false, reterr);
+}
+
+enum ms_code ms_packages_settled(struct ms_txn *txn, const struct ms_tenant_record *tenant,
+                                 struct ms_instant now, bool unasked, struct ms_error *reterr) {
     struct ms_key prefix = ms_key_packages_of((struct ms_tenant_id){tenant->id});
     struct ms_package_record p;
     struct ms_scan scan;
@@ -161,7 +227,11 @@ enum ms_code ms_packages_overdue(struct ms_txn *txn, const struct ms_tenant_reco
     while ((code = ms_row_next_package(&scan, &key, &p, reterr)) == MS_OK) {
         if (ms_package_due(&p).ms > now.ms)
             continue;
-        code = ms_package_overdue(txn, tenant, (struct ms_package_id){p.id}, now, &changed, reterr);
+        if (unasked)
+            code = settle(txn, tenant, &p, now, reterr);
+        else
+            code = ms_package_overdue(txn, tenant, (struct ms_package_id){p.id}, now, &changed,
+                                      reterr);
         if (code != MS_OK)
             break;
     }
@@ -206,18 +276,22 @@ struct call {
     uint32_t terms;
     bool on;
     struct ms_asset_id asset;
+    bool unasked; /* payment.h */
 };
 
 static enum ms_code begin(struct ms_txn *txn, const struct call *c,
                           struct ms_tenant_record *ret_tenant, struct ms_error *reterr) {
     MS_TRY(ms_change_begin(txn, c->ctx->tenant, ret_tenant, reterr));
-    return ms_packages_overdue(txn, ret_tenant, ms_txn_instant(txn), reterr);
+    return ms_packages_settled(txn, ret_tenant, ms_txn_instant(txn), c->unasked, reterr);
 }
 
 static enum ms_code get(struct ms_txn *txn, const struct call *c,
+                        const struct ms_tenant_record *tenant,
                         struct ms_package_record *ret_package, struct ms_error *reterr) {
     enum ms_code code =
         ms_row_get_package(txn, ms_key_package(c->ctx->tenant, c->id), ret_package, reterr);
+    if (code == MS_OK && ms_package_waits(tenant, ret_package, ms_txn_instant(txn)))
+        return refuse_waiting(ret_package, reterr);
     if (code != MS_NOT_FOUND)
         return code;
     return ms_fail(reterr, MS_NOT_FOUND, "this tenant has no package %s: see msasset package ls",
@@ -287,7 +361,7 @@ static enum ms_code renew_op(struct ms_txn *txn, const void *in, void *out,
     struct ms_package_id id;
     bool before;
     MS_TRY(begin(txn, c, &tenant, reterr));
-    MS_TRY(get(txn, c, p, reterr));
+    MS_TRY(get(txn, c, &tenant, p, reterr));
     MS_TRY(taken(txn, t, c->order_id, &before, &id, reterr));
     if (before && ms_package_id_equal(id, c->id) && strcmp(p->order, c->order_id) != 0)
         return MS_OK;
@@ -321,7 +395,7 @@ static enum ms_code auto_renew_op(struct ms_txn *txn, const void *in, void *out,
     struct ms_package_record *p = out;
     struct ms_tenant_record tenant;
     MS_TRY(begin(txn, c, &tenant, reterr));
-    MS_TRY(get(txn, c, p, reterr));
+    MS_TRY(get(txn, c, &tenant, p, reterr));
     if (c->on && (!ms_package_is_valid(p) || p->months == 0))
         return ms_fail(reterr, MS_WRONG_STATE,
                        "auto-renew is refused: the package %s",
@@ -366,7 +440,7 @@ static enum ms_code bind_op(struct ms_txn *txn, const void *in, void *out,
     struct ms_tenant_record tenant;
     struct ms_instant now = ms_txn_instant(txn);
     MS_TRY(begin(txn, c, &tenant, reterr));
-    MS_TRY(get(txn, c, p, reterr));
+    MS_TRY(get(txn, c, &tenant, p, reterr));
     MS_TRY(ms_row_get_asset(txn, ms_key_asset(t, c->asset), &asset, reterr));
     MS_TRY(ms_change_overdue(txn, &tenant, &asset, now, reterr));
     if (asset.rest == MS_STATE_DELETED)
@@ -428,7 +502,7 @@ static enum ms_code run(struct ms_svc *svc, const struct call *c, ms_write_fn *f
 enum ms_code ms_package_buy(struct ms_svc *svc, const struct ms_ctx *ctx,
                             const struct ms_package_order *order,
                             struct ms_package_record *ret_package, struct ms_error *reterr) {
-    struct call c = {.ctx = ctx, .order = order};
+    struct call c = {.ctx = ctx, .unasked = ms_payments_unasked(svc), .order = order};
     MS_TRY(check_text("order's id", order->order, MS_ORDER_MAX, reterr));
     MS_TRY(check_text("package's name", order->name, MS_PACKAGE_NAME_MAX, reterr));
     if (order->kind >= MS_PACKAGE_KIND_COUNT || order->source >= MS_PACKAGE_SOURCE_COUNT)
@@ -444,7 +518,11 @@ enum ms_code ms_package_buy(struct ms_svc *svc, const struct ms_ctx *ctx,
 enum ms_code ms_package_renew_by(struct ms_svc *svc, const struct ms_ctx *ctx,
                                  struct ms_package_id id, const char *order, uint32_t terms,
                                  struct ms_package_record *ret_package, struct ms_error *reterr) {
-    struct call c = {.ctx = ctx, .id = id, .order_id = order, .terms = terms};
+    struct call c = {.ctx = ctx,
+                     .unasked = ms_payments_unasked(svc),
+                     .id = id,
+                     .order_id = order,
+                     .terms = terms};
     MS_TRY(check_text("order's id", order, MS_ORDER_MAX, reterr));
     return run(svc, &c, renew_op, ret_package, reterr);
 }
@@ -453,14 +531,14 @@ enum ms_code ms_package_set_auto_renew(struct ms_svc *svc, const struct ms_ctx *
                                        struct ms_package_id id, bool on,
                                        struct ms_package_record *ret_package,
                                        struct ms_error *reterr) {
-    struct call c = {.ctx = ctx, .id = id, .on = on};
+    struct call c = {.ctx = ctx, .unasked = ms_payments_unasked(svc), .id = id, .on = on};
     return run(svc, &c, auto_renew_op, ret_package, reterr);
 }
 
 enum ms_code ms_package_bind(struct ms_svc *svc, const struct ms_ctx *ctx, struct ms_package_id id,
                              struct ms_asset_id asset, struct ms_package_record *ret_package,
                              struct ms_error *reterr) {
-    struct call c = {.ctx = ctx, .id = id, .asset = asset};
+    struct call c = {.ctx = ctx, .unasked = ms_payments_unasked(svc), .id = id, .asset = asset};
     return run(svc, &c, bind_op, ret_package, reterr);
 }
 

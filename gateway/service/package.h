@@ -7,6 +7,9 @@
  * brings about is dated with its due instant. Every operation here first applies what is overdue of
  * all the tenant's packages, so that ledger and records have one order.
  *
+ * A renewal by itself is applied by its answer alone (service/payment.h). Operations on the package are
+ * refused while it waits: MS_BUSY.
+ *
  * An asset that is bound to a package has taken a unit of it, which never comes back. While the
  * package renews itself the life cycle refuses every way to delete the asset.
  *
@@ -62,7 +65,8 @@ MS_NODISCARD enum ms_code ms_package_list(struct ms_svc *svc, const struct ms_ct
 
 /* ---- for the service, inside a write ---------------------------------------------------------- */
 
-/* Apply what is due of one package at or before now. *ret_changed: something was. */
+/* Apply what is due of one package at or before now, up to a renewal that waits. *ret_changed: something
+ * was. */
 MS_NODISCARD enum ms_code ms_package_overdue(struct ms_txn *txn,
                                              const struct ms_tenant_record *tenant,
                                              struct ms_package_id id, struct ms_instant now,
@@ -70,10 +74,30 @@ MS_NODISCARD enum ms_code ms_package_overdue(struct ms_txn *txn,
 /* May it renew itself at its due instant? Not in arrears. Of one instant what is due comes first, as
  * everywhere: so arrears that begin then are too late. */
 bool ms_package_may_renew(const struct ms_tenant_record *tenant, const struct ms_package_record *p);
+/* It would renew itself at or before now, and that is not paid or refused yet (service/payment.h): it
+ * counts as valid, and nothing of it is applied. */
+bool ms_package_waits(const struct ms_tenant_record *tenant, const struct ms_package_record *p,
+                      struct ms_instant now);
+/* Errors: MS_BUSY a package of the tenant waits at now. kinds: mask of 1 << kind, those that matter. */
+MS_NODISCARD enum ms_code ms_package_none_waits(struct ms_txn *txn,
+                                                const struct ms_tenant_record *tenant,
+                                                struct ms_instant now, unsigned kinds,
+                                                struct ms_error *reterr);
+/* The answer about a package as it was asked for. *ret_applied false: it does not wait so any more. */
+MS_NODISCARD enum ms_code ms_package_answer(struct ms_txn *txn,
+                                            const struct ms_tenant_record *tenant,
+                                            const struct ms_package_record *asked,
+                                            struct ms_instant now, bool paid, bool *ret_applied,
+                                            struct ms_error *reterr);
 /* The same of every package of the tenant. */
 MS_NODISCARD enum ms_code ms_packages_overdue(struct ms_txn *txn,
                                               const struct ms_tenant_record *tenant,
                                               struct ms_instant now, struct ms_error *reterr);
+/* ... and with unasked (payment.h) the renewals that wait are paid, and applied too. */
+MS_NODISCARD enum ms_code ms_packages_settled(struct ms_txn *txn,
+                                              const struct ms_tenant_record *tenant,
+                                              struct ms_instant now, bool unasked,
+                                              struct ms_error *reterr);
 /* What its package makes of an asset that is bound to one, at facts->now, nothing stored: for whoever
  * reads before a sweep. */
 MS_NODISCARD enum ms_code ms_package_effective(struct ms_txn *txn,

@@ -25,6 +25,9 @@ static enum ms_code check_may(const struct ms_tree *t, uint64_t seconds, uint64_
 static enum ms_code minutes_of(const struct ms_tree *t, uint64_t seconds, bool take,
                                struct ms_minutes_used *ret_minutes, struct ms_error *reterr) {
     uint64_t hundredths = (uint64_t)ms_minutes_of_seconds(seconds), rest;
+    if (!t->unasked) /* minutes of a term that is not paid are none */
+        MS_TRY(ms_package_none_waits(t->txn, &t->tenant, t->now, 1u << MS_PACKAGE_VIDEO_MINUTES,
+                                     reterr));
     MS_TRY(ms_package_draw(t->txn, &t->tenant, t->now, hundredths, take, &rest, reterr));
     *ret_minutes = (struct ms_minutes_used){seconds, hundredths, rest};
     return MS_OK;
@@ -35,7 +38,7 @@ enum ms_code ms_produce_settle(const struct ms_tree *t, struct ms_asset_record *
     struct ms_minutes_used minutes;
     if (bytes == 0)
         return ms_fail(reterr, MS_INVALID, "a produced video has bytes: this one is empty");
-    MS_TRY(ms_packages_overdue(t->txn, &t->tenant, t->now, reterr));
+    MS_TRY(ms_packages_settled(t->txn, &t->tenant, t->now, t->unasked, reterr));
     MS_TRY(minutes_of(t, asset->seconds, true, &minutes, reterr));
     MS_TRY(check_may(t, minutes.seconds, minutes.paid_hundredths, reterr));
     return ms_change_produced(t->txn, t->id, asset, bytes, &minutes, t->now, reterr);

@@ -7,6 +7,8 @@
  */
 #include "service/recover_part.h"
 
+#include "service/payment.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -213,8 +215,11 @@ static void fill_sealing(const struct promise *p, const struct ms_recovered *byt
                          struct ms_sealing *s) {
     struct ms_svc *svc = p->r->svc;
     s->ctx = (struct ms_ctx){.tenant = p->tenant, .who = WHO, .admin = true};
-    s->call = (struct ms_tree_call){
-        .ctx = &s->ctx, .ts = ms_clock_timespec(svc->clock), .instance = p->dead->instance, .limits = &svc->limits};
+    s->call = (struct ms_tree_call){.ctx = &s->ctx,
+                                    .ts = ms_clock_timespec(svc->clock),
+                                    .instance = p->dead->instance,
+                                    .limits = &svc->limits,
+                                    .unasked = ms_payments_unasked(svc)};
     s->ino = p->intent.ino;
     s->replaces = true;
     s->version = ms_version_id_new(svc->random);

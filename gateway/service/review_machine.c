@@ -2,30 +2,21 @@
 #include "service/review.h"
 
 #include "model/words.h"
+#include "service/program.h"
 #include "service/show.h"
 #include "service/upkeep_walk.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <poll.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/pidfd.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define WHO "msasset"
 #define CASES 64
-#define ANSWER_MAX 4096
 #define RETRY_MS_MAX MS_HOUR_MS
-
-extern char **environ;
 
 struct machine {
     struct ms_svc *svc;
@@ -90,9 +81,8 @@ static enum ms_code by_words(const struct machine *m, const struct ms_review_cas
 
 /* ---- the program ----------------------------------------------------------------------------- */
 
-static enum ms_code question(const struct machine *m, const struct ms_review_case *c,
-                             struct ms_tenant_id tenant, int *ret_fd, struct ms_error *reterr) {
-    MS_AUTO(ms_buf_fini) struct ms_buf text = {0};
+static enum ms_code question(const struct ms_review_case *c, struct ms_tenant_id tenant,
+                             struct ms_buf *text, struct ms_error *reterr) {
     struct ms_show s = ms_show_begin();
     ms_show_set(&s, "asset_id", json_string(ms_id_text(c->row.asset).s));
     ms_show_set(&s, "tenant_id", json_string(ms_id_text(tenant.id).s));
@@ -104,76 +94,7 @@ static enum ms_code question(const struct machine *m, const struct ms_review_cas
     ms_show_set(&s, "media_type", json_string(c->main.media_type));
     ms_show_set(&s, "size_bytes", ms_show_u64(c->main.size));
     ms_show_set(&s, "edit", json_boolean(c->edit));
-    MS_TRY(ms_show_text(ms_show_end(&s), &text, reterr));
-    /* a file without a name: a program that does not read it stops nobody */
-    int fd = memfd_create("review", MFD_CLOEXEC);
-    (void)m;
-    if (fd >= 0 && write(fd, text.data, text.len) == (ssize_t)text.len &&
-        lseek(fd, 0, SEEK_SET) == 0) {
-        *ret_fd = fd;
-        return MS_OK;
-    }
-    if (fd >= 0)
-        close(fd);
-    return ms_fail_errno(reterr, errno, "cannot hand a case to the reviewer");
-}
-
-static enum ms_code start(const char *program, int in, int out, pid_t *ret_pid,
-                          struct ms_error *reterr) {
-    char copy[3001];
-    char *argv[] = {copy, NULL};
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attr;
-    (void)snprintf(copy, sizeof copy, "%s", program);
-    int err = posix_spawn_file_actions_init(&actions);
-    if (err == 0)
-        err = posix_spawnattr_init(&attr);
-    if (err == 0)
-        err = posix_spawn_file_actions_adddup2(&actions, in, STDIN_FILENO);
-    if (err == 0)
-        err = posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
-    if (err == 0)
-        err = posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETPGROUP);
-    if (err == 0)
-        err = posix_spawn(ret_pid, program, &actions, &attr, argv, environ);
-    posix_spawnattr_destroy(&attr);
-    posix_spawn_file_actions_destroy(&actions);
-    if (err == 0)
-        return MS_OK;
-    return ms_fail_errno(reterr, err, "the reviewer %s cannot be started", program);
-}
-
-/* False: the time is over. */
-static bool wait_for(int fd, int64_t end_ns) {
-    const struct ms_clock *clock = ms_clock_system(); /* the program lives in real time */
-    struct pollfd p = {.fd = fd, .events = POLLIN};
-    for (;;) {
-        int64_t left_ms = (end_ns - ms_clock_mono_ns(clock)) / 1000000;
-        if (left_ms <= 0)
-            return false;
-        int n = poll(&p, 1, (int)(left_ms < 60000 ? left_ms : 60000));
-        if (n > 0 || (n < 0 && errno != EINTR))
-            return n > 0;
-    }
-}
-
-/* What it says until it closes its output, and then its end. False: its time was over before. */
-static bool hear_out(int fd, int pidfd, int64_t timeout_ms, char said[ANSWER_MAX]) {
-    int64_t end_ns = ms_clock_mono_ns(ms_clock_system()) + timeout_ms * 1000000;
-    char piece[1024];
-    size_t n = 0;
-    ssize_t got = 1;
-    while (got > 0) {
-        if (!wait_for(fd, end_ns))
-            return false;
-        got = read(fd, piece, sizeof piece);
-        size_t take = got > 0 ? (size_t)got : 0;
-        take = take < ANSWER_MAX - 1 - n ? take : ANSWER_MAX - 1 - n;
-        memcpy(said + n, piece, take);
-        n += take;
-    }
-    said[n] = '\0';
-    return wait_for(pidfd, end_ns);
+    return ms_show_text(ms_show_end(&s), text, reterr);
 }
 
 /* The first line, as far as it is text. */
@@ -185,54 +106,24 @@ static void first_line(char *said, char ret_reason[MS_REASON_MAX + 1]) {
     (void)snprintf(ret_reason, MS_REASON_MAX + 1, "%.*s", MS_REASON_MAX - 3, said);
 }
 
-static enum ms_code judge_exit(const char *program, bool in_time, int status, char *said,
-                               struct answer *answer, struct ms_error *reterr) {
-    if (!in_time)
-        return ms_fail(reterr, MS_TIMEOUT, "the reviewer %.100s did not answer in its time",
-                       program);
-    if (!WIFEXITED(status) || WEXITSTATUS(status) > MS_VERDICT_HUMAN)
-        return ms_fail(reterr, MS_PROTOCOL,
-                       "the reviewer %.100s ended with %s %d, which is no verdict", program,
-                       WIFEXITED(status) ? "status" : "signal",
-                       WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
-    answer->verdict = (enum ms_verdict)WEXITSTATUS(status);
-    first_line(said, answer->reason);
-    return MS_OK;
-}
-
-static enum ms_code run_program(const struct machine *m, int in, struct answer *answer,
-                                struct ms_error *reterr) {
-    const char *program = m->svc->review_command;
-    char said[ANSWER_MAX] = "";
-    int fds[2], status = 0;
-    pid_t pid;
-    if (pipe2(fds, O_CLOEXEC) != 0)
-        return ms_fail_errno(reterr, errno, "cannot hear the reviewer");
-    enum ms_code code = start(program, in, fds[1], &pid, reterr);
-    close(fds[1]);
-    if (code != MS_OK) {
-        close(fds[0]);
-        return code;
-    }
-    int pidfd = pidfd_open(pid, 0);
-    bool in_time = pidfd >= 0 && hear_out(fds[0], pidfd, m->svc->review_timeout_ms, said);
-    close(fds[0]);
-    close_fd(&pidfd);
-    if (!in_time)
-        (void)kill(-pid, SIGKILL); /* with all that it has started */
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-        continue;
-    return judge_exit(program, in_time, status, said, answer, reterr);
-}
-
 static enum ms_code by_program(const struct machine *m, const struct ms_review_case *c,
                                struct ms_tenant_id tenant, struct answer *answer,
                                struct ms_error *reterr) {
-    int fd;
-    MS_TRY(question(m, c, tenant, &fd, reterr));
-    enum ms_code code = run_program(m, fd, answer, reterr);
-    close(fd);
-    return code;
+    MS_AUTO(ms_buf_fini) struct ms_buf text = {0};
+    struct ms_program_answer said;
+    MS_TRY(question(c, tenant, &text, reterr));
+    const struct ms_program program = {.path = m->svc->review_command,
+                                       .what = "reviewer",
+                                       .input = ms_view_of(text.data, text.len),
+                                       .timeout_ms = m->svc->review_timeout_ms};
+    MS_TRY(ms_program_ask(&program, &said, reterr));
+    if (said.status > MS_VERDICT_HUMAN)
+        return ms_fail(reterr, MS_PROTOCOL,
+                       "the reviewer %.100s ended with status %d, which is no verdict",
+                       program.path, said.status);
+    answer->verdict = (enum ms_verdict)said.status;
+    first_line(said.said, answer->reason);
+    return MS_OK;
 }
 
 /* Words reject, or have nothing to say; who has neither words nor program asks a person. */

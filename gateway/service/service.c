@@ -216,6 +216,9 @@ static struct ms_svc *svc_new(const struct ms_svc_options *o) {
     (void)snprintf(svc->review_command, sizeof svc->review_command, "%s",
                    o->review_command ? o->review_command : "");
     svc->review_timeout_ms = o->review_timeout_ms > 0 ? o->review_timeout_ms : MS_MINUTE_MS;
+    (void)snprintf(svc->payment_command, sizeof svc->payment_command, "%s",
+                   o->payment_command ? o->payment_command : "");
+    svc->payment_timeout_ms = o->payment_timeout_ms > 0 ? o->payment_timeout_ms : MS_MINUTE_MS;
     return svc;
 }
 

@@ -47,6 +47,8 @@ struct ms_svc_options {
     const char *review_words;   /* list of words (review.h); NULL or "": none */
     const char *review_command; /* program that judges; likewise */
     int64_t review_timeout_ms;  /* it has so long; 0: 60 s */
+    const char *payment_command; /* program that pays renewals (payment.h); likewise */
+    int64_t payment_timeout_ms;  /* it has so long; 0: 60 s */
     const char *faults;     /* tests: script of the fault wrapper */
     const char *object_url; /* init only: NULL: dir:<dir>/objects */
     uint64_t free_bytes;    /* init only: free quota of new tenants; 0: 5 GB */
@@ -75,6 +77,8 @@ struct ms_svc {
     char object_url[1025];
     char review_words[3001], review_command[3001];
     int64_t review_timeout_ms;
+    char payment_command[3001];
+    int64_t payment_timeout_ms;
     struct ms_id store_id;
     bool read_only, writeback;
     bool unchecked; /* the object store was down when it was opened: nobody knows whose it is */

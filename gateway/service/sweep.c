@@ -8,7 +8,7 @@
 
 #include "service/arrears.h"
 #include "service/confirm_part.h"
-#include "service/package.h"
+#include "service/payment.h"
 #include "service/tenant.h"
 #include "service/tree_rows.h"
 #include "service/upkeep_walk.h"
@@ -40,6 +40,8 @@ struct sweep {
     struct ms_svc *svc;
     struct ms_tenant_id tenant;
     struct ms_instant now;
+    bool
+        pays; /* the payment command is asked, and only tenants with a renewal that needs it matter */
     struct ms_sweep_result result;
     uint64_t damaged;
     struct ms_error first; /* of the damaged ones */
@@ -361,11 +363,35 @@ static enum ms_code end(const struct sweep *s, struct ms_sweep_result *ret_resul
                    s->damaged, s->first.message);
 }
 
+/* Renewals come before what follows from them. One behind a term that begins waits only when that has
+ * begun: so there is another round as long as they are paid without a question. Questions come behind all
+ * that (ms_sweep_payments), each once. */
+static enum ms_code sweep_due(struct sweep *s, struct ms_error *reterr) {
+    struct batch batch;
+    struct ms_paid paid;
+    for (bool first = true;; first = false) {
+        MS_TRY(ms_payments_settle(s->svc, s->tenant, s->now, s->pays, &paid, reterr));
+        s->result.applied += paid.renewed + paid.refused;
+        if ((!first || s->pays) && paid.renewed + paid.refused == 0)
+            break;
+        MS_TRY(sweep_one(s, &batch, reterr));
+        if (s->pays)
+            break;
+    }
+    s->result.unpaid += paid.waiting;
+    return MS_OK;
+}
+
 static enum ms_code sweep_tenant(struct sweep *s, struct ms_tenant_id tenant,
                                  struct ms_error *reterr) {
-    struct batch batch;
+    struct ms_paid paid = {0};
     s->tenant = tenant;
-    MS_TRY(sweep_one(s, &batch, reterr));
+    if (s->pays) {
+        MS_TRY(ms_payments_settle(s->svc, tenant, s->now, false, &paid, reterr));
+        if (paid.waiting == 0)
+            return MS_OK;
+    }
+    MS_TRY(sweep_due(s, reterr));
     MS_TRY(end_arrears(s, reterr));
     return sweep_files(s, reterr);
 }
@@ -389,22 +415,40 @@ static enum ms_code sweep_all(struct sweep *s, struct ms_error *reterr) {
     return code == MS_NOT_FOUND ? MS_OK : code;
 }
 
-enum ms_code ms_sweep_tenant(struct ms_svc *svc, struct ms_tenant_id tenant,
-                             struct ms_sweep_result *ret_result, struct ms_error *reterr) {
+static enum ms_code sweep_named(struct ms_svc *svc, struct ms_tenant_id tenant, bool pays,
+                                struct ms_sweep_result *ret_result, struct ms_error *reterr) {
     struct sweep s;
     struct ms_error err = {0};
     struct ms_tenant_record record;
     MS_TRY(ms_tenant_get(svc, tenant, &record, reterr));
     MS_TRY(begin(&s, svc, reterr));
+    s.pays = pays;
     enum ms_code code = sweep_tenant(&s, tenant, &err);
     return code == MS_OK ? end(&s, ret_result, reterr) : ms_pass_up(code, &err, reterr);
 }
 
-enum ms_code ms_sweep(struct ms_svc *svc, struct ms_sweep_result *ret_result,
-                      struct ms_error *reterr) {
+static enum ms_code sweep_every(struct ms_svc *svc, bool pays, struct ms_sweep_result *ret_result,
+                                struct ms_error *reterr) {
     struct sweep s;
     struct ms_error err = {0};
     MS_TRY(begin(&s, svc, reterr));
+    s.pays = pays;
     enum ms_code code = sweep_all(&s, &err);
     return code == MS_OK ? end(&s, ret_result, reterr) : ms_pass_up(code, &err, reterr);
+}
+
+enum ms_code ms_sweep_tenant(struct ms_svc *svc, struct ms_tenant_id tenant,
+                             struct ms_sweep_result *ret_result, struct ms_error *reterr) {
+    return sweep_named(svc, tenant, false, ret_result, reterr);
+}
+
+enum ms_code ms_sweep(struct ms_svc *svc, struct ms_sweep_result *ret_result,
+                      struct ms_error *reterr) {
+    return sweep_every(svc, false, ret_result, reterr);
+}
+
+enum ms_code ms_sweep_payments(struct ms_svc *svc, struct ms_tenant_id tenant,
+                               struct ms_sweep_result *ret_result, struct ms_error *reterr) {
+    return ms_tenant_id_is_none(tenant) ? sweep_every(svc, true, ret_result, reterr)
+                                        : sweep_named(svc, tenant, true, ret_result, reterr);
 }

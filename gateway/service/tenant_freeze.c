@@ -15,16 +15,25 @@ struct hold_args {
     const char *reason;
 };
 
-/* The first row that says that something was due; arrears' own are no such. */
-static enum ms_code first_due(struct ms_scan *scan, struct ms_error *reterr) {
+/* The first row that says that something of an asset's life was due: arrears' own are no such, nor are
+ * packages that wait for their payment, and are valid as long. */
+static enum ms_code first_due(const struct ms_tree *t, struct ms_scan *scan,
+                              struct ms_error *reterr) {
     struct ms_view key, value;
     struct ms_tenant_id tenant;
+    struct ms_package_record p;
     struct ms_instant at;
     struct ms_id id;
     uint8_t kind = MS_DUE_ARREARS;
-    while (kind == MS_DUE_ARREARS) {
+    bool waits = false;
+    while (kind == MS_DUE_ARREARS || waits) {
         MS_TRY(ms_scan_next(scan, &key, &value, reterr));
         MS_TRY(ms_key_split_due(key, &tenant, &at, &kind, &id, reterr));
+        waits = kind == MS_DUE_PACKAGE;
+        if (waits)
+            MS_TRY(ms_row_get_package(t->txn, ms_key_package(t->id, (struct ms_package_id){id}), &p,
+                                      reterr));
+        waits = waits && ms_package_waits(&t->tenant, &p, t->now);
     }
     return MS_OK;
 }
@@ -39,7 +48,7 @@ static enum ms_code nothing_due_before(const struct ms_tree *t, struct ms_error 
     if (ms_instant_is_none(t->tenant.mask_since))
         return MS_OK;
     ms_scan_begin(&scan, t->txn, ms_key_view(&from), ms_key_view(&to));
-    enum ms_code code = first_due(&scan, reterr);
+    enum ms_code code = first_due(t, &scan, reterr);
     ms_scan_end(&scan);
     if (code != MS_OK)
         return ms_absent_is_fine(code, reterr);
@@ -173,7 +182,8 @@ static enum ms_code not_ended_yet(const struct ms_tree *t, struct ms_error *rete
 static enum ms_code end_arrears(struct ms_tree *t, const char *reason, struct ms_error *reterr) {
     const struct change lift = {
         .hold = MS_HOLD_ARREARS, .at = t->now, .who = t->who, .why = reason};
-    MS_TRY(ms_packages_overdue(t->txn, &t->tenant, t->now, reterr));
+    MS_TRY(ms_packages_settled(t->txn, &t->tenant, t->now, t->unasked, reterr));
+    MS_TRY(ms_package_none_waits(t->txn, &t->tenant, t->now, ~0u, reterr));
     MS_TRY(not_ended_yet(t, reterr));
     MS_TRY(ms_arrears_record_hold(t, reterr));
     MS_TRY(note(t, MS_AUDIT_ARREARS_OFF, t->who, t->now, reason, reterr));

@@ -1,6 +1,7 @@
 /* Begin, inodes, names, places: the rows that every operation of the tree is made of. */
 #include "service/tree_rows.h"
 
+#include "service/payment.h"
 #include "service/upkeep.h"
 #include "service/upkeep_walk.h"
 
@@ -21,6 +22,7 @@ static enum ms_code write_call(struct ms_svc *svc, const struct ms_ctx *ctx, str
         .ts = ms_clock_timespec(svc->clock),
         .instance = ms_store_instance(svc->store),
         .limits = &svc->limits,
+        .unasked = ms_payments_unasked(svc),
         .args = args,
     };
     write.in = &call;
@@ -66,6 +68,7 @@ enum ms_code ms_tree_begin(struct ms_tree *t, struct ms_txn *txn, const void *in
     t->ts = call->ts;
     t->instance = call->instance;
     t->limits = call->limits;
+    t->unasked = call->unasked;
     MS_TRY(ms_change_begin(txn, t->id, &t->tenant, reterr));
     t->now = ms_txn_instant(txn);
     return MS_OK;
@@ -88,6 +91,7 @@ enum ms_code ms_tree_read(struct ms_tree *t, struct ms_svc *svc, const struct ms
         .ts = ms_clock_timespec(svc->clock),
         .instance = ms_store_instance(svc->store),
         .limits = &svc->limits,
+        .unasked = ms_payments_unasked(svc),
     };
     MS_TRY(ms_read_begin(svc->store, &t->txn, reterr));
     enum ms_code code = load_tenant(t, reterr);

@@ -36,6 +36,7 @@ struct ms_tree {
     struct timespec ts;    /* for the times of inodes */
     struct ms_instance_id instance; /* this process */
     const struct ms_limits *limits; /* of contents; NULL: the defaults */
+    bool unasked; /* there is no payment command: a renewal is paid by itself (payment.h) */
 };
 
 /* The const input of a write operation. */
@@ -44,7 +45,8 @@ struct ms_tree_call {
     struct timespec ts;
     struct ms_instance_id instance;
     const void *args;
-    const struct ms_limits *limits; /* as in struct ms_tree */
+    const struct ms_limits *limits; /* these two as in struct ms_tree */
+    bool unasked;
 };
 /* Run fn(txn, struct ms_tree_call, out) in one durable commit. Errors: MS_READ_ONLY; those of fn.
  */

@@ -23,6 +23,7 @@ struct ms_sweep_result {
     uint64_t put_off; /* due rows moved, because a tenant's freeze has moved the deadline */
     uint64_t tree_operations;
     uint64_t cancelled_files; /* declared and not confirmed in time */
+    uint64_t unpaid;          /* packages whose renewal waits for an answer (payment.h) */
     uint64_t removed_uploads; /* of ended declarations, from the store (not by ms_sweep_tenant) */
     struct ms_instant next; /* there may be work then; none: nothing is known */
 };
@@ -32,6 +33,12 @@ MS_NODISCARD enum ms_code ms_sweep(struct ms_svc *svc, struct ms_sweep_result *r
 MS_NODISCARD enum ms_code ms_sweep_tenant(struct ms_svc *svc, struct ms_tenant_id tenant,
                                           struct ms_sweep_result *ret_result,
                                           struct ms_error *reterr);
+/* Ask the payment command about every renewal that waits (payment.h), and sweep the tenants of these.
+ * The two above do not: call this behind ms_sweep when it says unpaid > 0. Takes up to payment_timeout
+ * for each. tenant: none: all. Errors: of ms_sweep_tenant. */
+MS_NODISCARD enum ms_code ms_sweep_payments(struct ms_svc *svc, struct ms_tenant_id tenant,
+                                            struct ms_sweep_result *ret_result,
+                                            struct ms_error *reterr);
 
 /* ---- recover --------------------------------------------------------------------------------- */
 

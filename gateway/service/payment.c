@@ -1,0 +1,156 @@
+#include "service/payment.h"
+
+#include "service/change.h"
+#include "service/program.h"
+#include "service/show.h"
+#include "service/tree_rows.h"
+#include "service/upkeep_walk.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#define PACKAGES 32u
+
+/* Those that wait, as they were read: an answer names them so. */
+struct waiting {
+    struct ms_tenant_record tenant;
+    struct ms_package_record package[PACKAGES];
+    unsigned n;
+};
+
+static enum ms_code find_in(struct ms_txn *txn, struct ms_tenant_id id, struct ms_instant now,
+                            struct ms_package_id *after, struct waiting *ret,
+                            struct ms_error *reterr) {
+    struct ms_key prefix = ms_key_packages_of(id);
+    struct ms_package_record p;
+    struct ms_scan scan;
+    struct ms_view key;
+    enum ms_code code;
+    ret->n = 0;
+    MS_TRY(ms_row_get_tenant(txn, ms_key_tenant(id), &ret->tenant, reterr));
+    ms_scan_prefix(&scan, txn, ms_key_view(&prefix));
+    while ((code = ms_row_next_package(&scan, &key, &p, reterr)) == MS_OK && ret->n < PACKAGES)
+        if (memcmp(p.id.b, after->id.b, MS_ID_BYTES) > 0 && ms_package_waits(&ret->tenant, &p, now))
+            ret->package[ret->n++] = p;
+    ms_scan_end(&scan);
+    return ms_absent_is_fine(code, reterr);
+}
+
+static enum ms_code find(struct ms_svc *svc, struct ms_tenant_id id, struct ms_instant now,
+                         struct ms_package_id *after, struct waiting *ret,
+                         struct ms_error *reterr) {
+    struct ms_txn *txn;
+    MS_TRY(ms_read_begin(svc->store, &txn, reterr));
+    enum ms_code code = find_in(txn, id, now, after, ret, reterr);
+    ms_read_end(txn);
+    return code;
+}
+
+/* ---- the question ---------------------------------------------------------------------------- */
+
+/* The same for the same term, whoever asks. */
+static void order_of(const struct ms_package_record *p, char ret_order[MS_ORDER_MAX + 1]) {
+    (void)snprintf(ret_order, MS_ORDER_MAX + 1, "renewal-%s-%u", ms_id_text(p->id).s,
+                   p->bought + 1);
+}
+
+static enum ms_code question(const struct ms_tenant_record *tenant,
+                             const struct ms_package_record *p, const char *order,
+                             struct ms_buf *text, struct ms_error *reterr) {
+    struct ms_show s = ms_show_begin();
+    ms_show_set(&s, "order_id", json_string(order));
+    ms_show_set(&s, "tenant_id", json_string(ms_id_text(tenant->id).s));
+    ms_show_set(&s, "tenant", json_string(tenant->name));
+    ms_show_set(&s, "package_id", json_string(ms_id_text(p->id).s));
+    ms_show_set(&s, "package", json_string(p->name));
+    ms_show_set(&s, "kind", json_string(ms_package_kind_name(p->kind)));
+    ms_show_set(&s, "amount", ms_show_u64(p->amount));
+    ms_show_set(&s, "months", ms_show_u64(p->months));
+    ms_show_set(&s, "term", ms_show_u64(p->bought + 1));
+    ms_show_set(&s, "begins", ms_show_time(ms_package_due(p)));
+    return ms_show_text(ms_show_end(&s), text, reterr);
+}
+
+static enum ms_code ask(struct ms_svc *svc, const struct ms_tenant_record *tenant,
+                        const struct ms_package_record *p, bool *ret_paid,
+                        struct ms_error *reterr) {
+    MS_AUTO(ms_buf_fini) struct ms_buf text = {0};
+    char order[MS_ORDER_MAX + 1];
+    struct ms_program_answer answer;
+    *ret_paid = true;
+    if (ms_payments_unasked(svc))
+        return MS_OK;
+    order_of(p, order);
+    MS_TRY(question(tenant, p, order, &text, reterr));
+    const struct ms_program program = {.path = svc->payment_command,
+                                       .what = "payment command",
+                                       .argument = order,
+                                       .input = ms_view_of(text.data, text.len),
+                                       .timeout_ms = svc->payment_timeout_ms};
+    MS_TRY(ms_program_ask(&program, &answer, reterr));
+    *ret_paid = answer.status == 0;
+    return MS_OK;
+}
+
+/* ---- the answer ------------------------------------------------------------------------------ */
+
+struct answer {
+    struct ms_tenant_id tenant;
+    const struct ms_package_record *asked;
+    struct ms_instant now;
+    bool paid;
+};
+
+/* Somebody else may have been faster, or the package was changed meanwhile. */
+static enum ms_code answer_op(struct ms_txn *txn, const void *in, void *out,
+                              struct ms_error *reterr) {
+    const struct answer *a = in;
+    struct ms_tenant_record tenant;
+    MS_TRY(ms_change_begin(txn, a->tenant, &tenant, reterr));
+    return ms_package_answer(txn, &tenant, a->asked, a->now, a->paid, out, reterr);
+}
+
+static enum ms_code settle_one(struct ms_svc *svc, const struct waiting *w,
+                               const struct ms_package_record *p, struct ms_instant now,
+                               struct ms_paid *paid, struct ms_error *reterr) {
+    struct answer a = {.tenant = {w->tenant.id}, .asked = p, .now = now};
+    struct ms_error err = {0};
+    bool applied;
+    struct ms_write write = {.fn = answer_op,
+                             .in = &a,
+                             .out = &applied,
+                             .out_size = sizeof applied,
+                             .fence = ms_store_fence(svc->store),
+                             .frees = true};
+    if (ask(svc, &w->tenant, p, &a.paid, &err) != MS_OK) {
+        ms_log_failure(svc->log, MS_LOG_WARN, "payment-without-answer", &err, "package",
+                       ms_id_text(p->id).s, NULL);
+        paid->waiting++;
+        return MS_OK;
+    }
+    MS_TRY(ms_store_write(svc->store, &write, reterr));
+    paid->renewed += applied && a.paid;
+    paid->refused += applied && !a.paid;
+    return MS_OK;
+}
+
+/* One that has renewed itself may wait again, for the term after; one without an answer is asked once. */
+enum ms_code ms_payments_settle(struct ms_svc *svc, struct ms_tenant_id tenant,
+                                struct ms_instant now, bool may_ask, struct ms_paid *ret_paid,
+                                struct ms_error *reterr) {
+    bool settles = may_ask || ms_payments_unasked(svc);
+    struct ms_package_id after = {{{0}}};
+    struct ms_paid paid = {0};
+    struct waiting w;
+    do {
+        MS_TRY(find(svc, tenant, now, &after, &w, reterr));
+        uint64_t unanswered = paid.waiting;
+        paid.waiting += settles ? 0 : w.n;
+        for (unsigned i = 0; settles && i < w.n; i++)
+            MS_TRY(settle_one(svc, &w, &w.package[i], now, &paid, reterr));
+        if (w.n > 0 && paid.waiting > unanswered) /* the others of this page are behind them */
+            after = (struct ms_package_id){w.package[w.n - 1].id};
+    } while (w.n > 0);
+    *ret_paid = paid;
+    return MS_OK;
+}

@@ -1,0 +1,38 @@
+/* payment.h — renewals that packages make by themselves, paid by a program that the operator has
+ * configured (payment_command in msasset.conf; product.md section 5).
+ *
+ * At the end of its last term a package that renews itself waits for an answer: everybody treats it as
+ * valid, nobody applies anything. Two ask: msasset sweep, and the nightly run when a day waits (it closes
+ * none before). Each does so behind everything that needs no answer, of every tenant, because a program
+ * may take its whole time for each question. Nobody else starts it: who must know, because the package
+ * is changed or minutes of it are taken, is refused meanwhile. Exit status 0 is paid, any other is not. The
+ * outcome is dated with the term's end, whenever it came. A program that cannot be started, takes too
+ * long, or is ended by a signal has not answered, and is asked again with the same order id, so it must
+ * take an order once. Without a program every renewal is paid, by whoever comes first.
+ *
+ * Its argument is the order id; on its standard input it finds a JSON object: order_id, tenant_id, tenant,
+ * package_id, package, kind, amount, months, term (which one it is, from 1), begins.
+ *
+ * Threads: any. Needs: no transaction open.
+ */
+#ifndef MS_SERVICE_PAYMENT_H
+#define MS_SERVICE_PAYMENT_H
+
+#include "service/package.h"
+
+/* There is no program: nothing waits. */
+static inline bool ms_payments_unasked(const struct ms_svc *svc) {
+    return svc->payment_command[0] == '\0';
+}
+
+struct ms_paid {
+    uint64_t renewed, refused; /* answers that were applied */
+    uint64_t waiting;          /* packages without an answer */
+};
+/* Settle what waits at now. may_ask: start the program, if there is one; else those that need it go on
+ * waiting. A program without an answer is no error. */
+MS_NODISCARD enum ms_code ms_payments_settle(struct ms_svc *svc, struct ms_tenant_id tenant,
+                                             struct ms_instant now, bool may_ask,
+                                             struct ms_paid *ret_paid, struct ms_error *reterr);
+
+#endif

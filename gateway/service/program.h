@@ -1,0 +1,33 @@
+/* program.h — ask a program that an operator has configured: a text on its standard input, its exit
+ * status, and what it says until it closes its output.
+ *
+ * It lives in real time and gets a limit; over that it is killed with all that it has started. It may read
+ * its input or not. Needs: no transaction open.
+ *
+ * Threads: any.
+ */
+#ifndef MS_SERVICE_PROGRAM_H
+#define MS_SERVICE_PROGRAM_H
+
+#include "base/buf.h"
+#include "base/error.h"
+
+#define MS_PROGRAM_SAID_MAX 4095
+
+struct ms_program {
+    const char *path;
+    const char *what;     /* for messages: "reviewer" */
+    const char *argument; /* argv[1]; NULL: none */
+    struct ms_view input;
+    int64_t timeout_ms;
+};
+struct ms_program_answer {
+    int status; /* of its exit, 0..255 */
+    char said[MS_PROGRAM_SAID_MAX + 1];
+};
+/* Errors: it gave no answer: MS_TIMEOUT, MS_PROTOCOL a signal ended it, or what starting it says. */
+MS_NODISCARD enum ms_code ms_program_ask(const struct ms_program *program,
+                                         struct ms_program_answer *ret_answer,
+                                         struct ms_error *reterr);
+
+#endif

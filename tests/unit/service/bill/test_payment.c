@@ -1,0 +1,330 @@
+/* Renewals that a program pays: paid, not paid, without an answer. */
+#include "unit/service/tree/fixture.h"
+
+#include "service/arrears.h"
+#include "service/asset.h"
+#include "service/bill.h"
+#include "service/payment.h"
+#include "service/upkeep.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct ms_instant now(struct fx *f) { return ms_clock_now(&f->clock.clock); }
+static void to(struct fx *f, struct ms_instant at) { fx_advance(f, at.ms - now(f).ms); }
+static struct ms_ctx admin(const struct fx *f) {
+    struct ms_ctx ctx = f->ctx;
+    ctx.admin = true;
+    return ctx;
+}
+/* As msasset sweep does. */
+static struct ms_sweep_result sweep(struct fx *f) {
+    struct ms_sweep_result r, paid;
+    assert_ok(ms_sweep(&f->svc, &r, &test_err));
+    if (r.unpaid == 0)
+        return r;
+    assert_ok(ms_sweep_payments(&f->svc, (struct ms_tenant_id){{{0}}}, &paid, &test_err));
+    paid.applied += r.applied;
+    return paid;
+}
+
+/* A program that writes down what it is asked, and ends so. */
+static void program(struct fx *f, const char *end) {
+    char *path = ms_test_path(f->dir, "pay"), text[1024];
+    (void)snprintf(text, sizeof text, "#!/bin/sh\necho \"$1\" >> %s/orders\ncat > %s/asked\n%s\n",
+                   f->dir, f->dir, end);
+    ms_test_write_file(path, text, strlen(text));
+    assert_int_equal(chmod(path, 0700), 0);
+    (void)snprintf(f->svc.payment_command, sizeof f->svc.payment_command, "%s", path);
+    f->svc.payment_timeout_ms = 60000;
+    free(path);
+}
+
+/* How often it was asked, and the orders differ (or are all the same). */
+static unsigned asked(struct fx *f, unsigned *ret_differ) {
+    char *path = ms_test_path(f->dir, "orders"), line[256], before[256] = "";
+    FILE *file = fopen(path, "r");
+    unsigned n = 0;
+    *ret_differ = 0;
+    while (file && fgets(line, sizeof line, file)) {
+        *ret_differ += strcmp(line, before) != 0;
+        memcpy(before, line, sizeof line);
+        n++;
+    }
+    if (file)
+        fclose(file);
+    free(path);
+    return n;
+}
+
+static bool was_told(struct fx *f, const char *text) {
+    char *path = ms_test_path(f->dir, "asked"), all[2048];
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    size_t n = fread(all, 1, sizeof all - 1, file);
+    all[n] = '\0';
+    fclose(file);
+    free(path);
+    return strstr(all, text) != NULL;
+}
+
+static struct ms_package_record bought(struct fx *f, uint8_t kind, uint64_t amount) {
+    struct ms_ctx ctx = admin(f);
+    struct ms_package_order o = {.order = "first",
+                                 .name = "pack",
+                                 .kind = kind,
+                                 .amount = amount,
+                                 .months = 1,
+                                 .terms = 1,
+                                 .auto_renew = true};
+    struct ms_package_record p;
+    assert_ok(ms_package_buy(&f->svc, &ctx, &o, &p, &test_err));
+    return p;
+}
+
+static struct ms_package_record seen(struct fx *f) {
+    struct ms_package_record *list, p;
+    size_t n;
+    assert_ok(ms_package_list(&f->svc, &f->ctx, &list, &n, &test_err));
+    assert_int_equal(n, 1);
+    p = list[0];
+    free(list);
+    return p;
+}
+
+static uint64_t allowance(struct fx *f) {
+    struct ms_quota_info info;
+    assert_ok(ms_tenant_quota(&f->svc, &f->ctx, &info, &test_err));
+    return info.allowance;
+}
+
+/* ---- tests ----------------------------------------------------------------------------------- */
+
+static void what_is_paid_is_renewed_at_the_terms_end(void **state) {
+    struct fx *f = *state;
+    unsigned differ;
+    struct ms_package_record p = bought(f, MS_PACKAGE_ASSET_MANAGER, MS_GB);
+    struct ms_instant end = p.due_at;
+    program(f, "exit 0");
+    to(f, ms_instant_add_ms(end, -1));
+    assert_int_equal(sweep(f).applied, 0);
+    assert_int_equal(asked(f, &differ), 0);
+    to(f, ms_instant_add_ms(end, 5 * MS_DAY_MS));
+    assert_int_equal(sweep(f).applied, 1);
+    assert_int_equal(asked(f, &differ), 1);
+    assert_true(was_told(f, "\"package\": \"pack\""));
+    assert_true(was_told(f, "\"term\": 2"));
+    assert_true(was_told(f, "\"tenant\": \"t1\""));
+    p = seen(f);
+    assert_int_equal(p.bought, 2);
+    assert_int_equal(p.due_at.ms, ms_instant_add_months(p.first, 2).ms);
+    assert_int_equal(sweep(f).applied, 0); /* once */
+    assert_int_equal(asked(f, &differ), 1);
+    fx_advance(f, 65 * MS_DAY_MS); /* two terms more, one after the other */
+    assert_int_equal(sweep(f).applied, 2);
+    assert_int_equal(asked(f, &differ), 3);
+    assert_int_equal(differ, 3);
+}
+
+static void what_is_not_paid_runs_out_at_the_terms_end(void **state) {
+    struct fx *f = *state;
+    struct ms_package_record p = bought(f, MS_PACKAGE_ASSET_MANAGER, MS_GB);
+    struct ms_instant end = p.due_at;
+    uint64_t before = allowance(f);
+    program(f, "exit 3");
+    to(f, ms_instant_add_ms(end, 5 * MS_DAY_MS));
+    assert_int_equal(allowance(f), before); /* valid until the answer */
+    assert_int_equal(sweep(f).applied, 1);
+    assert_int_equal(allowance(f), before - MS_GB);
+    p = seen(f);
+    assert_int_equal(p.state, MS_PACKAGE_GRACE);
+    assert_int_equal(p.ended.ms, end.ms);
+    assert_int_equal(p.auto_renew, 0);
+}
+
+static void without_an_answer_it_waits_and_is_asked_for_the_same_order(void **state) {
+    struct fx *f = *state;
+    struct ms_ctx ctx = admin(f);
+    struct ms_package_record p = bought(f, MS_PACKAGE_ASSET_MANAGER, MS_GB), other;
+    struct ms_instant end = p.due_at;
+    uint64_t before = allowance(f);
+    unsigned differ;
+    program(f, "kill -9 $$");
+    to(f, ms_instant_add_ms(end, 40 * MS_DAY_MS));
+    struct ms_sweep_result r = sweep(f);
+    assert_int_equal(r.applied, 0);
+    assert_int_equal(r.unpaid, 1);
+    assert_int_equal(allowance(f), before);
+    assert_int_equal(seen(f).state, MS_PACKAGE_VALID);
+    assert_code(ms_package_renew_by(&f->svc, &ctx, (struct ms_package_id){p.id}, "by hand", 1,
+                                    &other, &test_err),
+                MS_BUSY);
+    assert_non_null(strstr(test_err.message, "payment command"));
+    assert_code(ms_package_set_auto_renew(&f->svc, &ctx, (struct ms_package_id){p.id}, false,
+                                          &other, &test_err),
+                MS_BUSY);
+    assert_int_equal(asked(f, &differ), 1); /* a refusal asks nobody */
+    assert_int_equal(sweep(f).unpaid, 1);
+    assert_int_equal(asked(f, &differ), 2);
+    assert_int_equal(differ, 1);
+    program(f, "exit 0");
+    assert_int_equal(sweep(f).applied, 2); /* and the term after it, which is over too */
+    (void)asked(f, &differ);
+    assert_int_equal(differ, 2);
+    assert_int_equal(seen(f).bought, 3);
+    assert_int_equal(seen(f).due_at.ms, ms_instant_add_months(p.first, 3).ms);
+}
+
+static void a_program_that_is_not_there_has_not_answered(void **state) {
+    struct fx *f = *state;
+    struct ms_package_record p = bought(f, MS_PACKAGE_ASSET_MANAGER, MS_GB);
+    (void)snprintf(f->svc.payment_command, sizeof f->svc.payment_command, "/nowhere");
+    to(f, p.due_at);
+    assert_int_equal(sweep(f).unpaid, 1);
+    assert_int_equal(seen(f).state, MS_PACKAGE_VALID);
+}
+
+static void in_arrears_nothing_is_asked(void **state) {
+    struct fx *f = *state;
+    struct ms_ctx ctx = admin(f);
+    struct ms_tenant_record tenant;
+    struct ms_package_record p = bought(f, MS_PACKAGE_ASSET_MANAGER, MS_GB);
+    unsigned differ;
+    program(f, "exit 0");
+    to(f, ms_instant_add_ms(p.due_at, -MS_DAY_MS));
+    assert_ok(ms_tenant_set_arrears(&f->svc, &ctx, true, "", &tenant, &test_err));
+    to(f, p.due_at);
+    assert_int_equal(seen(f).state, MS_PACKAGE_GRACE); /* unswept */
+    assert_int_equal(sweep(f).applied, 1);
+    assert_int_equal(seen(f).ended.ms, p.due_at.ms);
+    assert_int_equal(asked(f, &differ), 0);
+}
+
+/* Paid after the end of the term, while the answer about it is still missing: that comes first. */
+static void arrears_end_behind_the_answers_that_came_before(void **state) {
+    struct fx *f = *state;
+    struct ms_ctx ctx = admin(f);
+    struct ms_tenant_record tenant;
+    struct ms_package_record p = bought(f, MS_PACKAGE_ASSET_MANAGER, MS_GB);
+    program(f, "kill -9 $$");
+    to(f, ms_instant_add_ms(p.due_at, MS_DAY_MS));
+    assert_ok(ms_tenant_set_arrears(&f->svc, &ctx, true, "", &tenant, &test_err));
+    fx_advance(f, MS_DAY_MS);
+    assert_code(ms_tenant_set_arrears(&f->svc, &ctx, false, "", &tenant, &test_err), MS_BUSY);
+    assert_int_equal(seen(f).state, MS_PACKAGE_VALID);
+    program(f, "exit 1");
+    (void)sweep(f);
+    assert_ok(ms_tenant_set_arrears(&f->svc, &ctx, false, "", &tenant, &test_err));
+    assert_int_equal(seen(f).state, MS_PACKAGE_GRACE);
+    assert_int_equal(seen(f).ended.ms, p.due_at.ms);
+}
+
+/* Quota refusals and lists of the bin come from these. */
+static void what_must_be_quick_asks_nobody(void **state) {
+    struct fx *f = *state;
+    struct ms_sweep_result r;
+    struct ms_package_record p = bought(f, MS_PACKAGE_ASSET_MANAGER, MS_GB);
+    unsigned differ;
+    program(f, "exit 0");
+    to(f, p.due_at);
+    assert_ok(ms_sweep_tenant(&f->svc, f->ctx.tenant, &r, &test_err));
+    assert_int_equal(r.unpaid, 1);
+    assert_ok(ms_sweep(&f->svc, &r, &test_err));
+    assert_int_equal(r.unpaid, 1);
+    assert_int_equal(asked(f, &differ), 0);
+    assert_ok(ms_sweep_payments(&f->svc, f->ctx.tenant, &r, &test_err));
+    assert_int_equal(r.applied, 1);
+    assert_int_equal(r.unpaid, 0);
+    assert_int_equal(asked(f, &differ), 1);
+}
+
+/* ---- the nightly run ------------------------------------------------------------------------- */
+
+static struct ms_instant closed_until(struct fx *f, struct ms_tenant_id id) {
+    struct ms_tenant_record tenant;
+    assert_ok(ms_tenant_get(&f->svc, id, &tenant, &test_err));
+    return tenant.closed_until;
+}
+
+static enum ms_code bill(struct fx *f, struct ms_bill_result *ret_result) {
+    struct ms_bill_options options = {0};
+    return ms_bill_run(&f->svc, &options, ret_result, &test_err);
+}
+
+/* Three of them: its id says whether one comes before or behind the tenant that waits. */
+static struct ms_tenant_id other(struct fx *f, const char *name) {
+    struct ms_tenant_record tenant;
+    struct ms_tenant_options o = {.name = name, .free_bytes = UINT64_MAX, .retention_ms = -1};
+    assert_ok(ms_tenant_add(&f->svc, "root", &o, &tenant, &test_err));
+    return (struct ms_tenant_id){tenant.id};
+}
+
+static void a_day_waits_for_the_answer_and_no_other_tenants(void **state) {
+    struct fx *f = *state;
+    struct ms_bill_result r;
+    struct ms_tenant_id others[] = {other(f, "u1"), other(f, "u2"), other(f, "u3")};
+    struct ms_package_record p = bought(f, MS_PACKAGE_ASSET_MANAGER, MS_GB);
+    struct ms_instant ends = ms_instant_day_start(p.due_at);
+    unsigned differ;
+    program(f, "kill -9 $$");
+    to(f, ms_instant_add_ms(ends, -5 * MS_DAY_MS));
+    assert_ok(bill(f, &r));
+    to(f, ms_instant_add_ms(ends,
+                            3 * MS_DAY_MS)); /* one stretch: days before its instant and behind */
+    assert_code(bill(f, &r), MS_TIMEOUT);
+    assert_int_equal(r.days, 5 + 3 * 8);
+    assert_non_null(strstr(test_err.message, "payment command"));
+    assert_int_equal(r.tenants, 4);
+    assert_int_equal(asked(f, &differ), 1);
+    assert_int_equal(closed_until(f, f->ctx.tenant).ms, ends.ms); /* before its day */
+    for (size_t i = 0; i < MS_ARRAY_LEN(others); i++)
+        assert_int_equal(closed_until(f, others[i]).ms, ends.ms + 3 * MS_DAY_MS);
+    program(f, "exit 0");
+    assert_ok(bill(f, &r));
+    assert_int_equal(r.tenants, 4);
+    assert_int_equal(r.days, 3);
+    assert_int_equal(asked(f, &differ), 2);
+    assert_int_equal(closed_until(f, f->ctx.tenant).ms, ends.ms + 3 * MS_DAY_MS);
+    assert_int_equal(seen(f).bought, 2);
+}
+
+static void a_run_of_one_tenant_asks_too(void **state) {
+    struct fx *f = *state;
+    struct ms_bill_result r;
+    struct ms_package_record p = bought(f, MS_PACKAGE_ASSET_MANAGER, MS_GB);
+    struct ms_instant day = ms_instant_add_ms(ms_instant_day_start(p.due_at), MS_DAY_MS);
+    struct ms_bill_options one = {.tenant = f->ctx.tenant};
+    unsigned differ;
+    program(f, "exit 0");
+    to(f, day);
+    assert_ok(ms_bill_run(&f->svc, &one, &r, &test_err));
+    assert_int_equal(r.tenants, 1);
+    assert_int_equal(asked(f, &differ), 1);
+    assert_int_equal(closed_until(f, f->ctx.tenant).ms, day.ms);
+    assert_ok(bill(f, &r));
+    assert_int_equal(r.days, 0);
+    assert_int_equal(asked(f, &differ), 1);
+}
+
+/* Operations ask the live files of the process. */
+static int setup(void **state) {
+    int failed = fx_setup(state);
+    struct fx *f = *state;
+    assert_ok(ms_files_new(&f->svc, &f->svc.files, &test_err));
+    return failed;
+}
+static int teardown(void **state) {
+    struct fx *f = *state;
+    ms_files_free(f->svc.files);
+    return fx_teardown(state);
+}
+#undef FX
+#define FX(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+FX_TESTS(FX(what_is_paid_is_renewed_at_the_terms_end),
+         FX(what_is_not_paid_runs_out_at_the_terms_end),
+         FX(without_an_answer_it_waits_and_is_asked_for_the_same_order),
+         FX(a_program_that_is_not_there_has_not_answered), FX(in_arrears_nothing_is_asked),
+         FX(arrears_end_behind_the_answers_that_came_before), FX(what_must_be_quick_asks_nobody),
+         FX(a_day_waits_for_the_answer_and_no_other_tenants), FX(a_run_of_one_tenant_asks_too))
