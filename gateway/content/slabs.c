@@ -111,6 +111,7 @@ struct ms_slab *ms_slab_take(struct ms_slabs *pool, bool small) {
         slab = new_slab_locked(pool);
     if (slab) {
         atomic_store(&slab->refs, 1);
+        slab->may_rest = false;
         pool->locked.used += slab->high;
     }
     pthread_mutex_unlock(&pool->mutex);

@@ -29,6 +29,7 @@ struct ms_slab {
     atomic_uint refs;
     struct ms_slabs *pool;
     struct ms_slab *next; /* free ones */
+    bool may_rest;        /* the holder's: it can go to the disk before others; false when taken */
 };
 
 /* NULL: no memory. bytes_max 0: never gives any. */

@@ -209,6 +209,7 @@ static int own_slab(struct ms_stage *s, size_t grain, size_t end) {
     size_t n = length_of(s, grain);
 
     if (!ms_slab_is_shared(old)) {
+        old->may_rest = false; /* written again: perhaps not for the last time */
         while (!ms_slab_reach(old, end))
             if (!make_room(s, grain))
                 return spill(s, grain);
@@ -498,32 +499,6 @@ struct rest {
     int fd, direct_fd;
 };
 
-/* Look at the grain and have the file to oneself; false: not now. */
-static bool begin_rest(struct ms_stage *s, size_t grain, struct rest *r) {
-    bool go;
-
-    ms_stage_lock_to_see(s);
-    go = s->locked.fd >= 0 && slab_of(s, grain) && !ms_slab_is_shared(slab_of(s, grain)) &&
-         pthread_mutex_trylock(&s->filing) == 0;
-    if (go)
-        *r = (struct rest){.slab = ms_slab_ref(slab_of(s, grain)),
-                           .grain = grain,
-                           .n = length_of(s, grain),
-                           .fd = s->locked.fd,
-                           .direct_fd = s->locked.direct_fd};
-    ms_stage_unlock(s);
-    return go;
-}
-
-/* Who changed the grain meanwhile has copied it: then another slab is there. */
-static void end_rest(struct ms_stage *s, const struct rest *r, bool written) {
-    ms_stage_lock_to_change(s);
-    if (written && slab_of(s, r->grain) == r->slab)
-        set_slab(s, r->grain, NULL);
-    ms_stage_unlock(s);
-    ms_slab_unref(r->slab);
-}
-
 bool ms_stage_is_crowded(struct ms_stage *s) {
     bool crowded;
 
@@ -533,30 +508,74 @@ bool ms_stage_is_crowded(struct ms_stage *s) {
     return crowded;
 }
 
+static bool is_memory_short(struct ms_stage *s) {
+    struct ms_slabs *pool = s->journal->slabs;
+
+    return ms_slabs_used(pool) > ms_slabs_max(pool) / 2 || ms_stage_is_crowded(s);
+}
+
+/* What may rest now, whenever there is somebody to see to it: several parts end at once, and one
+ * writes. */
+static void mark(struct ms_stage *s, uint64_t offset, uint64_t n) {
+    ms_stage_lock_to_change(s);
+    for (size_t i = ms_grain_of(offset); n > 0 && i <= ms_grain_of(offset + n - 1); i++)
+        if (slab_of(s, i))
+            slab_of(s, i)->may_rest = true;
+    ms_stage_unlock(s);
+}
+
 static bool has_file(struct ms_stage *s) {
     bool has;
 
-    ms_stage_lock_to_see(s);
-    has = s->locked.fd >= 0;
-    ms_stage_unlock(s);
-    if (has)
-        return true;
     ms_stage_lock_to_change(s);
     has = need_file(s) == 0;
     ms_stage_unlock(s);
     return has;
 }
 
+/* Find a grain and have the file to oneself; false: none, or not now. */
+static bool begin_rest(struct ms_stage *s, struct rest *r) {
+    bool go = false;
+
+    ms_stage_lock_to_see(s);
+    for (size_t i = 0; !go && i < s->locked.grains; i++) {
+        struct ms_slab *slab = s->locked.slab[i];
+
+        go = slab && slab->may_rest && !ms_slab_is_shared(slab);
+        if (go)
+            *r = (struct rest){.slab = slab,
+                               .grain = i,
+                               .n = length_of(s, i),
+                               .fd = s->locked.fd,
+                               .direct_fd = s->locked.direct_fd};
+    }
+    go = go && pthread_mutex_trylock(&s->filing) == 0;
+    if (go)
+        (void)ms_slab_ref(r->slab);
+    ms_stage_unlock(s);
+    return go;
+}
+
+/* Who changed the grain meanwhile has copied it: then another slab is there. What the disk did not
+ * take stays in memory. */
+static void end_rest(struct ms_stage *s, const struct rest *r, bool written) {
+    ms_stage_lock_to_change(s);
+    r->slab->may_rest = false;
+    if (written && slab_of(s, r->grain) == r->slab)
+        set_slab(s, r->grain, NULL);
+    ms_stage_unlock(s);
+    ms_slab_unref(r->slab);
+}
+
 void ms_stage_rest(struct ms_stage *s, uint64_t offset, uint64_t n) {
-    struct ms_slabs *pool = s->journal->slabs;
     struct rest r;
 
-    if ((ms_slabs_used(pool) <= ms_slabs_max(pool) / 2 && !ms_stage_is_crowded(s)) || !has_file(s))
+    mark(s, offset, n);
+    if (!is_memory_short(s) || !has_file(s))
         return;
-    for (size_t i = ms_grain_of(offset); n > 0 && i <= ms_grain_of(offset + n - 1); i++) {
-        if (!begin_rest(s, i, &r))
-            continue;
-        bool written = file_slab(r.fd, r.direct_fd, start_of(i), r.slab, r.n) == 0;
+    while (is_memory_short(s) && begin_rest(s, &r)) {
+        bool written = file_slab(r.fd, r.direct_fd, start_of(r.grain), r.slab, r.n) == 0;
+
         pthread_mutex_unlock(&s->filing);
         end_rest(s, &r, written);
     }

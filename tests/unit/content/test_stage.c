@@ -628,6 +628,31 @@ static void what_rests_leaves_memory_when_it_gets_short(void **state) {
     free(bytes);
 }
 
+/* Several parts end at once, or ended while there was room: when it gets short, all of them go, not only the last. */
+static void everything_that_may_rest_makes_room(void **state) {
+    struct fixture *f = *state;
+    uint8_t *bytes = malloc(12 * MS_PART_GRAIN), *got = malloc(12 * MS_PART_GRAIN);
+    struct ms_random_seeded random;
+
+    ms_random_seeded_init(&random, ms_test_seed());
+    for (uint64_t i = 0; i < 12 * MS_PART_GRAIN / sizeof i; i++)
+        ((uint64_t *)(void *)bytes)[i] = ms_random_below(&random.random, UINT64_MAX);
+    open_limited(f, 12 * MS_PART_GRAIN);
+    ms_journal_limit_memory(f->journal, 12 * MS_PART_GRAIN);
+    assert_ok(ms_stage_write(f->stage, 0, bytes, 6 * MS_PART_GRAIN, &test_err));
+    ms_stage_rest(f->stage, MS_PART_GRAIN, 5 * MS_PART_GRAIN); /* there is room: nothing moves */
+    assert_int_equal(ms_journal_memory(f->journal), 6 * MS_PART_GRAIN);
+    assert_ok(ms_stage_write(f->stage, 6 * MS_PART_GRAIN, bytes + 6 * MS_PART_GRAIN, 6 * MS_PART_GRAIN, &test_err));
+    assert_true(ms_stage_is_crowded(f->stage));
+    ms_stage_rest(f->stage, 7 * MS_PART_GRAIN, MS_PART_GRAIN);
+    assert_false(ms_stage_is_crowded(f->stage));
+    assert_int_equal(ms_journal_memory(f->journal), 6 * MS_PART_GRAIN);
+    compare_wide(f->stage, bytes, 12 * MS_PART_GRAIN, got);
+    ms_random_seeded_fini(&random);
+    free(bytes);
+    free(got);
+}
+
 /* A view is whole, however fast the writer. */
 static void a_view_is_one_moment_however_fast_the_writer(void **state) {
     struct fixture *f = *state;
@@ -711,6 +736,7 @@ int main(void) {
         TEST(bytes_are_the_same_in_memory_in_the_file_and_between),
         TEST(memory_has_a_limit_and_small_files_need_no_file),
         TEST(what_rests_leaves_memory_when_it_gets_short),
+        TEST(everything_that_may_rest_makes_room),
         TEST(a_view_is_one_moment_however_fast_the_writer),
         TEST(a_writer_beside_what_rests_loses_nothing),
         TEST(a_frozen_copy_is_one_moment_however_fast_the_writer),
