@@ -202,13 +202,14 @@ static enum ms_code cut(struct ms_stage *s, uint64_t size, struct ms_error *rete
     return err ? cut_failed(s, err, size, reterr) : MS_OK;
 }
 
-/* Before a growth over a gap: it starts from zeros. */
+/* Before a growth over a gap: it starts from zeros. Cut at last: clearing may move a grain to the
+ * file, in whole pages, and what its slab holds behind the end is anybody's bytes. */
 static enum ms_code open_gap(struct ms_stage *s, uint64_t size, uint64_t to,
                              struct ms_error *reterr) {
-    int err = ms_bytes_cut(s, size);
+    int err = ms_bytes_clear(s, size, to);
 
     if (!err)
-        err = ms_bytes_clear(s, size, to);
+        err = ms_bytes_cut(s, size);
     return err ? cut_failed(s, err, size, reterr) : MS_OK;
 }
 

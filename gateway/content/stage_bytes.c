@@ -493,6 +493,10 @@ enum ms_code ms_stage_file(struct ms_stage *s, uint64_t offset, uint64_t n, int 
 
 /* ---- resting --------------------------------------------------------------------------------- */
 
+/* Of one call: whoever waits for the part that ended waits for that. More than the one part, so that
+ * what others left behind becomes less. */
+#define RESTS_MAX 2
+
 struct rest {
     struct ms_slab *slab;
     size_t grain, n;
@@ -573,7 +577,7 @@ void ms_stage_rest(struct ms_stage *s, uint64_t offset, uint64_t n) {
     mark(s, offset, n);
     if (!is_memory_short(s) || !has_file(s))
         return;
-    while (is_memory_short(s) && begin_rest(s, &r)) {
+    for (unsigned i = 0; i < RESTS_MAX && is_memory_short(s) && begin_rest(s, &r); i++) {
         bool written = file_slab(r.fd, r.direct_fd, start_of(r.grain), r.slab, r.n) == 0;
 
         pthread_mutex_unlock(&s->filing);

@@ -11,6 +11,7 @@
 #define FILL_BYTES ((size_t)4 << 20) /* of the base version at a time */
 #define KEPT_BACK                                                                                  \
     3 /* grains of a share that are not on their way: the first, and where the writer is */
+#define IN_FLIGHT_LEAST 4
 #define QUIET_LOOKS 16
 #define TORN_MAX 3 /* sends of a part in a row that a writer touched, before it is frozen */
 
@@ -540,8 +541,17 @@ static void send_settle(struct ms_upload_send *s) {
         u->cursor = s->index;
 }
 
+/* What is on its way holds memory that cannot go to the disk meanwhile: no more than the file's
+ * share, nor fewer than a store needs to be busy. */
+static unsigned in_flight_now(const struct ms_upload *u) {
+    unsigned share = ms_stage_share(u->stage), most;
+
+    most = share > IN_FLIGHT_LEAST + KEPT_BACK ? share - KEPT_BACK : IN_FLIGHT_LEAST;
+    return u->in_flight_fixed || u->in_flight_max < most ? u->in_flight_max : most;
+}
+
 struct ms_upload_send *ms_upload_free_send(struct ms_upload *u) {
-    if (u->in_flight >= u->in_flight_max)
+    if (u->in_flight >= in_flight_now(u))
         return NULL;
     for (unsigned i = 0; i < u->sends_n; i++)
         if (!u->send[i].used)

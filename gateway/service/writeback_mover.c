@@ -302,7 +302,8 @@ static bool note_acknowledgement_locked(struct ms_mover *m) {
     int64_t now = pace_ns();
     bool first = m->locked.last_ns == 0 || now - m->locked.last_ns >= CALM_MS * NS_PER_MS;
 
-    if (first)
+    /* With something that waits since the last one it goes on: else pauses of 100 ms would hold it for ever. */
+    if (first && m->locked.queued == 0 && m->locked.busy == 0)
         m->locked.burst_ns = now;
     m->locked.last_ns = now;
     return first;

@@ -27,6 +27,13 @@ void ms_futex_wake(_Atomic uint32_t *word, bool shared) {
     syscall(SYS_futex, word, shared ? FUTEX_WAKE : FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
 }
 
+static uint64_t tag_of(const uint8_t id[MS_ID_BYTES]) {
+    uint64_t tag;
+
+    memcpy(&tag, id, sizeof tag);
+    return tag ? tag : 1;
+}
+
 /* A process does not follow its own changes, so its commits wake all followers but its own: their waits have the bit
  * of the process's place in the page. Who has none, or a late one, shares the last bit, which always wakes. */
 #define SHARED_BIT 31u
@@ -34,7 +41,9 @@ void ms_futex_wake(_Atomic uint32_t *word, bool shared) {
 static unsigned bit_of(const struct ms_store *store) {
     size_t place = store->waiter ? (size_t)(store->waiter - store->page->waiters) : SHARED_BIT;
 
-    return place < SHARED_BIT ? (unsigned)place : SHARED_BIT;
+    if (place >= SHARED_BIT || atomic_load(&store->waiter->tag) != tag_of(store->instance.id.b))
+        return SHARED_BIT; /* a sweep may have taken the place for a dead process's */
+    return (unsigned)place;
 }
 
 void ms_page_wait_change(const struct ms_store *store, uint32_t seen, int64_t ns) {
@@ -75,19 +84,14 @@ enum ms_code ms_page_open(struct ms_store *store, struct ms_error *reterr) {
 }
 
 void ms_page_close(struct ms_store *store) {
-    if (store->waiter)
-        atomic_store(&store->waiter->tag, 0);
+    uint64_t own = tag_of(store->instance.id.b);
+
+    if (store->waiter) /* a sweep may have given the place to somebody else */
+        atomic_compare_exchange_strong(&store->waiter->tag, &own, 0);
     if (store->page)
         munmap(store->page, sizeof *store->page);
     store->page = NULL;
     store->waiter = NULL;
-}
-
-static uint64_t tag_of(const uint8_t id[MS_ID_BYTES]) {
-    uint64_t tag;
-
-    memcpy(&tag, id, sizeof tag);
-    return tag ? tag : 1;
 }
 
 void ms_page_claim(struct ms_store *store) {

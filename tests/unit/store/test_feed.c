@@ -1,6 +1,7 @@
 /* The change feed: what other processes commit arrives, in order, once, or is said to be lost. */
 #include "store_test.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -262,6 +263,43 @@ static void a_wake_up_crosses_processes(void **state) {
     assert_int_equal(store_test_wait(pid), 0);
 }
 
+static void *feed_later(void *arg) {
+    ms_clock_sleep_ns(20000000);
+    assert_ok(feed(arg, "0:0", false, NULL));
+    return NULL;
+}
+
+/* True: a wait of 200 ms lasted that long although we committed meanwhile. Once is enough: a commit before the wait
+ * has begun ends it, too. */
+static bool sleeps_through_our_own_commit(struct ms_store *store) {
+    const struct ms_clock *clock = ms_clock_system();
+    uint32_t seen = atomic_load(&store->page->changes);
+    int64_t begun = ms_clock_mono_ns(clock);
+    pthread_t thread;
+
+    assert_int_equal(pthread_create(&thread, NULL, feed_later, store), 0);
+    ms_page_wait_change(store, seen, INT64_C(200000000));
+    bool slept = ms_clock_mono_ns(clock) - begun >= INT64_C(200000000);
+    pthread_join(thread, NULL);
+    return slept && atomic_load(&store->page->changes) != seen;
+}
+
+static void our_own_commits_wake_nobody_of_ours(void **state) {
+    struct store_test *t = *state;
+    struct ms_store_waiter *place = t->store->waiter;
+    bool slept = false;
+
+    assert_non_null(place);
+    for (unsigned i = 0; i < 20 && !slept; i++)
+        slept = sleeps_through_our_own_commit(t->store);
+    assert_true(slept);
+    uint64_t own = atomic_exchange(&place->tag, 77); /* somebody else's now: the bit is no longer ours alone */
+    for (unsigned i = 0; i < 20 && slept; i++)
+        slept = sleeps_through_our_own_commit(t->store);
+    atomic_store(&place->tag, own);
+    assert_false(slept);
+}
+
 static int late_feed_child(struct ms_store_options *o, unsigned place, unsigned n) {
     struct ms_store *store = NULL;
 
@@ -288,6 +326,7 @@ int main(int argc, char **argv) {
         T(many_large_changes_arrive_whole),
         T(a_damaged_feed_is_lost_not_wrong),
         T(a_wake_up_crosses_processes),
+        T(our_own_commits_wake_nobody_of_ours),
     };
     int status;
 

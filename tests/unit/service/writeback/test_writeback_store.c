@@ -75,22 +75,44 @@ static void close_needs_no_store_and_the_upload_follows(void **state) {
     free(p);
 }
 
-/* Uploads wait for the end of a burst, but a burst without end does not keep them. */
-static void who_writes_without_end_does_not_keep_the_store_waiting(void **state) {
-    struct world *w = writeback_world(state);
+/* Acknowledgements every pause_us until the first file is in the store. */
+static void write_until_the_first_arrives(struct world *w, unsigned pause_us) {
     uint8_t *p = some_bytes(1000, 2);
+    int64_t until = ms_clock_mono_ns(ms_clock_system()) + INT64_C(60000000000);
     unsigned n = 0;
 
     assert_ok(ms_writeback_start(w->svc, &test_err));
     write_file(w, "/files/first.bin", p, 1000);
     struct ms_object_record first = object_of(w, "/files/first.bin");
     for (char path[32]; !in_store(w, first.key); n++) {
+        assert_true(ms_clock_mono_ns(ms_clock_system()) < until);
         (void)snprintf(path, sizeof path, "/files/%u.bin", n);
         write_file(w, path, p, 1000);
+        usleep(pause_us);
     }
     assert_ok(drain(w, false, &test_err));
     check_all_settled(w);
     free(p);
+}
+
+/* Uploads wait for the end of a burst, but a burst without end does not keep them. */
+static void who_writes_without_end_does_not_keep_the_store_waiting(void **state) {
+    write_until_the_first_arrives(writeback_world(state), 0);
+}
+
+/* Pauses that just end a burst do not begin the wait anew. */
+static void who_writes_ten_files_a_second_does_not_either(void **state) {
+    struct world *w = writeback_world(state);
+    uint8_t *p = some_bytes(1000, 3);
+
+    for (unsigned i = 0; i < 40; i++) { /* a queue that is full: nothing wakes anybody */
+        char path[32];
+
+        (void)snprintf(path, sizeof path, "/files/before-%u.bin", i);
+        write_file(w, path, p, 1000);
+    }
+    free(p);
+    write_until_the_first_arrives(w, 100500);
 }
 
 /* Type and birth facts are the same as of an upload that went straight to the store. */
@@ -337,6 +359,7 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         ON_DIR(close_needs_no_store_and_the_upload_follows),
         ON_DIR(who_writes_without_end_does_not_keep_the_store_waiting),
+        ON_DIR(who_writes_ten_files_a_second_does_not_either),
         ON_DIR(the_object_has_the_birth_facts_of_any_other),
         ON_DIR(what_is_deleted_before_is_never_uploaded),
         ON_DIR(damaged_bytes_are_kept_and_reported_and_not_uploaded),
