@@ -87,7 +87,7 @@ static uint64_t capacity_of(const struct ms_package_record *p) {
 bool ms_package_waits(const struct ms_tenant_record *tenant, const struct ms_package_record *p,
                       struct ms_instant now) {
     struct ms_package_record next = *p;
-    return ms_package_due(p).ms <= now.ms && ms_package_may_renew(tenant, p) &&
+    return p->paid && ms_package_due(p).ms <= now.ms && ms_package_may_renew(tenant, p) &&
            ms_package_pass(&next, true) == MS_PACKAGE_RENEWS;
 }
 

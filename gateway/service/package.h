@@ -75,7 +75,7 @@ MS_NODISCARD enum ms_code ms_package_overdue(struct ms_txn *txn,
  * everywhere: so arrears that begin then are too late. */
 bool ms_package_may_renew(const struct ms_tenant_record *tenant, const struct ms_package_record *p);
 /* It would renew itself at or before now, and that is not paid or refused yet (service/payment.h): it
- * counts as valid, and nothing of it is applied. */
+ * counts as valid, and nothing of it is applied. Never of one whose terms are free. */
 bool ms_package_waits(const struct ms_tenant_record *tenant, const struct ms_package_record *p,
                       struct ms_instant now);
 /* Errors: MS_BUSY a package of the tenant waits at now. kinds: mask of 1 << kind, those that matter. */

@@ -36,6 +36,9 @@ static enum ms_code start(const struct ms_program *p, int in, int out, pid_t *re
     char *argv[] = {copy, p->argument ? argument : NULL, NULL};
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attr;
+    sigset_t none, all; /* a shell cannot take back that SIGPIPE is ignored, as it is here */
+    sigemptyset(&none);
+    sigfillset(&all);
     (void)snprintf(copy, sizeof copy, "%s", p->path);
     (void)snprintf(argument, sizeof argument, "%s", p->argument ? p->argument : "");
     int err = posix_spawn_file_actions_init(&actions);
@@ -46,7 +49,12 @@ static enum ms_code start(const struct ms_program *p, int in, int out, pid_t *re
     if (err == 0)
         err = posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
     if (err == 0)
-        err = posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETPGROUP);
+        err = posix_spawnattr_setflags(
+            &attr, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    if (err == 0)
+        err = posix_spawnattr_setsigmask(&attr, &none);
+    if (err == 0)
+        err = posix_spawnattr_setsigdefault(&attr, &all);
     if (err == 0)
         err = posix_spawn(ret_pid, p->path, &actions, &attr, argv, environ);
     posix_spawnattr_destroy(&attr);

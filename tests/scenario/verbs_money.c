@@ -31,7 +31,7 @@ static enum ms_code verb_standing(struct scene *s, int n, char **words, struct m
     ms_tenant_warning(&info.tenant, info.now, text);
     if (stage && strcmp(stage, is) != 0)
         scene_fail(s, "its arrears are %s", is);
-    if (says && !strstr(text, says))
+    if (says && (says[0] ? !strstr(text, says) : text[0] != '\0'))
         scene_fail(s, "its warning is \"%s\"", text);
     bool held = ms_tenant_mask(&info.tenant, info.now).holds != 0;
     if (frozen && held != (strcmp(frozen, "yes") == 0))

@@ -69,7 +69,7 @@ static bool was_told(struct fx *f, const char *text) {
     return strstr(all, text) != NULL;
 }
 
-static struct ms_package_record bought(struct fx *f, uint8_t kind, uint64_t amount) {
+static struct ms_package_record got(struct fx *f, uint8_t kind, uint64_t amount, bool is_free) {
     struct ms_ctx ctx = admin(f);
     struct ms_package_order o = {.order = "first",
                                  .name = "pack",
@@ -77,10 +77,15 @@ static struct ms_package_record bought(struct fx *f, uint8_t kind, uint64_t amou
                                  .amount = amount,
                                  .months = 1,
                                  .terms = 1,
+                                 .free = is_free,
                                  .auto_renew = true};
     struct ms_package_record p;
     assert_ok(ms_package_buy(&f->svc, &ctx, &o, &p, &test_err));
     return p;
+}
+
+static struct ms_package_record bought(struct fx *f, uint8_t kind, uint64_t amount) {
+    return got(f, kind, amount, false);
 }
 
 static struct ms_package_record seen(struct fx *f) {
@@ -125,6 +130,19 @@ static void what_is_paid_is_renewed_at_the_terms_end(void **state) {
     assert_int_equal(sweep(f).applied, 2);
     assert_int_equal(asked(f, &differ), 3);
     assert_int_equal(differ, 3);
+}
+
+static void what_is_free_is_renewed_without_a_question(void **state) {
+    struct fx *f = *state;
+    struct ms_sweep_result r;
+    unsigned differ;
+    struct ms_package_record p = got(f, MS_PACKAGE_ASSET_MANAGER, MS_GB, true);
+    program(f, "exit 1");
+    to(f, ms_instant_add_ms(p.due_at, MS_DAY_MS));
+    r = sweep(f);
+    assert_int_equal(r.unpaid, 0);
+    assert_int_equal(seen(f).bought, 2);
+    assert_int_equal(asked(f, &differ), 0);
 }
 
 static void what_is_not_paid_runs_out_at_the_terms_end(void **state) {
@@ -323,6 +341,7 @@ static int teardown(void **state) {
 #define FX(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 FX_TESTS(FX(what_is_paid_is_renewed_at_the_terms_end),
+         FX(what_is_free_is_renewed_without_a_question),
          FX(what_is_not_paid_runs_out_at_the_terms_end),
          FX(without_an_answer_it_waits_and_is_asked_for_the_same_order),
          FX(a_program_that_is_not_there_has_not_answered), FX(in_arrears_nothing_is_asked),
