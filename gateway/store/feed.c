@@ -316,6 +316,6 @@ bool ms_follower_catch_up(struct ms_follower *follower, int64_t timeout_ms) {
             return true;
         if (left <= 0)
             return false;
-        ms_futex_wait(&follower->moved, seen, left, false);
+        ms_futex_wait(&follower->moved, seen, left);
     }
 }

@@ -264,8 +264,9 @@ bool ms_page_others_wait(struct ms_store *store);
 /* Wait until another process (or ms_futex_wake on the word) says that the feed has grown, at most ns. */
 void ms_page_wait_change(const struct ms_store *store, uint32_t seen, int64_t ns);
 void ms_page_tell_others(struct ms_store *store); /* the feed has grown */
-/* Wait while *word is value, at most ns (negative: for ever). shared: by several processes. */
-void ms_futex_wait(const _Atomic uint32_t *word, uint32_t value, int64_t ns, bool shared);
+/* Wait while *word is value, at most ns (negative: for ever); by threads of this process. */
+void ms_futex_wait(const _Atomic uint32_t *word, uint32_t value, int64_t ns);
+/* shared: those of other processes, too. */
 void ms_futex_wake(_Atomic uint32_t *word, bool shared);
 
 /* feed.c */

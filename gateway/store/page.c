@@ -16,10 +16,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-void ms_futex_wait(const _Atomic uint32_t *word, uint32_t value, int64_t ns, bool shared) {
+void ms_futex_wait(const _Atomic uint32_t *word, uint32_t value, int64_t ns) {
     struct timespec ts = {ns / 1000000000, ns % 1000000000};
 
-    syscall(SYS_futex, word, shared ? FUTEX_WAIT : FUTEX_WAIT_PRIVATE, value, ns < 0 ? NULL : &ts,
+    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, ns < 0 ? NULL : &ts,
             NULL, 0);
 }
 

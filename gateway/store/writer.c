@@ -113,7 +113,7 @@ enum ms_code ms_store_write(struct ms_store *store, const struct ms_write *write
 
         if (atomic_load(&w.done))
             break;
-        ms_futex_wait(&store->queue.finished, finished, -1, false);
+        ms_futex_wait(&store->queue.finished, finished, -1);
     }
     if (w.request.code != MS_OK && reterr)
         *reterr = w.request.error;
@@ -646,7 +646,7 @@ static void rest(struct ms_store *store) {
     atomic_store(&store->queue.asleep, 1);
     if (!atomic_load(&store->queue.pushed) && !atomic_load(&store->queue.closing) &&
         !atomic_load(&store->queue.tick))
-        ms_futex_wait(&store->queue.asleep, 1, MS_STORE_TICK_NS, false);
+        ms_futex_wait(&store->queue.asleep, 1, MS_STORE_TICK_NS);
     atomic_store(&store->queue.asleep, 0);
 }
 

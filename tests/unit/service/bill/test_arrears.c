@@ -313,20 +313,8 @@ static void only_an_administrator_says_so(void **state) {
     assert_non_null(strstr(test_err.message, "tenant arrears"));
 }
 
-/* Commands ask the live files of the process. */
-static int setup(void **state) {
-    int failed = fx_setup(state);
-    struct fx *f = *state;
-    assert_ok(ms_files_new(&f->svc, &f->svc.files, &test_err));
-    return failed;
-}
-static int teardown(void **state) {
-    struct fx *f = *state;
-    ms_files_free(f->svc.files);
-    return fx_teardown(state);
-}
 #undef FX
-#define FX(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define FX(test) cmocka_unit_test_setup_teardown(test, fx_setup_files, fx_teardown_files)
 
 FX_TESTS(FX(each_is_lifted_alone_in_every_order_swept),
          FX(each_is_lifted_alone_in_every_order_unswept),

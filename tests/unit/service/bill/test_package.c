@@ -351,20 +351,8 @@ static void a_renewal_takes_nothing_out_of_the_bin(void **state) {
     assert_int_equal(state_of(f, asset), MS_STATE_DELETING);
 }
 
-/* Commands ask the live files of the process. */
-static int setup(void **state) {
-    int failed = fx_setup(state);
-    struct fx *f = *state;
-    assert_ok(ms_files_new(&f->svc, &f->svc.files, &test_err));
-    return failed;
-}
-static int teardown(void **state) {
-    struct fx *f = *state;
-    ms_files_free(f->svc.files);
-    return fx_teardown(state);
-}
 #undef FX
-#define FX(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define FX(test) cmocka_unit_test_setup_teardown(test, fx_setup_files, fx_teardown_files)
 
 FX_TESTS(FX(an_order_is_taken_once), FX(what_makes_no_sense_is_refused),
          FX(capacity_ends_at_the_instant_whenever_it_was_swept),

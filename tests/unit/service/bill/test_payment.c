@@ -325,20 +325,8 @@ static void a_run_of_one_tenant_asks_too(void **state) {
     assert_int_equal(asked(f, &differ), 1);
 }
 
-/* Operations ask the live files of the process. */
-static int setup(void **state) {
-    int failed = fx_setup(state);
-    struct fx *f = *state;
-    assert_ok(ms_files_new(&f->svc, &f->svc.files, &test_err));
-    return failed;
-}
-static int teardown(void **state) {
-    struct fx *f = *state;
-    ms_files_free(f->svc.files);
-    return fx_teardown(state);
-}
 #undef FX
-#define FX(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define FX(test) cmocka_unit_test_setup_teardown(test, fx_setup_files, fx_teardown_files)
 
 FX_TESTS(FX(what_is_paid_is_renewed_at_the_terms_end),
          FX(what_is_free_is_renewed_without_a_question),

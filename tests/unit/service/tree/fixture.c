@@ -71,6 +71,19 @@ int fx_teardown(void **state) {
     return 0;
 }
 
+int fx_setup_files(void **state) {
+    int failed = fx_setup(state);
+    struct fx *f = *state;
+    assert_ok(ms_files_new(&f->svc, &f->svc.files, &test_err));
+    return failed;
+}
+
+int fx_teardown_files(void **state) {
+    struct fx *f = *state;
+    ms_files_free(f->svc.files);
+    return fx_teardown(state);
+}
+
 void fx_advance(struct fx *f, int64_t ms) { ms_clock_fake_advance(&f->clock, ms); }
 
 /* ---- checking -------------------------------------------------------------------------------- */

@@ -26,6 +26,9 @@ struct fx {
 int fx_setup(void **state);
 /* Also checks the tree. */
 int fx_teardown(void **state);
+/* The same with the live files of a process, which commands ask. */
+int fx_setup_files(void **state);
+int fx_teardown_files(void **state);
 /* Without the check. */
 void fx_drop(struct fx *f);
 /* As if another process had made the file, and has it open. */

@@ -561,8 +561,8 @@ static bool kill_once(const struct use_case *c, struct child_plan plan, struct p
         print_story("after", &p->after);
     }
     assert_true(right);
-    p->done += after;
-    p->undone += before;
+    p->done += after && end.killed; /* who was not killed has done it */
+    p->undone += before && end.killed;
     forget(&is);
     world_free(MS_TAKE(world));
     return end.killed;
