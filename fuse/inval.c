@@ -14,6 +14,13 @@ struct item {
     struct ms_feed_row row;
     enum because { BY_OTHERS, BY_US, BY_US_SEALED } because;
     uint64_t parent_nodeid; /* not 0: only the row's name below it */
+    uint64_t number;        /* in the order of the queue, from 1 */
+};
+
+/* To be said to the feed when every item up to this number is done. */
+struct promise {
+    struct promise *next;
+    uint64_t number, to;
 };
 
 struct ms_inval {
@@ -24,6 +31,11 @@ struct ms_inval {
         pthread_mutex_t mutex;
         pthread_cond_t cond;
         struct item *first, **end;
+        struct promise *promise, **promises_end;
+        uint64_t queued;         /* number of the newest item */
+        uint64_t doing[THREADS]; /* numbers of items that were taken and are not done; 0: none */
+        unsigned started;
+        bool lost; /* an item, for want of memory: everything must be dropped before anything is said */
         unsigned in_kernel; /* threads that tell it something */
         bool silent, stop;
     } locked;
@@ -170,7 +182,57 @@ static void apply(struct ms_mount *mount, const struct item *item) {
     }
 }
 
-static struct item *take(struct ms_inval *inval) {
+/* Every item below it is done. */
+static uint64_t first_undone_locked(const struct ms_inval *inval) {
+    uint64_t first = inval->locked.first ? inval->locked.first->number : inval->locked.queued + 1;
+    for (unsigned i = 0; i < THREADS; i++)
+        if (inval->locked.doing[i] != 0 && inval->locked.doing[i] < first)
+            first = inval->locked.doing[i];
+    return first;
+}
+
+/* Takes what may be said now; 0: nothing new. */
+static uint64_t keep_promises_locked(struct ms_inval *inval) {
+    uint64_t first = first_undone_locked(inval), to = 0;
+    while (inval->locked.promise && inval->locked.promise->number < first) {
+        struct promise *kept = inval->locked.promise;
+        to = kept->to;
+        inval->locked.promise = kept->next;
+        if (!kept->next)
+            inval->locked.promises_end = &inval->locked.promise;
+        free(kept);
+    }
+    return to;
+}
+
+/* Nothing that is not done yet was queued before this one with its number. */
+static void promise_locked(struct ms_inval *inval, uint64_t to) {
+    struct promise *promise = calloc(1, sizeof *promise);
+    if (!promise)
+        return; /* the next one says it */
+    promise->number = inval->locked.queued;
+    promise->to = to;
+    *inval->locked.promises_end = promise;
+    inval->locked.promises_end = &promise->next;
+}
+
+static void done(struct ms_inval *inval, unsigned thread) {
+    pthread_mutex_lock(&inval->locked.mutex);
+    inval->locked.doing[thread] = 0;
+    uint64_t to = keep_promises_locked(inval);
+    pthread_mutex_unlock(&inval->locked.mutex);
+    if (to != 0)
+        ms_store_answer(inval->mount->svc->store, to);
+}
+
+static unsigned my_place(struct ms_inval *inval) {
+    pthread_mutex_lock(&inval->locked.mutex);
+    unsigned place = inval->locked.started++;
+    pthread_mutex_unlock(&inval->locked.mutex);
+    return place;
+}
+
+static struct item *take(struct ms_inval *inval, unsigned thread) {
     pthread_mutex_lock(&inval->locked.mutex);
     while (!inval->locked.first && !inval->locked.stop)
         pthread_cond_wait(&inval->locked.cond, &inval->locked.mutex);
@@ -179,6 +241,7 @@ static struct item *take(struct ms_inval *inval) {
         inval->locked.first = item->next;
         if (!item->next)
             inval->locked.end = &inval->locked.first;
+        inval->locked.doing[thread] = item->number;
     }
     pthread_mutex_unlock(&inval->locked.mutex);
     return item;
@@ -186,25 +249,31 @@ static struct item *take(struct ms_inval *inval) {
 
 static void *run(void *priv) {
     struct ms_inval *inval = priv;
+    unsigned place = my_place(inval);
     struct item *item;
-    while ((item = take(inval)) != NULL) {
+    while ((item = take(inval, place)) != NULL) {
         apply(inval->mount, item);
         free(item);
+        done(inval, place);
     }
     return NULL;
 }
 
 static void queue_item(struct ms_inval *inval, const struct item *what) {
     struct item *item = malloc(sizeof *item);
-    if (!item)
-        return ms_log_event(inval->mount->svc->log, MS_LOG_ERROR, "invalidation_lost", "reason",
-                            "no memory", NULL);
-    *item = *what;
     pthread_mutex_lock(&inval->locked.mutex);
-    *inval->locked.end = item;
-    inval->locked.end = &item->next;
-    pthread_cond_signal(&inval->locked.cond);
+    inval->locked.lost |= item == NULL;
+    if (item) {
+        *item = *what;
+        item->number = ++inval->locked.queued;
+        *inval->locked.end = item;
+        inval->locked.end = &item->next;
+        pthread_cond_signal(&inval->locked.cond);
+    }
     pthread_mutex_unlock(&inval->locked.mutex);
+    if (!item)
+        ms_log_event(inval->mount->svc->log, MS_LOG_ERROR, "invalidation_lost", "reason",
+                     "no memory", NULL);
 }
 
 static void queue(struct ms_inval *inval, const struct ms_feed_row *row, enum because because) {
@@ -231,6 +300,25 @@ void ms_inval_lost(void *priv) {
     struct ms_inval *inval = priv;
     struct ms_feed_row row = {.kind = MS_FEED_TENANT, .tenant = inval->mount->ctx.tenant};
     queue(inval, &row, BY_OTHERS);
+}
+
+/* An item that was lost is made up for by dropping everything: while that cannot be queued either,
+ * nothing is said. */
+void ms_inval_handed(void *priv, uint64_t to) {
+    struct ms_inval *inval = priv;
+    pthread_mutex_lock(&inval->locked.mutex);
+    bool lost = inval->locked.lost;
+    inval->locked.lost = false;
+    pthread_mutex_unlock(&inval->locked.mutex);
+    if (lost)
+        ms_inval_lost(inval);
+    pthread_mutex_lock(&inval->locked.mutex);
+    if (!inval->locked.lost)
+        promise_locked(inval, to);
+    uint64_t now = keep_promises_locked(inval);
+    pthread_mutex_unlock(&inval->locked.mutex);
+    if (now != 0)
+        ms_store_answer(inval->mount->svc->store, now);
 }
 
 /* Sealed as it was written: the kernel's pages are the new version's already. Otherwise they are of
@@ -260,6 +348,7 @@ enum ms_code ms_inval_new(struct ms_mount *mount, struct ms_inval **ret_inval,
         return ms_fail(reterr, MS_NO_MEMORY, "no memory for the invalidation threads");
     inval->mount = mount;
     inval->locked.end = &inval->locked.first;
+    inval->locked.promises_end = &inval->locked.promise;
     pthread_mutex_init(&inval->locked.mutex, NULL);
     pthread_cond_init(&inval->locked.cond, NULL);
     for (; inval->threads < THREADS; inval->threads++) {
@@ -286,6 +375,11 @@ void ms_inval_free(struct ms_inval *inval) {
         struct item *item = inval->locked.first;
         inval->locked.first = item->next;
         free(item);
+    }
+    while (inval->locked.promise) {
+        struct promise *promise = inval->locked.promise;
+        inval->locked.promise = promise->next;
+        free(promise);
     }
     pthread_cond_destroy(&inval->locked.cond);
     pthread_mutex_destroy(&inval->locked.mutex);

@@ -218,7 +218,10 @@ static enum ms_code open_parts(struct ms_mount *mount, const struct ms_mount_opt
         code = ms_inval_new(mount, &mount->inval, reterr);
     if (code == MS_OK)
         ms_files_watch(mount->svc, ms_inval_own, mount->inval);
-    struct ms_follow follow = {ms_inval_each, ms_inval_lost, mount->inval};
+    const struct ms_follow follow = {.each = ms_inval_each,
+                                     .lost = ms_inval_lost,
+                                     .priv = mount->inval,
+                                     .handed = ms_inval_handed};
     if (code == MS_OK)
         code = ms_store_follow(mount->svc->store, &follow, &mount->follower, reterr);
     return code;

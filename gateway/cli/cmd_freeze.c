@@ -1,4 +1,5 @@
 #include "cli/apply.h"
+#include "cli/mounts_text.h"
 
 enum { OPT_CODE, OPT_REASON };
 
@@ -16,7 +17,10 @@ static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr) {
             return ms_fail(reterr, MS_USAGE,
                            "a freeze needs --reason-code and --reason, each of 1 to %d bytes",
                            MS_REASON_MAX);
-    return ms_apply_all(cli, each, reterr);
+    enum ms_code code = ms_apply_all(cli, each, reterr);
+    if (cli->svc)
+        ms_mounts_tell(cli, NULL); /* some may be frozen though others failed */
+    return code;
 }
 
 const struct ms_cmd ms_cmd_freeze = {
@@ -25,9 +29,13 @@ const struct ms_cmd ms_cmd_freeze = {
     .summary = "block assets: nobody reads or changes them",
     .help = "For administrators, after a complaint. The asset shows BLOCK with code and reason; it "
             "can be listed, shown and\n"
-            "deleted, and nothing else. Handles and mappings that are open stop reading within 2 s "
-            "on every mount of this\n"
-            "host. Deleting and restoring lifts no freeze. What is frozen in the recycle bin is not "
+            "deleted, and nothing else. The command ends when every mount of this host has shut the "
+            "handles and mappings\n"
+            "that are open there, and prints how long that took (mostly some ms). One that has not "
+            "answered within 2 s is\n"
+            "named in a warning: the asset is frozen, but what is open there may be read until it "
+            "answers.\n"
+            "Deleting and restoring lifts no freeze. What is frozen in the recycle bin is not "
             "purged before it is\n"
             "unfrozen or deleted again.\n\nExample:\n"
             "  msasset freeze videos/a.mp4 --reason-code COPYRIGHT --reason 'complaint 4711'\n",

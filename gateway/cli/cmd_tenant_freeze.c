@@ -1,3 +1,4 @@
+#include "cli/mounts_text.h"
 #include "cli/out.h"
 
 enum { OPT_REASON };
@@ -12,9 +13,9 @@ static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr) {
     MS_TRY(ms_tenant_hold(cli->svc, &cli->ctx, MS_HOLD_ADMIN, true, reason, reterr));
     if (!cli->quiet && !cli->json)
         printf("Tenant %s is frozen.\n", cli->tenant.name);
-    return cli->json ? ms_out_json(json_pack("{s:s,s:b}", "name", cli->tenant.name, "frozen", 1),
-                                   reterr)
-                     : MS_OK;
+    json_t *result = cli->json ? json_pack("{s:s,s:b}", "name", cli->tenant.name, "frozen", 1) : NULL;
+    ms_mounts_tell(cli, result);
+    return cli->json ? ms_out_json(result, reterr) : MS_OK;
 }
 
 const struct ms_cmd ms_cmd_tenant_freeze = {
@@ -25,7 +26,8 @@ const struct ms_cmd ms_cmd_tenant_freeze = {
             "and deleting work,\n"
             "everything else is refused. No asset is changed: lifting it gives each exactly what it "
             "had. Metering goes on;\n"
-            "retention in the bin stops, and starts again in full afterwards.\n\nExample:\n"
+            "retention in the bin stops, and starts again in full afterwards. Open handles and\n"
+            "mappings are shut as by msasset freeze, with the same warning.\n\nExample:\n"
             "  msasset tenant freeze media --reason 'court order 12/26'\n",
     .opts = {{"reason", 0, "TEXT", "reason, shown to the tenant"}},
     .args_min = 1,

@@ -489,3 +489,15 @@ void ms_svc_close(struct ms_svc *svc) {
     ms_engine_free(svc->engine);
     free(svc);
 }
+
+enum ms_code ms_svc_await_mounts(struct ms_svc *svc, struct ms_mounts_seen *ret_seen,
+                                 struct ms_error *reterr) {
+    const struct ms_clock *clock = ms_clock_system();
+    int64_t begun = ms_clock_mono_ns(clock);
+    struct ms_mounts_seen seen = {0};
+
+    MS_TRY(ms_store_await_answers(svc->store, MS_MOUNTS_WAIT_MS, &seen.late, &seen.n, reterr));
+    seen.took_ms = (ms_clock_mono_ns(clock) - begun) / 1000000;
+    *ret_seen = seen;
+    return MS_OK;
+}

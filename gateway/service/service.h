@@ -95,4 +95,17 @@ MS_NODISCARD enum ms_code ms_svc_open(const struct ms_svc_options *options, stru
                                       struct ms_error *reterr);
 void ms_svc_close(struct ms_svc *svc); /* needs: no live file. NULL is fine. */
 
+/* Wait until every mount of this host has done what all commits before the call ask for: handles refuse
+ * what was frozen, and the kernel has no page of it (design.md section 5). At most
+ * MS_MOUNTS_WAIT_MS. What was committed stays, whatever comes of this.
+ *   late  processes that have not; pid 0: one that could not be asked. The caller's: free(). */
+#define MS_MOUNTS_WAIT_MS 2000
+struct ms_mounts_seen {
+    int64_t took_ms;
+    struct ms_process_info *late;
+    size_t n;
+};
+MS_NODISCARD enum ms_code ms_svc_await_mounts(struct ms_svc *svc, struct ms_mounts_seen *ret_seen,
+                                              struct ms_error *reterr);
+
 #endif

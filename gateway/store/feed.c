@@ -155,6 +155,15 @@ static enum ms_code read_state(struct ms_store *store, struct ms_store_state *re
     return code;
 }
 
+enum ms_code ms_feed_end(struct ms_store *store, uint64_t *ret_end, struct ms_error *reterr) {
+    struct ms_store_state state;
+    enum ms_code code = read_state(store, &state, reterr);
+
+    if (code == MS_OK)
+        *ret_end = state.feed_next;
+    return code;
+}
+
 /* Copy one row, unless it is our own; false when there is no room. */
 static bool take_row(struct ms_follower *f, struct ms_view row) {
     size_t n = row.n - ROW_HEAD_BYTES;
@@ -202,6 +211,8 @@ static void hand_on(struct ms_follower *f, bool lost) {
         f->follow.each(f->follow.priv, ms_view_of(f->bytes + at + 2, n));
         at += 2 + n;
     }
+    if (f->follow.handed)
+        f->follow.handed(f->follow.priv, f->next);
     atomic_store(&f->handed, f->next);
     atomic_fetch_add(&f->moved, 1);
     ms_futex_wake(&f->moved, false);
@@ -254,6 +265,22 @@ static void *follow_main(void *arg) {
     return NULL;
 }
 
+/* A disk so full that its few bytes do not fit is no reason not to follow: its file has no text then, and
+ * whoever waits for answers says that it cannot know. */
+static enum ms_code begin_answers(struct ms_follower *f, struct ms_error *reterr) {
+    struct ms_error err = {0};
+    enum ms_code code = f->follow.handed ? ms_answer_begin(f->store, f->next, &err) : MS_OK;
+
+    if (code == MS_OK || code == MS_NO_SPACE)
+        return MS_OK;
+    return ms_fail(reterr, code, "%s", err.message);
+}
+
+static void end_answers(struct ms_follower *f) {
+    if (f->follow.handed)
+        ms_answer_end(f->store);
+}
+
 static void wake_followers(struct ms_store *store) {
     atomic_fetch_add(&store->page->changes, 1);
     ms_futex_wake(&store->page->changes, true);
@@ -279,7 +306,13 @@ enum ms_code ms_store_follow(struct ms_store *store, const struct ms_follow *fol
     f->follow = *follow;
     f->next = state.feed_next;
     atomic_store(&f->handed, state.feed_next);
+    code = begin_answers(f, reterr);
+    if (code != MS_OK) {
+        free(f);
+        return code;
+    }
     if (pthread_create(&f->thread, NULL, follow_main, f) != 0) {
+        end_answers(f);
         free(f);
         return ms_fail(reterr, MS_NO_MEMORY, "no thread for a follower");
     }
@@ -296,6 +329,7 @@ void ms_store_unfollow(struct ms_follower *follower) {
     wake_followers(follower->store);
     pthread_join(follower->thread, NULL);
     atomic_fetch_sub(&follower->store->followers, 1);
+    end_answers(follower);
     free(follower);
 }
 

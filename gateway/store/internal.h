@@ -10,7 +10,7 @@
  * The first version of a value: u8 envelope version, u64 XXH3-64 over key, version and value, value.
  *
  * Locks, in order: map_mutex (a write transaction of this process is open, or the map is being changed), then
- * threads.mutex. The writer thread owns what says so; everything else is atomic or set at open.
+ * threads.mutex; answered.mutex alone. The writer thread owns what says so; everything else is atomic or set at open.
  */
 #ifndef MS_STORE_INTERNAL_H
 #define MS_STORE_INTERNAL_H
@@ -36,6 +36,7 @@
 #define MS_STORE_ALARM_PERCENT 70u
 #define MS_STORE_REFUSE_PERCENT 85u
 #define MS_STORE_FULL_PERCENT 95u
+#define MS_RUN_TEXT_BYTES 128 /* of a run file; its answer lies behind */
 
 enum ms_store_row { MS_ROW_HEADER = 1, MS_ROW_NUMBER = 3, MS_ROW_PROCESS, MS_ROW_FEED, MS_ROW_STATE };
 
@@ -141,6 +142,11 @@ struct ms_store {
         pthread_cond_t grown;
         struct ms_store_thread *first;
     } threads;
+    struct { /* answer.c */
+        pthread_mutex_t mutex;
+        bool active;
+        uint64_t to; /* of the answer in the run file */
+    } answered;
     pthread_key_t thread_key;
     bool has_key;
 
@@ -255,6 +261,10 @@ MS_NODISCARD enum ms_code ms_process_register(struct ms_store *store, MDB_txn *m
 MS_NODISCARD enum ms_code ms_process_check(struct ms_store *store, MDB_txn *mdb, struct ms_error *reterr);
 MS_NODISCARD enum ms_code ms_process_leave(struct ms_store *store, struct ms_error *reterr);
 
+/* answer.c: from now on this process answers for changes, as one that has done all below `to`. */
+MS_NODISCARD enum ms_code ms_answer_begin(struct ms_store *store, uint64_t to, struct ms_error *reterr);
+void ms_answer_end(struct ms_store *store);
+
 /* page.c: the shared page, and waiting on words of memory. */
 MS_NODISCARD enum ms_code ms_page_open(struct ms_store *store, struct ms_error *reterr);
 void ms_page_close(struct ms_store *store);
@@ -271,6 +281,8 @@ void ms_futex_wake(_Atomic uint32_t *word, bool shared);
 
 /* feed.c */
 MS_NODISCARD enum ms_code ms_feed_append(struct ms_txn *txn, struct ms_view change, struct ms_error *reterr);
+/* The number that the next change will have. */
+MS_NODISCARD enum ms_code ms_feed_end(struct ms_store *store, uint64_t *ret_end, struct ms_error *reterr);
 /* Drop rows behind the maximum or the age in the batch's own transaction, at most a bounded number. */
 MS_NODISCARD enum ms_code ms_feed_trim(struct ms_store *store, struct ms_store_batch *batch,
                                        struct ms_error *reterr);

@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #define LABEL_MAX (sizeof((struct ms_process_info *)0)->label - 1)
-#define RUN_TEXT_MAX 127
+#define RUN_TEXT_MAX (MS_RUN_TEXT_BYTES - 1)
 
 struct process_row {
     uint64_t fence;

@@ -61,6 +61,7 @@ static enum ms_code store_new(const struct ms_store_options *options, struct ms_
         s->dir_fd = s->run_fd = s->run_file = -1;
         pthread_mutex_init(&s->map_mutex, NULL);
         pthread_mutex_init(&s->threads.mutex, NULL);
+        pthread_mutex_init(&s->answered.mutex, NULL);
         pthread_cond_init(&s->threads.grown, NULL);
         s->has_key = pthread_key_create(&s->thread_key, ms_store_thread_gone) == 0;
         s->same_process = page;
@@ -200,6 +201,7 @@ void ms_store_close(struct ms_store *store) {
         munmap((void *)(uintptr_t)store->same_process, 4096);
     pthread_cond_destroy(&store->threads.grown);
     pthread_mutex_destroy(&store->threads.mutex);
+    pthread_mutex_destroy(&store->answered.mutex);
     pthread_mutex_destroy(&store->map_mutex);
     free(store->label);
     free(store->dir);

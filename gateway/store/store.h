@@ -196,6 +196,10 @@ struct ms_follow {
     void (*each)(void *priv, struct ms_view change);
     void (*lost)(void *priv);
     void *priv;
+    /* Not NULL, in at most one follower of a process: it answers for what changes ask for (drop what was
+     * cached), and others may wait for that. Called behind each and lost, at least twice a second: every change
+     * below number `to` was handed on. When all that they ask for is done: ms_store_answer(to). */
+    void (*handed)(void *priv, uint64_t to);
 };
 struct ms_follower;
 MS_NODISCARD enum ms_code ms_store_follow(struct ms_store *store, const struct ms_follow *follow,
@@ -203,6 +207,15 @@ MS_NODISCARD enum ms_code ms_store_follow(struct ms_store *store, const struct m
 void ms_store_unfollow(struct ms_follower *follower); /* waits for a running call; NULL is fine */
 /* Block until every change committed before the call was handed to `each` of this follower, at most timeout_ms. */
 bool ms_follower_catch_up(struct ms_follower *follower, int64_t timeout_ms);
+
+/* All that changes below number `to` ask of this process is done. Smaller than said before: nothing. Any thread. */
+void ms_store_answer(struct ms_store *store, uint64_t to);
+/* Wait until every other live process that answers has done what the changes committed before the call ask for, at
+ * most timeout_ms. *ret_late: those that have not (instance, pid, label), and those that could not be asked (pid 0),
+ * the caller's: free(). NULL: none. */
+MS_NODISCARD enum ms_code ms_store_await_answers(struct ms_store *store, int64_t timeout_ms,
+                                                 struct ms_process_info **ret_late, size_t *ret_n,
+                                                 struct ms_error *reterr);
 
 /* For caches that are made of rows: the feed as this view of the store has it, this process's own
  * changes too, in commit order from number *at on; *at moves behind the last one. each is called

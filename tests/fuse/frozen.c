@@ -4,9 +4,10 @@
  *
  * On each FILE (the same one, seen through several mounts) a handle is opened, and a mapping is made;
  * all of their pages are read, so that the kernel has them. Then GATE is made: whoever waits for it
- * freezes the file, and makes GATE.frozen when that has returned. From then on handle and mapping are read
- * over and over until the handle gets EACCES and the mapping SIGBUS. Prints how long each took, counted
- * from when the freeze had returned; the bound is that of a hung machine, not a verdict.
+ * makes GATE.begun, freezes the file, and makes GATE.frozen when that has returned. All the while handle and
+ * mapping are read over and over until the handle gets EACCES and the mapping SIGBUS. Prints when that was,
+ * counted from GATE.begun. A freeze returns when nobody reads any longer: who still does once GATE.frozen
+ * is there is a failure.
  * Then GATE.thawed is waited for, and the same handles must read again.
  */
 #include <errno.h>
@@ -31,7 +32,7 @@ struct reader {
     int fd;
     const volatile uint8_t *map;
     size_t size;
-    int64_t handle_ns, map_ns; /* -1: still reads */
+    int64_t handle_ns, map_ns; /* of CLOCK_REALTIME, which files have too; -1: still reads */
 };
 
 static sigjmp_buf fault;
@@ -44,6 +45,12 @@ static void on_bus(int number) {
 static int64_t now_ns(void) {
     struct timespec ts;
     clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+static int64_t real_ns(void) {
+    struct timespec ts;
+    clock_gettime(CLOCK_REALTIME, &ts);
     return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
@@ -110,29 +117,50 @@ static void open_reader(struct reader *r, const char *path) {
         die("cannot read", path);
 }
 
+/* When GATE<suffix> was made; 0: it is not there. */
+static int64_t made_ns(const char *gate, const char *suffix) {
+    char path[4096];
+    struct stat st;
+    snprintf(path, sizeof path, "%s%s", gate, suffix);
+    return stat(path, &st) == 0 ? (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec : 0;
+}
+
+static void tell(const struct reader *r, const char *gate) {
+    int64_t begun = made_ns(gate, ".begun");
+    printf("%s: handle shut after %lld ms, mapping after %lld ms\n", r->path,
+           (long long)((r->handle_ns - begun) / 1000000), (long long)((r->map_ns - begun) / 1000000));
+    fflush(stdout);
+}
+
 /* One look at both; true when neither reads any longer. */
-static bool look(struct reader *r, int64_t since) {
+static bool look(struct reader *r) {
     int err = r->handle_ns < 0 ? read_all(r) : 0;
     if (err != 0 && err != EACCES)
         die("a read failed, but not with EACCES:", r->path);
     if (err != 0)
-        r->handle_ns = now_ns() - since;
+        r->handle_ns = real_ns();
     if (r->map_ns < 0 && !touch_all(r))
-        r->map_ns = now_ns() - since;
+        r->map_ns = real_ns();
     return r->handle_ns >= 0 && r->map_ns >= 0;
 }
 
-static void until_shut(struct reader *readers, int n) {
+static void until_shut(struct reader *readers, int n, const char *gate) {
     int64_t since = now_ns();
-    for (bool all = false; !all;) {
-        all = true;
-        for (int i = 0; i < n; i++)
-            all &= look(&readers[i], since);
-        if (!all && now_ns() - since > WAIT_NS) {
-            fprintf(stderr, "a reader goes on reading\n");
+    for (int shut = 0; shut < n;) {
+        bool over = is_there(gate, ".frozen"); /* before the look, which must find nothing then */
+        for (int i = shut = 0; i < n; i++) {
+            bool was = readers[i].handle_ns >= 0 && readers[i].map_ns >= 0;
+            bool is = was || look(&readers[i]);
+            if (is && !was)
+                tell(&readers[i], gate);
+            shut += is;
+        }
+        if (shut < n && (over || now_ns() - since > WAIT_NS)) {
+            fprintf(stderr, over ? "the freeze has returned, and a reader goes on reading\n"
+                                 : "a reader goes on reading\n");
             exit(1);
         }
-        if (!all)
+        if (shut < n)
             nap();
     }
 }
@@ -161,13 +189,7 @@ int main(int argc, char **argv) {
     if (gate < 0)
         die("cannot make", argv[1]);
     close(gate);
-    wait_for(argv[1], ".frozen");
-    until_shut(readers, n);
-    for (int i = 0; i < n; i++)
-        printf("%s: handle shut after %lld ms, mapping after %lld ms\n", readers[i].path,
-               (long long)(readers[i].handle_ns / 1000000),
-               (long long)(readers[i].map_ns / 1000000));
-    fflush(stdout);
+    until_shut(readers, n, argv[1]);
     wait_for(argv[1], ".thawed");
     for (int i = 0; i < n; i++)
         until_open(&readers[i]);

@@ -1,7 +1,10 @@
 /* The change feed: what other processes commit arrives, in order, once, or is said to be lost. */
 #include "store_test.h"
 
+#include <dirent.h>
+#include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -311,8 +314,132 @@ static int late_feed_child(struct ms_store_options *o, unsigned place, unsigned 
     return 0;
 }
 
+/* ---- answers --------------------------------------------------------------------------------- */
+
+/* A process that answers: at once, or when the flag "go" is there; and one that never does. */
+enum { AT_ONCE, ON_GO, NEVER };
+
+struct answering {
+    struct ms_store *store;
+    _Atomic uint64_t to;
+    unsigned when;
+};
+
+static void hear_nothing(void *priv, struct ms_view change) { (void)priv, (void)change; }
+static void lose_nothing(void *priv) { (void)priv; }
+static void handed(void *priv, uint64_t to) {
+    struct answering *a = priv;
+
+    atomic_store(&a->to, to);
+    if (a->when == AT_ONCE)
+        ms_store_answer(a->store, to);
+}
+
+static int answer_child(struct ms_store_options *o, unsigned place, unsigned n) {
+    struct answering a = {.when = n};
+    struct ms_follow follow = {.each = hear_nothing, .lost = lose_nothing, .priv = &a, .handed = handed};
+    struct ms_follower *follower = NULL;
+    char name[32];
+
+    o->label = "mount /somewhere";
+    if (ms_store_open(o, &a.store, NULL) != MS_OK || ms_store_follow(a.store, &follow, &follower, NULL) != MS_OK)
+        return 1;
+    snprintf(name, sizeof name, "up%u", place);
+    store_test_make_flag(o->dir, name);
+    if (!store_test_await_flag(o->dir, "go"))
+        return 2;
+    ms_store_answer(a.store, 1); /* less than was said: nothing */
+    if (n == ON_GO)
+        ms_store_answer(a.store, atomic_load(&a.to));
+    if (!store_test_await_flag(o->dir, "end"))
+        return 3;
+    ms_store_unfollow(follower);
+    snprintf(name, sizeof name, "left%u", place);
+    store_test_make_flag(o->dir, name);
+    if (!store_test_await_flag(o->dir, "close"))
+        return 4;
+    ms_store_close(a.store);
+    return 0;
+}
+
+static size_t await_answers(struct store_test *t, int64_t ms, struct ms_process_info *ret_first) {
+    struct ms_process_info *late = NULL;
+    size_t n = 0;
+
+    assert_ok(ms_store_await_answers(t->store, ms, &late, &n, &test_err));
+    if (n > 0)
+        *ret_first = late[0];
+    free(late);
+    return n;
+}
+
+static void who_waits_for_answers_hears_who_owes_one(void **state) {
+    struct store_test *t = *state;
+    struct ms_process_info first = {0};
+    int prompt, owes, dead;
+
+    assert_int_equal(await_answers(t, 60000, &first), 0); /* nobody there */
+    prompt = store_test_start(t, "answer", 0, AT_ONCE);
+    owes = store_test_start(t, "answer", 1, ON_GO);
+    assert_true(store_test_await_flag(t->store_dir, "up0") && store_test_await_flag(t->store_dir, "up1"));
+    assert_int_equal(await_answers(t, 60000, &first), 0); /* nothing came since they follow */
+
+    assert_ok(feed(t->store, "0:0", false, &test_err));
+    assert_int_equal(await_answers(t, 300, &first), 1);
+    assert_int_equal(first.pid, owes);
+    assert_string_equal(first.label, "mount /somewhere");
+    assert_true(first.alive);
+    store_test_make_flag(t->store_dir, "go");
+    assert_int_equal(await_answers(t, 60000, &first), 0);
+
+    dead = store_test_start(t, "answer", 2, NEVER);
+    assert_true(store_test_await_flag(t->store_dir, "up2"));
+    assert_ok(feed(t->store, "0:1", false, &test_err));
+    assert_int_equal(await_answers(t, 300, &first), 2); /* ON_GO said it once only */
+    kill(dead, SIGKILL);
+    assert_int_equal(store_test_wait(dead), -SIGKILL);
+    assert_int_equal(await_answers(t, 1, &first), 1);
+    assert_int_equal(first.pid, owes);
+
+    store_test_make_flag(t->store_dir, "end"); /* who no longer follows owes nothing */
+    assert_true(store_test_await_flag(t->store_dir, "left0") && store_test_await_flag(t->store_dir, "left1"));
+    assert_int_equal(await_answers(t, 1, &first), 0);
+    store_test_make_flag(t->store_dir, "close");
+    assert_int_equal(store_test_wait(prompt), 0);
+    assert_int_equal(store_test_wait(owes), 0);
+}
+
+/* Its file has no text, so whether it owes an answer cannot be known. */
+static void a_process_without_text_is_named_too(void **state) {
+    struct store_test *t = *state;
+    struct ms_process_info first = {.pid = 1};
+    int pid = store_test_start(t, "answer", 0, AT_ONCE);
+    char name[MS_ID_TEXT_LEN + 1];
+    struct dirent *e;
+    DIR *d;
+
+    assert_true(store_test_await_flag(t->store_dir, "up0"));
+    ms_id_format(t->store->instance.id, name);
+    d = fdopendir(openat(t->store->run_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    assert_non_null(d);
+    while ((e = readdir(d)))
+        if (e->d_name[0] != '.' && strcmp(e->d_name, name) != 0) {
+            int fd = openat(t->store->run_fd, e->d_name, O_WRONLY | O_CLOEXEC);
+
+            assert_int_equal(ftruncate(fd, 0), 0);
+            close(fd);
+        }
+    closedir(d);
+    assert_int_equal(await_answers(t, 1, &first), 1);
+    assert_int_equal(first.pid, 0);
+    for (const char *const *flag = (const char *const[]){"go", "end", "close", NULL}; *flag; flag++)
+        store_test_make_flag(t->store_dir, *flag);
+    assert_int_equal(store_test_wait(pid), 0);
+}
+
 static const struct store_test_child children[] = {
-    {"feed", feed_child}, {"large", large_child}, {"late-feed", late_feed_child}, {NULL, NULL}};
+    {"answer", answer_child},       {"feed", feed_child}, {"large", large_child},
+    {"late-feed", late_feed_child}, {NULL, NULL}};
 
 int main(int argc, char **argv) {
 #define T(f) cmocka_unit_test_setup_teardown(f, store_test_setup, store_test_teardown)
@@ -327,6 +454,8 @@ int main(int argc, char **argv) {
         T(a_damaged_feed_is_lost_not_wrong),
         T(a_wake_up_crosses_processes),
         T(our_own_commits_wake_nobody_of_ours),
+        T(who_waits_for_answers_hears_who_owes_one),
+        T(a_process_without_text_is_named_too),
     };
     int status;
 
