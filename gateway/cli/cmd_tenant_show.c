@@ -22,6 +22,7 @@ static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr) {
     ms_out_pair("state", "%s%s%s", frozen ? "frozen" : "normal", why[0] ? ": " : "", why);
     ms_out_pair("bin", "%lld days", (long long)(t->retention_ms / MS_DAY_MS));
     ms_out_pair("files", "uid %u, gid %u, umask %03o", t->uid, t->gid, t->umask);
+    ms_out_pair("finished", "%s", t->start_unactived ? "UNACTIVED" : "ACTIVED");
     ms_quota_print(&info);
     return MS_OK;
 }

@@ -311,6 +311,7 @@ enum ms_code ms_change_life(struct ms_txn *txn, struct ms_tenant_id tenant, cons
                             struct ms_error *reterr) {
     struct ms_tenant_record owner;
     MS_TRY(ms_row_get_tenant(txn, ms_key_tenant(tenant), &owner, reterr));
+    MS_TRY(ms_change_uploads_overdue(txn, &owner, asset, at, reterr));
     struct ms_life before = ms_asset_life(asset);
     struct ms_mask now = ms_tenant_mask(&owner, ms_txn_instant(txn)), mask = now;
     if (comes_by_time(event) || at.ms < ms_txn_instant(txn).ms)
@@ -689,6 +690,9 @@ enum ms_code ms_change_purge(struct ms_txn *txn, struct ms_tenant_id tenant, con
                              struct ms_asset_record *asset, enum ms_event event,
                              struct ms_instant at, const char *why, struct ms_error *reterr) {
     struct ms_asset_id id = {asset->id};
+    struct ms_tenant_record owner;
+    MS_TRY(ms_row_get_tenant(txn, ms_key_tenant(tenant), &owner, reterr));
+    MS_TRY(ms_change_uploads_overdue(txn, &owner, asset, at, reterr));
     MS_TRY(drop_files(txn, tenant, asset, true, reterr));
     MS_TRY(ms_change_bytes(txn, tenant, asset, 0, MS_WHY_DELETE, at, reterr));
     MS_TRY(drop_bin_entry(txn, tenant, id, reterr));

@@ -200,6 +200,12 @@ MS_NODISCARD enum ms_code ms_change_file_drop(struct ms_txn *txn, struct ms_tena
 /* When the upload is over by time; INT64_MAX: never. life: effective, now: of the question. */
 struct ms_instant ms_upload_ends(const struct ms_tenant_record *tenant, const struct ms_life *life,
                                  const struct ms_file_record *file, struct ms_instant now);
+/* The same for each declared file of the asset whose time is over at `at`: before its life changes, so
+ * that the row says what the asset showed at the instant at which it was due, swept by then or not. */
+MS_NODISCARD enum ms_code ms_change_uploads_overdue(struct ms_txn *txn,
+                                                    const struct ms_tenant_record *tenant,
+                                                    const struct ms_asset_record *asset,
+                                                    struct ms_instant at, struct ms_error *reterr);
 /* Its due row is reached: it is CANCELLED, dated with the instant at which it was due, or, when a
  * freeze has put that off, the row moves. The asset: what is overdue of it is applied. */
 MS_NODISCARD enum ms_code ms_change_upload_due(struct ms_txn *txn,

@@ -5,6 +5,7 @@
 #include "base/checked.h"
 #include "service/chain.h"
 #include "service/tree_rows.h"
+#include "service/upkeep_walk.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -148,4 +149,41 @@ enum ms_code ms_change_upload_due(struct ms_txn *txn, const struct ms_tenant_rec
                    ms_category_name((enum ms_category)file.category), file.name, why);
     return ms_change_file_note(txn, tenant, "msasset", asset, MS_AUDIT_FILE_CANCELLED, at, text,
                                reterr);
+}
+
+/* One of the asset's files: *ret_over as ms_change_upload_due says. */
+static enum ms_code end_overdue(struct ms_txn *txn, const struct ms_tenant_record *tenant,
+                                const struct ms_asset_record *asset,
+                                const struct ms_file_record *file, struct ms_instant at,
+                                struct ms_error *reterr) {
+    struct ms_tenant_id id = {tenant->id};
+    struct ms_life life = ms_asset_life(asset);
+    struct ms_upload_record upload;
+    bool there, over;
+    if (file->state != MS_FILE_CREATING || ms_instant_is_none(file->confirm_due) ||
+        ms_upload_ends(tenant, &life, file, at).ms > at.ms)
+        return MS_OK;
+    MS_TRY(ms_allow_absent(
+        ms_row_get_upload(txn, ms_key_upload(id, (struct ms_file_id){file->id}), &upload, reterr),
+        &there));
+    return there ? ms_change_upload_due(txn, tenant, asset, &upload, at, &over, reterr) : MS_OK;
+}
+
+enum ms_code ms_change_uploads_overdue(struct ms_txn *txn, const struct ms_tenant_record *tenant,
+                                       const struct ms_asset_record *asset, struct ms_instant at,
+                                       struct ms_error *reterr) {
+    struct ms_key prefix =
+        ms_key_files_of((struct ms_tenant_id){tenant->id}, (struct ms_asset_id){asset->id});
+    struct ms_file_record file;
+    struct ms_scan scan;
+    struct ms_view key;
+    enum ms_code code;
+    if (at.ms < ms_instant_add_ms(asset->created, MS_UPLOAD_DUE_MS).ms)
+        return MS_OK; /* nothing of it was declared that long ago */
+    ms_scan_prefix(&scan, txn, ms_key_view(&prefix));
+    while ((code = ms_row_next_file(&scan, &key, &file, reterr)) == MS_OK &&
+           (code = end_overdue(txn, tenant, asset, &file, at, reterr)) == MS_OK)
+        ;
+    ms_scan_end(&scan);
+    return ms_absent_is_fine(code, reterr);
 }

@@ -201,6 +201,14 @@ static void fill_rows(const struct ms_tree *t, const struct ms_declare *d, struc
     memcpy(o->key, upload->key, sizeof o->key);
 }
 
+/* The first MAIN has no time of its own: it must be confirmed within the asset's 24 h. */
+static struct ms_instant told_until(const struct ms_tree_asset *asset, const struct ms_declare *d,
+                                    struct ms_instant due) {
+    struct ms_instant own = asset->life.confirm_due;
+    bool first = d->category == MS_CATEGORY_MAIN && !ms_instant_is_none(own);
+    return first && own.ms < due.ms ? own : due;
+}
+
 static enum ms_code declare_op(struct ms_txn *txn, const void *in, void *out,
                                struct ms_error *reterr) {
     const struct ms_declare *d = ((const struct ms_tree_call *)in)->args;
@@ -223,6 +231,8 @@ static enum ms_code declare_op(struct ms_txn *txn, const void *in, void *out,
         MS_TRY(check_others(&t, &asset, d, &main_bytes, reterr));
     MS_TRY(reserve(&t, &asset.rec, d, main_bytes, &upload.reserved, reterr));
     fill_rows(&t, d, out, &file, &upload);
+    struct ms_declared *told = &((struct declared *)out)->pub;
+    told->until = told_until(&asset, d, told->until);
     MS_TRY(ms_change_upload_begin(txn, t.id, &file, &upload, reterr));
     if (d->category == MS_CATEGORY_MAIN)
         asset.rec.main_file = file.id;

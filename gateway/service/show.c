@@ -115,6 +115,8 @@ json_t *ms_show_quota(const struct ms_quota_info *info) {
     ms_show_set(&s, "produced_free_bytes", ms_show_u64(u->produced_free));
     ms_show_set(&s, "produced_bytes", ms_show_u64(u->produced));
     ms_show_set(&s, "excluded_bytes", ms_show_u64(u->excluded));
+    ms_show_set(&s, "finished_assets",
+                json_string(info->tenant.start_unactived ? "UNACTIVED" : "ACTIVED"));
     ms_show_set(&s, "pay_per_use", json_boolean(info->tenant.pay_per_use));
     ms_show_set(&s, "bin_bytes", ms_show_u64(u->binned_bytes));
     ms_show_set(&s, "bin_assets", ms_show_u64(u->binned_assets));

@@ -283,6 +283,21 @@ enum ms_code ms_tenant_set_pay_per_use(struct ms_svc *svc, const struct ms_ctx *
     return ms_tree_write(svc, ctx, settings_op, &set, NULL, 0, reterr);
 }
 
+static enum ms_code start_op(struct ms_txn *txn, const void *in, void *out,
+                             struct ms_error *reterr) {
+    struct ms_tree t;
+    (void)out;
+    MS_TRY(ms_tree_begin(&t, txn, in, reterr));
+    t.tenant.start_unactived = *(const bool *)((const struct ms_tree_call *)in)->args;
+    return ms_tenant_put(&t, reterr);
+}
+
+enum ms_code ms_tenant_set_start(struct ms_svc *svc, const struct ms_ctx *ctx, bool unactived,
+                                 struct ms_error *reterr) {
+    MS_TRY(ms_tenant_admin_only(ctx, "setting what finished assets become", reterr));
+    return ms_tree_write(svc, ctx, start_op, &unactived, NULL, 0, reterr);
+}
+
 /* ---- usage ----------------------------------------------------------------------------------- */
 
 static enum ms_code quota_in(const struct ms_tree *t, struct ms_quota_info *ret_info,

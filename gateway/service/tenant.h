@@ -35,6 +35,10 @@ MS_NODISCARD enum ms_code ms_tenant_set_quota(struct ms_svc *svc, const struct m
  * refused. */
 MS_NODISCARD enum ms_code ms_tenant_set_pay_per_use(struct ms_svc *svc, const struct ms_ctx *ctx,
                                                     bool on, struct ms_error *reterr);
+/* What an asset becomes that is finished from now on: UNACTIVED instead of ACTIVED (product.md 3.2).
+ * Errors: MS_DENIED not an administrator. */
+MS_NODISCARD enum ms_code ms_tenant_set_start(struct ms_svc *svc, const struct ms_ctx *ctx,
+                                              bool unactived, struct ms_error *reterr);
 /* Freeze or unfreeze the tenant as a whole: the mask, O(1). ARREARS is for who knows what he does; of a
  * tenant that is in arrears it follows these (service/arrears.h) and is refused here. */
 MS_NODISCARD enum ms_code ms_tenant_hold(struct ms_svc *svc, const struct ms_ctx *ctx,

@@ -18,6 +18,12 @@ status 5 tenant add media && said 'media'
 status 0 tenant ls --json && json 'length == 1 and .[0].name == "media" and .[0].free_bytes == 10485760'
 status 0 tenant show media && printed 'allowance +10 485 760 bytes'
 status 67 tenant show nobody && said 'nobody'
+status 64 tenant set media && said 'give --finished'
+status 64 tenant set media --finished BLOCK && said 'ACTIVED or UNACTIVED'
+status 0 tenant set media --finished UNACTIVED
+status 0 tenant show media --json && json '.finished_assets == "UNACTIVED"'
+status 0 tenant set media --finished ACTIVED
+status 0 tenant show media && printed 'finished +ACTIVED'
 
 head -c 1000000 /dev/urandom >a.bin
 : >empty.bin

@@ -89,7 +89,8 @@ struct scene_verbs {
     size_t n;
 };
 extern const struct scene_verbs scene_verbs_asset, scene_verbs_tree, scene_verbs_look,
-    scene_verbs_request, scene_verbs_transfer, scene_verbs_money;
+    scene_verbs_request, scene_verbs_transfer, scene_verbs_money, scene_verbs_upload,
+    scene_verbs_review, scene_verbs_kinds;
 
 /* The line is wrong, or what it says is not so. */
 _Noreturn void scene_fail(const struct scene *s, const char *fmt, ...) MS_PRINTF(2, 3);
@@ -115,6 +116,8 @@ int64_t scene_duration(const struct scene *s, const char *text);
 /* "now", a mark, or RFC 3339, then any number of "+7d", "-1ms", "+3mo" (calendar months). */
 struct ms_instant scene_instant(struct scene *s, const char *text);
 uint64_t scene_bytes(const struct scene *s, const char *text);
+/* n (at least 64) bytes that libmagic takes for what the suffix says; the same ones each time. */
+void scene_fill(uint8_t *p, size_t n, const char *suffix);
 /* The event or life-cycle rule of that name; the script is wrong when there is none. */
 enum ms_event scene_event(const struct scene *s, const char *name);
 /* Time goes on; the sweep follows if it is that kind of run. */

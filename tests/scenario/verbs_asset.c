@@ -27,7 +27,7 @@ static int bytes_for(struct scene *s, const char *path, size_t n) {
     char *file = ms_test_path(s->w->tmp, "bytes");
     if (!p)
         scene_fail(s, "no memory");
-    fill_like(p, n + 64, dot ? dot + 1 : path);
+    scene_fill(p, n + 64, dot ? dot + 1 : path);
     ms_test_write_file(file, p, n);
     int fd = open(file, O_RDONLY | O_CLOEXEC);
     if (fd < 0)

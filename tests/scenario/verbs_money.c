@@ -75,11 +75,12 @@ static enum ms_code verb_renew(struct scene *s, int n, char **words, struct ms_e
 }
 
 static enum ms_code verb_package(struct scene *s, int n, char **words, struct ms_error *reterr) {
-    const char *state = scene_value(n, words, "state"), *renew = scene_value(n, words, "renew");
+    const char *state = scene_value(n, words, "state"), *renew = scene_value(n, words, "renew"),
+               *used = scene_value(n, words, "used");
     struct ms_id id = *scene_id_of(s, words[1]);
     struct ms_package_record *list = NULL;
     size_t count = 0, i = 0;
-    scene_only(s, n, words, "state renew");
+    scene_only(s, n, words, "state renew used");
     MS_TRY(ms_package_list(s->w->svc, scene_ctx(s), &list, &count, reterr));
     while (i < count && memcmp(list[i].id.b, id.b, MS_ID_BYTES) != 0)
         i++;
@@ -91,7 +92,17 @@ static enum ms_code verb_package(struct scene *s, int n, char **words, struct ms
         (renew && (strcmp(renew, "on") == 0) != p.auto_renew))
         scene_fail(s, "it is %s, auto-renew %s", ms_package_state_name(p.state),
                    p.auto_renew ? "on" : "off");
+    if (used && scene_bytes(s, used) != p.used)
+        scene_fail(s, "%llu units of it are used", (unsigned long long)p.used);
     return MS_OK;
+}
+
+static enum ms_code verb_auto_renew(struct scene *s, int n, char **words, struct ms_error *reterr) {
+    struct ms_package_id id = {*scene_id_of(s, words[1])};
+    struct ms_package_record p;
+    (void)n;
+    return ms_package_set_auto_renew(s->w->svc, scene_ctx(s), id, strcmp(words[2], "on") == 0, &p,
+                                     reterr);
 }
 
 static const struct scene_verb verbs[] = {
@@ -101,6 +112,7 @@ static const struct scene_verb verbs[] = {
     {"buy", 1, 3, verb_buy, "LABEL [kind=K] [renew=on|off]: a package of one month"},
     {"bind", 2, 2, verb_bind, "PACKAGE LABEL: the asset takes a unit of it"},
     {"renew", 2, 2, verb_renew, "PACKAGE ORDER: by a month"},
-    {"package", 2, 3, verb_package, "PACKAGE [state=S] [renew=on|off]: so it is"},
+    {"auto-renew", 2, 2, verb_auto_renew, "PACKAGE on|off"},
+    {"package", 2, 4, verb_package, "PACKAGE [state=S] [renew=on|off] [used=N]: so it is"},
 };
 const struct scene_verbs scene_verbs_money = {verbs, MS_ARRAY_LEN(verbs)};

@@ -9,6 +9,7 @@ built      every .c is compiled by some target of the build
 words      no unfinished work by its own words
 functions  length of functions
 columns    length of lines
+scenarios  each row of tests/scenario/rows.txt has a script, or is said to be open; each script has a row
 self       the judges themselves: each must find what was planted
 
 Each prints "path:line: what is wrong: what to do" and exits 1 if there is any.
@@ -247,6 +248,66 @@ def judge_columns(paths, get=read):
                 yield f"{path}:{number}: {length} columns, {COLUMNS_MAX} allowed: clang-format -i wraps it"
 
 
+# --- scenarios --------------------------------------------------------------------------------------
+
+SCENARIO = "tests/scenario/"
+
+
+def scenario_rows(text):
+    rows = {}
+    for line in text.splitlines():
+        if line and not line.startswith("#"):
+            name, due, _ = (part.strip() for part in line.split("|", 2))
+            rows[name] = due == "due"
+    return rows
+
+
+def scenario_table(text):
+    """Row -> scripts of the README; None for one that is open."""
+    table_of = {}
+    for name, cell in re.findall(r"^\| (\d[^|]*?) \| ([^|]+?) \|$", text, re.M):
+        table_of.setdefault(name, []).append(None if cell.startswith("*open*") else cell.split(", "))
+    return table_of
+
+
+def goes_around_an_instant(script):
+    """until X-1ms, then X, then one millisecond more."""
+    at, stage = None, 0
+    for line in script.splitlines():
+        match = re.match(r"until (\S+)-1ms$", line)
+        if match:
+            at, stage = match.group(1), 1
+        elif stage and (line == "tick 1ms" or line == f"until {at}" or line == f"until {at}+1ms"):
+            stage += 1
+            if stage == 3:
+                return True
+    return False
+
+
+def judge_scenarios(paths, get=read):
+    rows, shown = scenario_rows(get(SCENARIO + "rows.txt")), scenario_table(get(SCENARIO + "README.md"))
+    scripts = {os.path.basename(p)[:-3]: p for p in paths}
+    where = SCENARIO + "README.md:1: row "
+    for name, due in rows.items():
+        cells = shown.get(name, [])
+        if len(cells) != 1:
+            yield f"{where}{name}: stands {len(cells)} times in the table: give it one line"
+            continue
+        if cells[0] is None:
+            continue
+        for script in cells[0]:
+            if script not in scripts:
+                yield f"{where}{name}: there is no script {script}.ms"
+        if due and not any(goes_around_an_instant(get(scripts[s])) for s in cells[0] if s in scripts):
+            yield f"{where}{name}: no script of it goes to X-1ms, X and X+1ms: let one do that"
+    for name in sorted(set(shown) - set(rows)):
+        yield f"{where}{name}: rows.txt has no such row"
+    named = {s for cells in shown.values() for cell in cells if cell for s in cell}
+    for script in sorted(set(scripts) - named):
+        if not script.startswith(("5-", "6-")):
+            yield f"{scripts[script]}:1: it is in no row of the table: add it there"
+
+
 # --- the judges judged ----------------------------------------------------------------------------
 
 PLANTED = [
@@ -306,6 +367,16 @@ def judge_self(paths, get=None):
                 yield f"judge_headers does not say '{want}': {found}"
         if "a.h:1:" in found:
             yield f"judge_headers refuses a good header: {found}"
+    planted = {SCENARIO + "rows.txt": "3.9 a | due | x\n3.9 b | - | x\n3.9 c | - | x\n3.9 d | due | x\n",
+               SCENARIO + "README.md": "| 3.9 a | x |\n| 3.9 b | z |\n| 3.9 d | *open* |\n| 3.9 e | y |\n",
+               "s/x.ms": "until m-1ms\ntick 1ms\nexpect a\n", "s/y.ms": "", "s/w.ms": ""}
+    found = "\n".join(judge_scenarios(["s/x.ms", "s/y.ms", "s/w.ms"], planted.get))
+    for want in ("3.9 a: no script of it goes", "no script z.ms", "3.9 c: stands 0 times", "3.9 e: rows.txt",
+                 "s/w.ms:1: it is in no row"):
+        if want not in found:
+            yield f"judge_scenarios does not say '{want}': {found}"
+    if "3.9 d" in found or "y.ms" in found or not goes_around_an_instant("until m-1ms\nrm a\nuntil m\ntick 1ms\n"):
+        yield f"judge_scenarios refuses what is right: {found}"
     if len(list(judge_built(["gateway/base/none.c"]))) != 1:
         yield "judge_built does not see a file that nobody builds"
 
@@ -320,6 +391,7 @@ def main():
         "words": lambda: judge_words(files(".c", ".h", ".def", ".sh", ".py", "CMakeLists.txt", ".cmake", ".md")),
         "functions": lambda: judge_functions(files(".c", ".h", below=code)),
         "columns": lambda: judge_columns(files(".c", ".h", ".def", below=code)),
+        "scenarios": lambda: judge_scenarios(files(".ms", below=(SCENARIO + "scripts/",))),
         "self": lambda: judge_self([]),
     }
     if len(sys.argv) != 2 or sys.argv[1] not in rules:
