@@ -45,5 +45,4 @@ MS_NODISCARD enum ms_code ms_buf_add(struct ms_buf *buf, const void *p, size_t n
                                      struct ms_error *reterr);
 MS_NODISCARD enum ms_code ms_buf_addf(struct ms_buf *buf, struct ms_error *reterr, const char *fmt,
                                       ...) MS_PRINTF(3, 4);
-
 #endif

@@ -249,6 +249,7 @@ enum ms_code ms_cli_svc_options(struct ms_cli *cli, char dir[4096],
         .review_timeout_ms = ms_config_duration_ms(&cli->config, MS_CONFIG_REVIEW_TIMEOUT),
         .payment_command = ms_config_text(&cli->config, MS_CONFIG_PAYMENT_COMMAND),
         .payment_timeout_ms = ms_config_duration_ms(&cli->config, MS_CONFIG_PAYMENT_TIMEOUT),
+        .replication_keys = ms_config_text(&cli->config, MS_CONFIG_REPLICATION_KEYS),
         .trace = cli->verbose > 1 || ms_config_bool(&cli->config, MS_CONFIG_TRACE),
 #ifdef MS_TESTING
         .faults = getenv("MS_TEST_FAULTS"),

@@ -37,6 +37,18 @@ MS_NODISCARD enum ms_code ms_journal_open(const char *dir, uint64_t bytes_max,
 void ms_journal_close(struct ms_journal *journal); /* its stages may live on; NULL is fine */
 uint64_t ms_journal_bytes(struct ms_journal *journal);
 
+/* A file without a name in the folder, for bytes on their way that are no stage: all of them are counted
+ * against the limit at once, so that what the disk cannot hold is refused before it comes. Errors:
+ * MS_NO_SPACE naming the limit; what the file system says. */
+struct ms_scratch {
+    struct ms_journal *journal; /* NULL: none is open */
+    uint64_t bytes;
+    int fd;
+};
+MS_NODISCARD enum ms_code ms_scratch_open(struct ms_journal *journal, uint64_t bytes,
+                                          struct ms_scratch *ret_scratch, struct ms_error *reterr);
+void ms_scratch_close(struct ms_scratch *scratch); /* {0} is fine */
+
 /* What stages may hold in memory, all together: thirteen parts, enough for a store of 1 GB/s that is
  * 100 ms away. */
 #define MS_STAGE_MEMORY_BYTES (UINT64_C(104) << 20)

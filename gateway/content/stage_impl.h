@@ -61,13 +61,13 @@ struct ms_stage {
 static inline size_t ms_grain_of(uint64_t offset) { return (size_t)(offset / MS_PART_GRAIN); }
 
 /* stage_journal.c */
+int ms_journal_nameless_file(const struct ms_journal *journal); /* -1: errno */
 void ms_journal_unref(struct ms_journal *journal);
 MS_NODISCARD enum ms_code ms_journal_enter(struct ms_journal *journal, struct ms_error *reterr);
 /* Count before the write, so that the limit is never passed. */
 MS_NODISCARD enum ms_code ms_journal_take(struct ms_journal *journal, uint64_t bytes,
                                           struct ms_error *reterr);
 void ms_journal_give(struct ms_journal *journal, uint64_t bytes);
-int ms_journal_nameless_file(const struct ms_journal *journal); /* -1: errno */
 
 /* stage.c */
 void ms_stage_lock_to_see(struct ms_stage *s);

@@ -127,3 +127,27 @@ int ms_journal_nameless_file(const struct ms_journal *j) {
         unlink(path);
     return fd;
 }
+
+enum ms_code ms_scratch_open(struct ms_journal *journal, uint64_t bytes,
+                             struct ms_scratch *ret_scratch, struct ms_error *reterr) {
+    MS_TRY(ms_journal_enter(journal, reterr));
+    MS_TRY(ms_journal_take(journal, bytes, reterr));
+    int fd = ms_journal_nameless_file(journal);
+    if (fd < 0) {
+        ms_journal_give(journal, bytes);
+        return ms_fail_errno(reterr, errno, "cannot make a file in the staging area %s",
+                             journal->dir);
+    }
+    atomic_fetch_add(&journal->refs, 1);
+    *ret_scratch = (struct ms_scratch){journal, bytes, fd};
+    return MS_OK;
+}
+
+void ms_scratch_close(struct ms_scratch *scratch) {
+    if (!scratch->journal)
+        return;
+    close(scratch->fd);
+    ms_journal_give(scratch->journal, scratch->bytes);
+    ms_journal_unref(scratch->journal);
+    *scratch = (struct ms_scratch){.journal = NULL};
+}

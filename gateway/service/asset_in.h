@@ -14,6 +14,12 @@ MS_NODISCARD enum ms_code ms_asset_find_in(const struct ms_tree *t, struct ms_as
                                            struct ms_tree_asset *ret_asset,
                                            struct ms_error *reterr);
 
+/* Whether it may be copied (product.md 3.6), inside its tenant or to another gateway; what: "copy". Errors:
+ * MS_WRONG_STATE and MS_NOT_READABLE by the life cycle; MS_NOT_PERMITTED a model. */
+MS_NODISCARD enum ms_code ms_asset_may_copy(const struct ms_tree *t,
+                                            const struct ms_tree_asset *source, const char *what,
+                                            struct ms_error *reterr);
+
 struct ms_asset_applied {
     struct ms_asset_record asset; /* as it is afterwards, or was when it went */
     bool purged;

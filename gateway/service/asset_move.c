@@ -1,6 +1,8 @@
 /* Bytes in and out for commands: the same live image and the same verified reads as the mount's. */
 #include "service/asset.h"
 
+#include "base/fd.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -299,23 +301,6 @@ static void ask(struct fetch *f, struct lane *lane) {
     f->asked += lane->n;
 }
 
-static enum ms_code write_out(int fd, const uint8_t *p, size_t n, struct ms_error *reterr) {
-    for (size_t at = 0; at < n;) {
-        ssize_t w = write(fd, p + at, n - at);
-
-        if (w < 0 && errno == EINTR)
-            continue;
-        if (w < 0) {
-            (void)ms_fail_errno(reterr, errno, "cannot write the output");
-            if (reterr)
-                reterr->code = MS_CANT_CREATE;
-            return MS_CANT_CREATE;
-        }
-        at += (size_t)w;
-    }
-    return MS_OK;
-}
-
 /* The bytes of the oldest read go out, and the lane asks for the next ones. */
 static enum ms_code turn(struct fetch *f, struct ms_error *reterr) {
     struct lane *lane = &f->lane[f->next];
@@ -327,7 +312,7 @@ static enum ms_code turn(struct fetch *f, struct ms_error *reterr) {
     if (code == MS_OK && n < lane->n)
         code = ms_fail(reterr, MS_CONFLICT, "the file was cut while it was read");
     if (code == MS_OK)
-        code = write_out(f->get->fd, lane->buffer, n, reterr);
+        code = ms_fd_write(f->get->fd, lane->buffer, n, reterr);
     f->written += n;
     if (code == MS_OK)
         code = go_on(f->get->progress, f->get->priv, f->written, f->size, reterr);

@@ -196,7 +196,8 @@ static enum ms_code confirm_created(struct ms_svc *svc, const struct ms_ctx *ctx
     MS_TRY(ms_found_bytes(svc, &rows, confirm, &found, reterr));
     const struct ms_confirm_seal seal = {.file = confirm->file,
                                          .version = ms_version_id_new(svc->random),
-                                         .found = &found};
+                                         .found = &found,
+                                         .root = confirm->root};
     return ms_tree_write_metered(svc, ctx, ms_confirm_seal_op, &seal, out, sizeof *out, reterr);
 }
 

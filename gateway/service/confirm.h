@@ -93,6 +93,7 @@ struct ms_confirm {
     enum ms_confirm_as as;
     bool (*progress)(void *priv, uint64_t done, uint64_t total); /* bytes read; NULL */
     void *priv;
+    const uint8_t *root; /* 16 bytes: it must have that root hash, or is not what was declared; NULL: any */
 };
 /* What became of it: the commit stands whatever the verdict is. */
 struct ms_confirmed {

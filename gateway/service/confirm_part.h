@@ -83,6 +83,7 @@ struct ms_confirm_seal {
     struct ms_file_id file;
     struct ms_version_id version;
     const struct ms_found_bytes *found;
+    const uint8_t *root; /* as in struct ms_confirm */
 };
 ms_write_fn ms_confirm_seal_op; /* args: struct ms_confirm_seal; out: struct ms_confirmed */
 

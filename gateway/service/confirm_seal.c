@@ -37,6 +37,11 @@ static enum ms_code compare(const struct seal *s, struct ms_error *reterr) {
         return ms_fail(reterr, MS_MISMATCH,
                        "declared %" PRIu64 " bytes, uploaded %" PRIu64, upload->size,
                        s->found->size);
+    if (s->in->root && memcmp(s->in->root, s->found->root, sizeof s->found->root) != 0) {
+        hex_of(s->in->root, declared);
+        hex_of(s->found->root, is);
+        return ms_fail(reterr, MS_MISMATCH, "declared root hash %s, uploaded %s", declared, is);
+    }
     if (!file->has_md5 || memcmp(file->md5, s->found->md5, sizeof file->md5) == 0)
         return MS_OK;
     hex_of(file->md5, declared);

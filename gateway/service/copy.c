@@ -27,15 +27,15 @@ struct copying {
 
 /* ---- may it be? ------------------------------------------------------------------------------ */
 
-static enum ms_code may_copy(const struct ms_tree *t, const struct ms_tree_asset *source,
-                             struct ms_error *reterr) {
-    MS_TRY(ms_tree_may(t, source, MS_RIGHT_SHARE, "copy", reterr));
+enum ms_code ms_asset_may_copy(const struct ms_tree *t, const struct ms_tree_asset *source,
+                               const char *what, struct ms_error *reterr) {
+    MS_TRY(ms_tree_may(t, source, MS_RIGHT_SHARE, what, reterr));
     if (t->admin || !ms_asset_type_is_model((enum ms_asset_type)source->rec.type))
         return MS_OK;
     return ms_fail(reterr, MS_NOT_PERMITTED,
-                   "copy of \"%.255s\" is refused: models and voices are copied by administrators "
+                   "%s of \"%.255s\" is refused: models and voices are copied by administrators "
                    "only",
-                   source->rec.name);
+                   what, source->rec.name);
 }
 
 static enum ms_code fits_quota(const struct copying *c, struct ms_error *reterr) {
@@ -199,7 +199,7 @@ static enum ms_code copy_op(struct ms_txn *txn, const void *in, void *out,
     struct copying c = {.t = &t};
     MS_TRY(ms_tree_begin(&t, txn, in, reterr));
     MS_TRY(ms_asset_find_in(&t, args->id, &c.source, reterr));
-    MS_TRY(may_copy(&t, &c.source, reterr));
+    MS_TRY(ms_asset_may_copy(&t, &c.source, "copy", reterr));
     MS_TRY(ms_tree_inode(&t, c.source.rec.ino, &c.inode, reterr));
     MS_TRY(target(&c, args, &dir, &judged, reterr));
     fill_asset(&c, args->name, judged.type);

@@ -80,6 +80,11 @@ struct ms_patch {
 };
 struct ms_basis *ms_basis_ref(struct ms_basis *basis);
 void ms_basis_unref(struct ms_basis *basis); /* NULL is fine */
+/* What a reader needs of a sealed version; *source is zeroed, and ms_source_fini() is the caller's whatever comes of
+ * it. */
+MS_NODISCARD enum ms_code ms_source_load(struct ms_txn *txn, struct ms_tenant_id tenant,
+                                         struct ms_version_id id, struct ms_source *source,
+                                         struct ms_error *reterr);
 struct ms_patch *ms_patch_ref(struct ms_patch *patch);
 void ms_patch_unref(struct ms_patch *patch); /* NULL is fine */
 

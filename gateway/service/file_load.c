@@ -18,9 +18,8 @@ enum ms_code ms_image_named(const struct ms_tree *t, uint64_t ino, struct ms_nam
 
 /* ---- the basis ------------------------------------------------------------------------------- */
 
-static enum ms_code load_hashes(struct ms_txn *txn, struct ms_basis *basis,
+static enum ms_code load_hashes(struct ms_txn *txn, struct ms_source *source,
                                 struct ms_error *reterr) {
-    struct ms_source *source = &basis->source;
     uint64_t count = ms_block_count(source->size, source->block_log2);
     enum ms_code code = ms_hashes_resize(&source->hashes, count, reterr);
 
@@ -40,25 +39,25 @@ static enum ms_code load_hashes(struct ms_txn *txn, struct ms_basis *basis,
     return code;
 }
 
-static enum ms_code fill_basis(struct ms_txn *txn, struct ms_tenant_id tenant,
-                               struct ms_basis *basis, struct ms_error *reterr) {
+enum ms_code ms_source_load(struct ms_txn *txn, struct ms_tenant_id tenant,
+                            struct ms_version_id id, struct ms_source *source,
+                            struct ms_error *reterr) {
     struct ms_version_record version;
     struct ms_object_record object;
-    enum ms_code code =
-        ms_row_get_version(txn, ms_key_version(tenant, basis->version), &version, reterr);
+    enum ms_code code = ms_row_get_version(txn, ms_key_version(tenant, id), &version, reterr);
 
     if (code != MS_OK)
         return code;
-    basis->source.size = version.size;
-    basis->source.block_log2 = version.block_log2;
-    basis->source.object = (struct ms_object_id){version.object};
+    source->size = version.size;
+    source->block_log2 = version.block_log2;
+    source->object = (struct ms_object_id){version.object};
     if (version.size == 0)
         return MS_OK;
-    code = ms_row_get_object(txn, ms_key_object(basis->source.object), &object, reterr);
+    code = ms_row_get_object(txn, ms_key_object(source->object), &object, reterr);
     if (code != MS_OK)
         return code;
-    memcpy(basis->source.key, object.key, sizeof object.key);
-    return version.hashed ? load_hashes(txn, basis, reterr) : MS_OK;
+    memcpy(source->key, object.key, sizeof object.key);
+    return version.hashed ? load_hashes(txn, source, reterr) : MS_OK;
 }
 
 /* A file that never had bytes rests on an empty basis without a version. */
@@ -74,7 +73,7 @@ static enum ms_code new_basis(struct ms_txn *txn, struct ms_tenant_id tenant,
     basis->version = version;
     basis->source.block_log2 = MS_BLOCK_LOG2_DEFAULT;
     if (!ms_version_id_is_none(version))
-        code = fill_basis(txn, tenant, basis, reterr);
+        code = ms_source_load(txn, tenant, version, &basis->source, reterr);
     if (code == MS_OK)
         *ret_basis = basis;
     else

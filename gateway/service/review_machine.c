@@ -1,6 +1,7 @@
 /* The machine's verdict: the list of words, then the program. */
 #include "service/review.h"
 
+#include "base/fd.h"
 #include "model/words.h"
 #include "service/program.h"
 #include "service/show.h"
@@ -38,19 +39,15 @@ static void close_fd(int *fd) {
 
 static enum ms_code read_list(const char *path, struct ms_buf *buf, struct ms_error *reterr) {
     __attribute__((cleanup(close_fd))) int fd = open(path, O_RDONLY | O_CLOEXEC);
-    char piece[65536];
-    ssize_t n = fd < 0 ? -1 : 1;
-    while (n > 0) {
-        n = read(fd, piece, sizeof piece);
-        if (n < 0 && errno == EINTR)
-            n = 1;
-        else if (n > 0)
-            MS_TRY(ms_buf_add(buf, piece, (size_t)n, reterr));
-    }
-    if (n < 0)
+    struct ms_error err = {0};
+    if (fd < 0)
         return ms_fail(reterr, MS_NO_INPUT, "the list of words %s cannot be read: %s", path,
                        strerror(errno));
-    return MS_OK;
+    enum ms_code code = ms_fd_read_all(fd, buf, &err);
+    if (code == MS_OK)
+        return MS_OK;
+    return ms_fail(reterr, code == MS_RANGE || code == MS_NO_MEMORY ? code : MS_NO_INPUT,
+                   "the list of words %s: %s", path, err.message);
 }
 
 static enum ms_code load_words(struct machine *m, struct ms_error *reterr) {

@@ -219,6 +219,9 @@ static struct ms_svc *svc_new(const struct ms_svc_options *o) {
     (void)snprintf(svc->payment_command, sizeof svc->payment_command, "%s",
                    o->payment_command ? o->payment_command : "");
     svc->payment_timeout_ms = o->payment_timeout_ms > 0 ? o->payment_timeout_ms : MS_MINUTE_MS;
+    (void)snprintf(svc->replication_keys, sizeof svc->replication_keys, "%s",
+                   o->replication_keys ? o->replication_keys : "");
+    svc->tries_max = o->tries_max;
     return svc;
 }
 

@@ -49,6 +49,7 @@ struct ms_svc_options {
     int64_t review_timeout_ms;  /* it has so long; 0: 60 s */
     const char *payment_command; /* program that pays renewals (payment.h); likewise */
     int64_t payment_timeout_ms;  /* it has so long; 0: 60 s */
+    const char *replication_keys; /* file of keys (replica_seal.h); NULL or "": none */
     const char *faults;     /* tests: script of the fault wrapper */
     const char *object_url; /* init only: NULL: dir:<dir>/objects */
     uint64_t free_bytes;    /* init only: free quota of new tenants; 0: 5 GB */
@@ -79,6 +80,8 @@ struct ms_svc {
     int64_t review_timeout_ms;
     char payment_command[3001];
     int64_t payment_timeout_ms;
+    char replication_keys[3001];
+    unsigned tries_max; /* of requests to stores */
     struct ms_id store_id;
     bool read_only, writeback;
     bool unchecked; /* the object store was down when it was opened: nobody knows whose it is */
