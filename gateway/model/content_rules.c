@@ -290,6 +290,12 @@ void ms_content_use(const struct ms_limits *limits, const struct ms_content *con
     } else if (content->facts->outcome != MS_FACTS_READ) {
         ret_verdict->usable = MS_USABLE_NO;
         say(&c, MS_USE_PROBED, "its content cannot be read: %.160s", content->facts->reason);
+    } else if (is_mov_with_alpha(&c) && content->webm) {
+        const struct ms_content webm = {.facts = content->webm,
+                                        .name = "derived.webm",
+                                        .type = content->type,
+                                        .size = content->webm_size};
+        ms_content_use(limits, &webm, use, ret_verdict);
     } else if (is_mov_with_alpha(&c)) {
         ret_verdict->usable = MS_USABLE_NOT_YET;
         say(&c, MS_USE_MOV_ALPHA,

@@ -35,6 +35,8 @@ struct ms_content {
     const char *name;
     enum ms_asset_type type;
     uint64_t size; /* bytes */
+    const struct ms_facts_record *webm; /* of what was derived of a MOV with alpha (derived.h); NULL: not yet */
+    uint64_t webm_size;
 };
 
 /* Whether contents of this type are probed at all: VIDEO, IMAGE, AUDIO, MUSIC, PPT. */
@@ -66,7 +68,7 @@ enum ms_use_rule {
     MS_USE_LENGTH,
     MS_USE_CHROMA,    /* YUV 4:2:0 */
     MS_USE_ALPHA,     /* none */
-    MS_USE_MOV_ALPHA, /* judged by the WebM that is made of it: not yet, and nothing else is asked */
+    MS_USE_MOV_ALPHA, /* judged by the WebM that is made of it; not yet until that is there */
     MS_USE_AUDIO_BYTES,
     MS_USE_IMAGE_BYTES,
     MS_USE_PROBED, /* facts are there, and the content was read */

@@ -1,4 +1,5 @@
 /* msasset-probe: examines contents for msasset, which starts it and speaks to it over descriptor 3. */
+#include "probe/confine.h"
 #include "probe/examine.h"
 #include "probe/shut.h"
 #include "probe/wait.h"
@@ -6,6 +7,7 @@
 
 #include <libavutil/log.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -65,7 +67,8 @@ int main(int argc, char **argv) {
     int type = 0;
     socklen_t n = sizeof type;
 
-    (void)argv;
+    if (argc > 2 && strcmp(argv[1], MS_CONFINE_WORD) == 0)
+        return ms_confine(argc - 2, argv + 2);
     if (argc > 1 || getsockopt(MS_PROBE_CONTROL_FD, SOL_SOCKET, SO_TYPE, &type, &n) != 0) {
         fprintf(stderr,
                 "msasset-probe examines contents for msasset, which starts it by itself.\n");

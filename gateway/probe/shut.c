@@ -28,8 +28,6 @@
 #define IS_SANITIZED false
 #endif
 
-#define NOBODY 65534
-
 struct ms_shut {
     struct sock_fprog filter;
 };
@@ -42,8 +40,8 @@ static void leave_user(void) {
     if (geteuid() != 0)
         return;
     (void)!setgroups(0, NULL);
-    (void)!setresgid(NOBODY, NOBODY, NOBODY);
-    (void)!setresuid(NOBODY, NOBODY, NOBODY);
+    (void)!setresgid(MS_SHUT_NOBODY, MS_SHUT_NOBODY, MS_SHUT_NOBODY);
+    (void)!setresuid(MS_SHUT_NOBODY, MS_SHUT_NOBODY, MS_SHUT_NOBODY);
 }
 
 static bool drop_capabilities(void) {
@@ -151,15 +149,20 @@ static bool make_filter(struct sock_fprog *ret_filter) {
     return good;
 }
 
-struct ms_shut *ms_shut_in(void) {
+bool ms_shut_give_up(void) {
     const struct rlimit no_core = {0, 0};
+
+    leave_user();
+    return setrlimit(RLIMIT_CORE, &no_core) == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+           drop_capabilities();
+}
+
+struct ms_shut *ms_shut_in(void) {
     struct ms_shut *shut = calloc(1, sizeof *shut);
 
     if (!shut)
         return NULL;
-    leave_user();
-    if (chdir("/") == 0 && setrlimit(RLIMIT_CORE, &no_core) == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
-        drop_capabilities() && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0 &&
+    if (chdir("/") == 0 && ms_shut_give_up() && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0 &&
         make_filter(&shut->filter) && shut_files() &&
         prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0)
         return shut;

@@ -19,6 +19,11 @@
 #define MS_SHUT_CPU_SECONDS 20
 #define MS_SHUT_MEMORY_BYTES ((size_t)1 << 30) /* of an examiner, beside what the libraries take */
 
+#define MS_SHUT_NOBODY 65534 /* user and group that it becomes where it may */
+
+/* The first step of it, for what is to be started: user, capabilities, privileges, cores. False: it must not go on. */
+bool ms_shut_give_up(void);
+
 struct ms_shut; /* the filter, made once */
 
 /* NULL: it cannot shut itself in, and must not go on. */

@@ -1,6 +1,7 @@
 /* Assets, found and shown. */
 #include "service/asset.h"
 
+#include "service/derived_rows.h"
 #include "service/tree_rows.h"
 
 #include <inttypes.h>
@@ -50,6 +51,8 @@ struct ms_content ms_asset_content(const struct ms_asset_info *info) {
         .name = !info->path[0] ? info->main.name : slash ? slash + 1 : info->path,
         .type = (enum ms_asset_type)info->asset.type,
         .size = info->size,
+        .webm = info->webm.state == MS_DERIVED_SUCCEEDED ? &info->webm_facts : NULL,
+        .webm_size = info->webm_size,
     };
 }
 
@@ -80,6 +83,23 @@ static enum ms_code path_of(const struct ms_tree *t, struct ms_asset_info *info,
     return code == MS_NOT_FOUND || code == MS_OK ? absent(reterr) : code;
 }
 
+/* What the rules ask for (a WebM) and the API shows; covers are not looked for here. */
+static enum ms_code derived(const struct ms_tree *t, struct ms_asset_info *info,
+                            struct ms_error *reterr) {
+    const struct ms_content content = ms_asset_content(info);
+    const struct ms_version_id main = {info->version.id};
+    unsigned wanted = ms_derived_wanted(&content);
+
+    if (wanted >> MS_DERIVED_PAGES & 1)
+        MS_TRY(ms_derived_of(t, (struct ms_asset_id){info->asset.id}, main, &content, MS_DERIVED_PAGES,
+                             &info->pages, NULL, reterr));
+    if (!(wanted >> MS_DERIVED_WEBM & 1))
+        return MS_OK;
+    struct ms_derived_bytes bytes = {&info->webm_facts, &info->webm_size};
+    return ms_derived_of(t, (struct ms_asset_id){info->asset.id}, main, &content, MS_DERIVED_WEBM,
+                         &info->webm, &bytes, reterr);
+}
+
 static enum ms_code fill(const struct ms_tree *t, struct ms_asset_id id, struct ms_asset_info *info,
                          struct ms_error *reterr) {
     const struct ms_inode_record inode = {.asset = id.id};
@@ -93,7 +113,8 @@ static enum ms_code fill(const struct ms_tree *t, struct ms_asset_id id, struct 
     info->state = asset.state;
     MS_TRY(ms_asset_warning(t, &info->asset, info->warning, reterr));
     MS_TRY(main_file(t, info, reterr));
-    return path_of(t, info, reterr);
+    MS_TRY(path_of(t, info, reterr));
+    return derived(t, info, reterr);
 }
 
 static enum ms_code get(const struct ms_tree *t, struct ms_asset_id id, struct ms_asset_info *info,

@@ -2,6 +2,7 @@
 #ifndef MS_SERVICE_ASSET_H
 #define MS_SERVICE_ASSET_H
 
+#include "model/derived.h"
 #include "service/file.h"
 #include "service/standing.h"
 #include "service/tree.h"
@@ -12,6 +13,9 @@ struct ms_asset_info {
     struct ms_version_record version;
     bool probed;                  /* facts are those of version */
     struct ms_facts_record facts;
+    struct ms_derived webm, pages; /* made of it (model/derived.h) */
+    struct ms_facts_record webm_facts; /* webm has succeeded: these, and its size */
+    uint64_t webm_size;
     struct ms_limits limits; /* that hold here: where the content is usable follows from both */
     enum ms_state state; /* shown */
     ms_warning warning;  /* what comes of it unless somebody pays; "" */

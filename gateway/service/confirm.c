@@ -257,6 +257,34 @@ enum ms_code ms_file_remove(struct ms_svc *svc, const struct ms_ctx *ctx, struct
     return MS_OK;
 }
 
+/* ---- what could not be made ------------------------------------------------------------------ */
+
+static enum ms_code note_failed_op(struct ms_txn *txn, const void *in, void *out,
+                                   struct ms_error *reterr) {
+    const struct ms_file_failed *a = ((const struct ms_tree_call *)in)->args;
+    struct ms_file_record file = {.category = (uint8_t)a->category, .state = MS_FILE_FAILED};
+    struct ms_tree_asset asset;
+    struct ms_tree t;
+    (void)out;
+    MS_TRY(ms_tree_begin(&t, txn, in, reterr));
+    MS_TRY(ms_asset_load(&t, a->asset, &asset, reterr));
+    MS_TRY(ms_asset_takes_file(&t, &asset, a->category, "noting a failure", reterr));
+    ms_txn_random(txn, file.id.b, sizeof file.id.b);
+    memcpy(file.name, a->name, sizeof file.name);
+    memcpy(file.reason, a->reason, sizeof file.reason);
+    file.declared = t.now;
+    struct ms_file_id id = {file.id};
+    MS_TRY(ms_row_put_file(txn, ms_key_file(t.id, a->asset, id), &file, reterr));
+    MS_TRY(ms_row_put_id(txn, ms_key_fowner(t.id, id), a->asset.id, reterr));
+    return ms_change_file_note(txn, &t.tenant, t.who, &asset.rec, MS_AUDIT_FILE_FAILED, t.now,
+                               file.reason, reterr);
+}
+
+enum ms_code ms_file_note_failed(struct ms_svc *svc, const struct ms_ctx *ctx,
+                                 const struct ms_file_failed *failed, struct ms_error *reterr) {
+    return ms_tree_write(svc, ctx, note_failed_op, failed, NULL, 0, reterr);
+}
+
 /* ---- list ------------------------------------------------------------------------------------ */
 
 static enum ms_code list(const struct ms_tree *t, struct ms_asset_id id,

@@ -52,6 +52,7 @@ struct ms_declare {
     const uint8_t *md5; /* 16 bytes; NULL: not declared */
     uint64_t size;      /* 0: not declared, of a large file only */
     uint32_t parts;     /* 1..100 URLs; more than 1 of a large file only */
+    bool derived;       /* made of MAIN (model/derived.h): its name says so, and the type does not matter */
     bool large;         /* F4: MAIN, OTHER, PACKAGE; up to 500 GB where the type has no suffixes */
 };
 struct ms_declared {
@@ -114,6 +115,16 @@ MS_NODISCARD enum ms_code ms_file_confirm(struct ms_svc *svc, const struct ms_ct
 /* F3: a file other than MAIN goes, its bytes too. Errors: MS_NOT_FOUND; MS_WRONG_STATE. */
 MS_NODISCARD enum ms_code ms_file_remove(struct ms_svc *svc, const struct ms_ctx *ctx,
                                          struct ms_file_id file, struct ms_error *reterr);
+
+/* A file that could not be made: a row in FAILED with its reason, and nothing else. */
+struct ms_file_failed {
+    struct ms_asset_id asset;
+    enum ms_category category;
+    char name[MS_FILE_NAME_BYTES_MAX + 1], reason[MS_REASON_MAX + 1];
+};
+MS_NODISCARD enum ms_code ms_file_note_failed(struct ms_svc *svc, const struct ms_ctx *ctx,
+                                              const struct ms_file_failed *failed,
+                                              struct ms_error *reterr);
 
 /* The files of an asset with their states as of now, by id. *ret_n <= max. */
 MS_NODISCARD enum ms_code ms_file_list(struct ms_svc *svc, const struct ms_ctx *ctx,

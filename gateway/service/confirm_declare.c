@@ -2,6 +2,7 @@
 #include "service/confirm_part.h"
 #include "service/file_image.h"
 
+#include "model/derived.h"
 #include "quota/quota.h"
 
 #include <inttypes.h>
@@ -47,7 +48,7 @@ static enum ms_code check_category(const struct ms_asset_record *asset, const st
     unsigned allowed = categories_of((enum ms_asset_type)asset->type);
     if (d->large)
         allowed &= CAT(MAIN) | CAT(OTHER) | CAT(PACKAGE);
-    if (allowed >> d->category & 1)
+    if (allowed >> d->category & 1 || d->derived)
         return MS_OK;
     return ms_fail(reterr, MS_INVALID, "an asset of type %s takes no %s of category %s",
                    ms_asset_type_name((enum ms_asset_type)asset->type),
@@ -98,6 +99,11 @@ static enum ms_code check_temporary(const struct ms_tree *t, const struct ms_tre
 
 static enum ms_code check_name(const struct ms_tree *t, const struct ms_tree_asset *asset,
                                const struct ms_declare *d, struct ms_error *reterr) {
+    struct ms_derived_name name;
+    if (!d->derived && ms_derived_parse(d->name, &name))
+        return ms_fail(reterr, MS_INVALID,
+                       "\"%.150s\" is the name of what is derived from a file: give it another one",
+                       d->name);
     if (d->category == MS_CATEGORY_TEMPORARY)
         MS_TRY(check_temporary(t, asset, d->name, reterr));
     if (d->category != MS_CATEGORY_MAIN && d->category != MS_CATEGORY_TEMPORARY)

@@ -2,6 +2,7 @@
 #include "service/confirm_part.h"
 
 #include "base/checked.h"
+#include "model/derived.h"
 #include "quota/quota.h"
 
 #include <inttypes.h>
@@ -53,6 +54,12 @@ static enum ms_code judge(struct seal *s) {
     bool is_main = s->rows.file.category == MS_CATEGORY_MAIN ||
                    s->rows.file.category == MS_CATEGORY_TEMPORARY;
     enum ms_code code = compare(s, &s->why);
+    struct ms_derived_name name;
+    if (code == MS_OK && ms_derived_parse(s->rows.file.name, &name) && s->found->probed.there)
+        code = ms_derived_accept(name.kind, &s->found->probed.facts, &s->why);
+    else if (code == MS_OK && ms_derived_parse(s->rows.file.name, &name))
+        code = ms_fail(&s->why, MS_WRONG_KIND, "what the converter made is %s",
+                       s->found->media_type[0] ? s->found->media_type : "of no known kind");
     if (code == MS_OK && is_main)
         code = ms_confirm_judge(&s->rows.asset.rec, s->rows.file.name, s->found,
                                 s->rows.upload.large, s->t->limits, &s->why);

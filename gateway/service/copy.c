@@ -1,5 +1,6 @@
 #include "service/copy.h"
 
+#include "model/derived.h"
 #include "quota/quota.h"
 #include "service/asset_in.h"
 #include "service/upkeep_walk.h"
@@ -84,7 +85,8 @@ static enum ms_code copy_file(struct copying *c, const char *name, struct ms_fil
     const struct ms_tree *t = c->t;
     struct ms_version_id from = {file->version}, to = {{{0}}};
     bool is_main = memcmp(file->id.b, c->source.rec.main_file.b, MS_ID_BYTES) == 0;
-    if (file->state != MS_FILE_CREATED)
+    struct ms_derived_name derived; /* of the source's bytes: the copy gets its own */
+    if (file->state != MS_FILE_CREATED || (!is_main && ms_derived_parse(file->name, &derived)))
         return MS_OK;
     ms_txn_random(t->txn, file->id.b, MS_ID_BYTES);
     if (!ms_version_id_is_none(from))

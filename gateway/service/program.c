@@ -33,7 +33,8 @@ static enum ms_code input_of(const struct ms_program *p, int *ret_fd, struct ms_
 static enum ms_code start(const struct ms_program *p, int in, int out, pid_t *ret_pid,
                           struct ms_error *reterr) {
     char copy[3001], argument[1024];
-    char *argv[] = {copy, p->argument ? argument : NULL, NULL};
+    char *own[] = {copy, p->argument ? argument : NULL, NULL};
+    char *const *argv = p->words ? (char *const *)(uintptr_t)p->words : own;
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attr;
     sigset_t none, all; /* a shell cannot take back that SIGPIPE is ignored, as it is here */
@@ -48,6 +49,8 @@ static enum ms_code start(const struct ms_program *p, int in, int out, pid_t *re
         err = posix_spawn_file_actions_adddup2(&actions, in, STDIN_FILENO);
     if (err == 0)
         err = posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
+    if (err == 0 && p->hears_errors)
+        err = posix_spawn_file_actions_adddup2(&actions, out, STDERR_FILENO);
     if (err == 0)
         err = posix_spawnattr_setflags(
             &attr, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);

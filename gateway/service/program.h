@@ -18,6 +18,8 @@ struct ms_program {
     const char *path;
     const char *what;     /* for messages: "reviewer" */
     const char *argument; /* argv[1]; NULL: none */
+    const char *const *words; /* all of argv, NULL behind the last; NULL: path and argument */
+    bool hears_errors;        /* what it says on its standard error, too */
     struct ms_view input;
     int64_t timeout_ms;
 };

@@ -89,6 +89,7 @@ static enum ms_code tell_rows(const struct ms_tree *t, const struct ms_asset_rec
     struct ms_key prefix = ms_key_files_of(t->id, (struct ms_asset_id){asset->id});
     struct ms_file_record file, main = {.size = 0};
     struct ms_replica *r = &telling->replica;
+    struct ms_derived_name derived;
     struct ms_scan scan;
     struct ms_view key;
     enum ms_code code;
@@ -97,7 +98,8 @@ static enum ms_code tell_rows(const struct ms_tree *t, const struct ms_asset_rec
         bool is_main = memcmp(file.id.b, asset->main_file.b, MS_ID_BYTES) == 0;
         if (is_main)
             main = file;
-        if (is_main || file.state != MS_FILE_CREATED || file.category == MS_CATEGORY_TEMPORARY)
+        if (is_main || file.state != MS_FILE_CREATED || file.category == MS_CATEGORY_TEMPORARY ||
+            ms_derived_parse(file.name, &derived)) /* the other gateway makes its own */
             continue;
         if (r->n == MS_FILES_MAX - 1)
             code = ms_fail(reterr, MS_RANGE, "the asset has more than %d files", MS_FILES_MAX);

@@ -116,6 +116,10 @@ void ms_show_meta(struct ms_show *show, const struct ms_asset_info *info) {
     if (!info->probed || !ms_content_is_probed(type))
         return;
     s = ms_show_begin();
+    if (info->webm.state != MS_DERIVED_NONE)
+        ms_show_set(&s, "video_transcoding_status", json_string(ms_derived_state_name(info->webm.state)));
+    if (info->pages.state != MS_DERIVED_NONE)
+        ms_show_set(&s, "ppt_analysis_status", json_string(ms_derived_state_name(info->pages.state)));
     if (type == MS_TYPE_VIDEO)
         show_video(&s, f);
     else if (type == MS_TYPE_IMAGE)
@@ -124,7 +128,9 @@ void ms_show_meta(struct ms_show *show, const struct ms_asset_info *info) {
         ms_show_set(&s, "page_count", number_or_null(f->slides));
     else
         show_sound(&s, f);
-    ms_show_set(&s, "error_info", word_or_null(f->reason));
+    ms_show_set(&s, "error_info", word_or_null(f->reason[0]            ? f->reason
+                                               : info->webm.reason[0] ? info->webm.reason
+                                                                      : info->pages.reason));
     ms_show_set(show,
                 type == MS_TYPE_VIDEO   ? "video_meta"
                 : type == MS_TYPE_IMAGE ? "image_meta"

@@ -1,4 +1,5 @@
 /* Extended attributes: stored ones, and the life cycle shown as computed ones. */
+#include "service/derived_rows.h"
 #include "service/tree_rows.h"
 
 #include <inttypes.h>
@@ -79,7 +80,8 @@ static bool show_bytes(const struct shown *s, struct ms_buf *buf) {
 }
 /* "video_production yes; livestreaming no: 3840x2160 (at most 1920x1080); preview yes" */
 static bool show_usable(const struct shown *s, struct ms_buf *buf) {
-    struct ms_facts_record facts;
+    struct ms_facts_record facts, webm;
+    struct ms_derived derived;
     struct ms_content content = {.name = s->file.name,
                                  .type = (enum ms_asset_type)s->asset->rec.type,
                                  .size = s->inode->size};
@@ -89,6 +91,12 @@ static bool show_usable(const struct shown *s, struct ms_buf *buf) {
                                             &there, NULL) != MS_OK)
         return false;
     content.facts = there ? &facts : NULL;
+    const struct ms_derived_bytes bytes = {&webm, &content.webm_size};
+    if ((ms_derived_wanted(&content) >> MS_DERIVED_WEBM & 1) &&
+        ms_derived_of(s->t, (struct ms_asset_id){s->asset->rec.id}, (struct ms_version_id){s->version.id},
+                      &content, MS_DERIVED_WEBM, &derived, &bytes, NULL) == MS_OK &&
+        derived.state == MS_DERIVED_SUCCEEDED)
+        content.webm = &webm;
     for (enum ms_use use = 0; use < MS_USE_COUNT; use++) {
         ms_content_use(s->t->limits, &content, use, &v);
         if (v.usable == MS_USABLE_NO_MATTER)

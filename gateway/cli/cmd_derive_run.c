@@ -1,0 +1,64 @@
+#include "cli/out.h"
+#include "service/catalogue.h"
+#include "service/derive.h"
+
+enum { OPT_AGAIN };
+
+static bool goes_on(void *priv) {
+    (void)priv;
+    return !ms_cli_stopped();
+}
+
+static enum ms_code print(const struct ms_cli *cli, const struct ms_derive_result *r, struct ms_error *reterr) {
+    if (cli->json) {
+        json_t *o = json_object();
+        ms_out_set(o, "assets", ms_out_json_u64(r->looked));
+        ms_out_set(o, "made", ms_out_json_u64(r->made));
+        ms_out_set(o, "failed", ms_out_json_u64(r->failed));
+        ms_out_set(o, "removed_files", ms_out_json_u64(r->removed));
+        ms_out_set(o, "waiting", ms_out_json_u64(r->waiting));
+        ms_out_set(o, "busy", json_boolean(r->busy));
+        return ms_out_json(o, reterr);
+    }
+    if (r->busy)
+        printf("Another run is at work.\n");
+    else if (!cli->quiet)
+        printf("Looked at %llu assets: made %llu, failed %llu, waiting for a converter %llu\n",
+               (unsigned long long)r->looked, (unsigned long long)r->made, (unsigned long long)r->failed,
+               (unsigned long long)r->waiting);
+    return MS_OK;
+}
+
+static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr) {
+    struct ms_derive_result result = {.looked = 0};
+    MS_TRY(ms_cli_open(cli, MS_NEED_STORE, reterr));
+    ms_cli_catch_signals();
+    const struct ms_derive_options options = {
+        .confine = cli->probe,
+        .ffmpeg = ms_config_text(&cli->config, MS_CONFIG_DERIVE_FFMPEG),
+        .pdf = ms_config_text(&cli->config, MS_CONFIG_DERIVE_PDFTOCAIRO),
+        .timeout_ms = ms_config_duration_ms(&cli->config, MS_CONFIG_DERIVE_TIMEOUT),
+        .again = cli->given[OPT_AGAIN] != NULL,
+        .goes_on = goes_on};
+    MS_TRY(ms_derive_run(cli->svc, &options, &result, reterr));
+    ms_catalogue_tend(cli->svc);
+    return print(cli, &result, reterr);
+}
+
+const struct ms_cmd ms_cmd_derive_run = {
+    .name = "derive run",
+    .args = "",
+    .summary = "make covers, WebMs of MOVs with alpha, and pages of decks",
+    .help = "For cron. Of every finished asset whose content was examined, what is not there yet: a cover of a\n"
+            "video or an image that has none, a WebM (VP9 with alpha) of a MOV with alpha channel, by which video\n"
+            "production judges it, an image of each of the first 50 pages of a PDF. They are files of the asset,\n"
+            "named \"derived-...\", and count. One that cannot be made, or that the quota does not hold, is a\n"
+            "file in FAILED with its reason, and is tried again with --again only; nothing else fails by it. What\n"
+            "was made of bytes replaced since is removed. Converters (derive_ffmpeg, derive_pdftocairo,\n"
+            "msasset.conf(5)) run shut in: another user, no network, no files but their own, limits. One run at a\n"
+            "time; a killed one is taken up by the next.\n\n"
+            "Example:\n"
+            "  msasset derive run\n",
+    .opts = {{"again", 0, NULL, "what failed, too"}},
+    .run = run,
+};

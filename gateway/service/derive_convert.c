@@ -1,0 +1,171 @@
+/* One converter at work in its folder. */
+#include "service/derive_part.h"
+
+#include "probe/confine.h"
+#include "service/program.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define WORDS_MAX 48
+
+void ms_made_files_fini(struct ms_made_files *made) {
+    for (unsigned i = 0; i < made->n; i++)
+        close(made->fd[i]);
+    made->n = 0;
+}
+
+const char *ms_derive_converter(const struct ms_derive_options *options, enum ms_derived_kind kind) {
+    const char *path = kind == MS_DERIVED_PAGES ? options->pdf : options->ffmpeg;
+    return path[0] && access(path, X_OK) == 0 ? path : NULL;
+}
+
+/* ---- what it is told ------------------------------------------------------------------------- */
+
+struct words {
+    const char *word[WORDS_MAX];
+    size_t n;
+};
+
+static void add(struct words *w, const char *const *words, size_t n) {
+    for (size_t i = 0; i < n && w->n < WORDS_MAX - 1; i++)
+        w->word[w->n++] = words[i];
+    w->word[w->n] = NULL;
+}
+#define ADD(w, ...)                                                                                \
+    do {                                                                                           \
+        static const char *const words_[] = {__VA_ARGS__};                                         \
+        add((w), words_, MS_ARRAY_LEN(words_));                                                    \
+    } while (0)
+
+/* FFmpeg's word for reading a container that the prober found: it must not guess again, and take a list of other files
+ * for a video. */
+static const char *demuxer_of(const char *container) {
+    static const char *const of[][2] = {
+        {"mov", "mov"},       {"matroska", "matroska"},   {"webm", "matroska"},   {"flv", "flv"},
+        {"asf", "asf"},       {"avi", "avi"},             {"png", "png_pipe"},    {"jpeg", "jpeg_pipe"},
+        {"bmp", "bmp_pipe"}, {"gif", "gif"}};
+    for (size_t i = 0; i < MS_ARRAY_LEN(of); i++)
+        if (strcmp(of[i][0], container) == 0)
+            return of[i][1];
+    return NULL;
+}
+
+static bool tell(struct words *w, enum ms_derived_kind kind, const struct ms_content *content) {
+    const char *demuxer = demuxer_of(content->facts->container);
+    if (kind == MS_DERIVED_PAGES) {
+        ADD(w, "-png", "-f", "1", "-l", "50", "-scale-to", "1280", "in", "page");
+        return true;
+    }
+    if (!demuxer)
+        return false;
+    ADD(w, "-nostdin", "-v", "error", "-threads", "2", "-f");
+    add(w, &demuxer, 1);
+    ADD(w, "-i", "in", "-map_metadata", "-1");
+    if (kind == MS_DERIVED_COVER)
+        ADD(w, "-map", "0:v:0", "-frames:v", "1", "-vf", "scale='min(1280,iw)':-2", "-pix_fmt", "yuvj420p",
+            "-q:v", "4", "-f", "mjpeg", "out");
+    else
+        ADD(w, "-map", "0:v:0", "-map", "0:a:0?", "-c:v", "libvpx-vp9", "-pix_fmt", "yuva420p",
+            "-auto-alt-ref", "0", "-crf", "30", "-b:v", "0", "-deadline", "good", "-cpu-used", "4",
+            "-row-mt", "1", "-c:a", "libopus", "-f", "webm", "out");
+    return true;
+}
+
+/* ---- what it made ---------------------------------------------------------------------------- */
+
+/* pdftocairo gives numbers as many digits as the last page has. */
+static int open_made(const char *folder, enum ms_derived_kind kind, unsigned page) {
+    static const char *const of[] = {"page-%u.png", "page-%02u.png", "page-%03u.png"};
+    char path[4096], name[32];
+    int fd = -1;
+    for (size_t i = 0; fd < 0 && i < (kind == MS_DERIVED_PAGES ? MS_ARRAY_LEN(of) : 1); i++) {
+        if (kind == MS_DERIVED_PAGES)
+            (void)snprintf(name, sizeof name, of[i], page);
+        else
+            (void)snprintf(name, sizeof name, "out");
+        if (snprintf(path, sizeof path, "%s/%s", folder, name) < (int)sizeof path)
+            fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    }
+    return fd;
+}
+
+/* Its own plain files only. */
+static enum ms_code take_made(const char *folder, enum ms_derived_kind kind, unsigned page,
+                              struct ms_made_files *made, struct ms_error *reterr) {
+    struct stat st;
+    int fd = open_made(folder, kind, page);
+    if (fd < 0)
+        return ms_fail(reterr, MS_WRONG_KIND, "the converter made nothing%s", page > 1 ? " of some pages" : "");
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_nlink != 1 || st.st_size <= 0) {
+        close(fd);
+        return ms_fail(reterr, MS_WRONG_KIND, "the converter made an empty file, or no plain one");
+    }
+    made->fd[made->n] = fd;
+    made->size[made->n++] = (uint64_t)st.st_size;
+    return MS_OK;
+}
+
+static enum ms_code take_all(const char *folder, enum ms_derived_kind kind,
+                             const struct ms_content *content, struct ms_made_files *made,
+                             struct ms_error *reterr) {
+    unsigned n = kind == MS_DERIVED_PAGES ? ms_derived_pages(content) : 1;
+    for (unsigned page = 1; page <= n; page++)
+        MS_TRY(take_made(folder, kind, page, made, reterr));
+    return MS_OK;
+}
+
+/* ---- the run --------------------------------------------------------------------------------- */
+
+static enum ms_code judge(enum ms_code code, const struct ms_program_answer *answer,
+                          struct ms_error *err, struct ms_error *reterr) {
+    char said[161];
+    size_t n = strcspn(answer->said, "\n");
+    (void)snprintf(said, sizeof said, "%.*s", (int)(n < 160 ? n : 160), answer->said);
+    for (char *p = said; *p; p++)
+        if ((unsigned char)*p < 0x20 || (unsigned char)*p > 0x7e)
+            *p = '?';
+    if (code == MS_TIMEOUT)
+        return ms_fail(reterr, MS_WRONG_KIND, "the converter did not end in its time");
+    if (code == MS_PROTOCOL)
+        return ms_fail(reterr, MS_WRONG_KIND, "the converter crashed or passed its limits");
+    if (code != MS_OK)
+        return ms_fail(reterr, MS_UNAVAILABLE, "%s", err->message);
+    if (answer->status == MS_CONFINE_FAILED)
+        return ms_fail(reterr, MS_UNAVAILABLE, "%s", said);
+    if (answer->status != 0)
+        return ms_fail(reterr, MS_WRONG_KIND, "the converter failed with status %d: %s", answer->status, said);
+    return MS_OK;
+}
+
+enum ms_code ms_derive_convert(const struct ms_derive_options *options, const char *folder,
+                               enum ms_derived_kind kind, const struct ms_content *content,
+                               struct ms_made_files *ret_made, struct ms_error *reterr) {
+    char cpu[24], memory[24], file[24];
+    const char *head[] = {options->confine, MS_CONFINE_WORD, folder, cpu, memory, file,
+                          ms_derive_converter(options, kind)};
+    struct words w = {.n = 0};
+    struct ms_program_answer answer;
+    struct ms_error err = {0};
+    (void)snprintf(cpu, sizeof cpu, "%" PRId64, options->timeout_ms * 2 / 1000 + 1);
+    (void)snprintf(memory, sizeof memory, "%" PRIu64, MS_DERIVE_MEMORY_BYTES);
+    (void)snprintf(file, sizeof file, "%" PRIu64, MS_DERIVE_FILE_BYTES);
+    add(&w, head, MS_ARRAY_LEN(head));
+    if (!tell(&w, kind, content))
+        return ms_fail(reterr, MS_WRONG_KIND, "no converter reads %s", content->facts->container);
+    const struct ms_program program = {.path = options->confine,
+                                       .what = "converter",
+                                       .words = w.word,
+                                       .hears_errors = true,
+                                       .timeout_ms = options->timeout_ms};
+    MS_TRY(judge(ms_program_ask(&program, &answer, &err), &answer, &err, reterr));
+    enum ms_code code = take_all(folder, kind, content, ret_made, reterr);
+    if (code != MS_OK)
+        ms_made_files_fini(ret_made);
+    return code;
+}
