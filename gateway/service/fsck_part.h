@@ -41,6 +41,10 @@ void ms_fsck_flush(struct ms_fsck *f); /* with no read open */
  * priv. A damaged row is passed over: ms_store_check() has named it. */
 MS_NODISCARD enum ms_code ms_fsck_walk(struct ms_fsck *f, struct ms_key prefix, ms_walk_fn *each,
                                        struct ms_error *reterr);
+/* The prefix of a GLOBAL table. Some share their first byte with another one: keys of other lengths. */
+static inline struct ms_key ms_fsck_table(char table) {
+    return (struct ms_key){.bytes = {(uint8_t)table}, .len = 1};
+}
 /* Run fn inside one read, again when the read grew too old. */
 typedef enum ms_code ms_fsck_fn(struct ms_fsck *f, struct ms_txn *txn, void *priv,
                                 struct ms_error *reterr);
@@ -79,6 +83,9 @@ MS_NODISCARD enum ms_code ms_fsck_tenant(struct ms_fsck *f, struct ms_error *ret
 MS_NODISCARD enum ms_code ms_fsck_assets(struct ms_fsck *f, struct ms_error *reterr);
 /* fsck_file.c: declared files of f->tenant. */
 MS_NODISCARD enum ms_code ms_fsck_files(struct ms_fsck *f, struct ms_error *reterr);
+/* fsck_job.c: unfreeze requests and the list of transfers of f->tenant; all transfers, after all tenants. */
+MS_NODISCARD enum ms_code ms_fsck_answers(struct ms_fsck *f, struct ms_error *reterr);
+MS_NODISCARD enum ms_code ms_fsck_transfers(struct ms_fsck *f, struct ms_error *reterr);
 MS_NODISCARD enum ms_code ms_fsck_usage(struct ms_fsck *f, struct ms_error *reterr);
 /* fsck_shared.c: rows that are nobody's own. After all tenants. */
 MS_NODISCARD enum ms_code ms_fsck_shared(struct ms_fsck *f, struct ms_error *reterr);

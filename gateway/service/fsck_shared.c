@@ -10,10 +10,6 @@
 
 #define RECOUNTS 3
 
-static struct ms_key whole_table(char table) {
-    return (struct ms_key){.bytes = {(uint8_t)table}, .len = 1};
-}
-
 /* ---- names and owners ------------------------------------------------------------------------ */
 
 static enum ms_code check_tname(void *priv, struct ms_txn *txn, struct ms_view key,
@@ -204,7 +200,7 @@ static enum ms_code recount(struct ms_fsck *f, struct refs *refs, struct ms_erro
         qsort(refs->at, refs->n, sizeof *refs->at, by_object);
         for (size_t i = 0; i < refs->n; i++)
             refs->at[i].versions = 0;
-        MS_TRY(ms_fsck_walk(f, whole_table('V'), count_version, reterr));
+        MS_TRY(ms_fsck_walk(f, ms_fsck_table('V'), count_version, reterr));
         for (size_t i = 0; i < refs->n; i++) {
             struct verdict v = {&refs->at[i], round == RECOUNTS};
             MS_TRY(ms_fsck_read(f, judge, &v, reterr));
@@ -276,7 +272,7 @@ static void pass_over(void *priv, struct ms_view key, const struct ms_error *err
 }
 
 static enum ms_code check_all_hashes(struct ms_fsck *f, struct ms_error *reterr) {
-    struct hash_rows h = {f, {.prefix = whole_table('H'), .each = check_hashes}};
+    struct hash_rows h = {f, {.prefix = ms_fsck_table('H'), .each = check_hashes}};
     h.walk.priv = &h;
     h.walk.damaged = pass_over;
     while (!h.walk.ended) {
@@ -366,7 +362,7 @@ static enum ms_code check_intents(struct ms_fsck *f, struct ms_error *reterr) {
     MS_TRY(ms_fsck_walk(f, ms_key_intents(), check_intent, reterr));
     ms_numbers_sort(&f->intents);
     f->part = &lone;
-    MS_TRY(ms_fsck_walk(f, whole_table('q'), check_part, reterr));
+    MS_TRY(ms_fsck_walk(f, ms_fsck_table('q'), check_part, reterr));
     for (size_t i = 0; i < lone.n; i += 3) {
         struct lone_part p = {.part_no = (uint32_t)lone.at[i + 2]};
         struct ms_writer w = ms_writer_on(p.intent.id.b, MS_ID_BYTES);
@@ -460,9 +456,9 @@ static enum ms_code check_holder(void *priv, struct ms_txn *txn, struct ms_view 
 
 static enum ms_code walk_holders(struct ms_fsck *f, struct holders *h, struct ms_error *reterr) {
     f->part = h;
-    MS_TRY(ms_fsck_walk(f, whole_table('J'), check_holder, reterr));
-    MS_TRY(ms_fsck_walk(f, whole_table('S'), check_holder, reterr));
-    return ms_fsck_walk(f, whole_table('o'), check_holder, reterr);
+    MS_TRY(ms_fsck_walk(f, ms_fsck_table('J'), check_holder, reterr));
+    MS_TRY(ms_fsck_walk(f, ms_fsck_table('S'), check_holder, reterr));
+    return ms_fsck_walk(f, ms_fsck_table('o'), check_holder, reterr);
 }
 
 static enum ms_code check_holders(struct ms_fsck *f, struct ms_error *reterr) {
@@ -481,12 +477,13 @@ static enum ms_code check_holders(struct ms_fsck *f, struct ms_error *reterr) {
 /* ---- all of it ------------------------------------------------------------------------------- */
 
 enum ms_code ms_fsck_shared(struct ms_fsck *f, struct ms_error *reterr) {
-    MS_TRY(ms_fsck_walk(f, whole_table('t'), check_tname, reterr));
-    MS_TRY(ms_fsck_walk(f, whole_table('a'), check_aowner, reterr));
+    MS_TRY(ms_fsck_walk(f, ms_fsck_table('t'), check_tname, reterr));
+    MS_TRY(ms_fsck_walk(f, ms_fsck_table('a'), check_aowner, reterr));
     MS_TRY(check_objects(f, reterr));
     MS_TRY(ms_fsck_walk(f, ms_key_tombs(), check_tomb, reterr));
     MS_TRY(ms_fsck_walk(f, ms_key_locals(), check_local, reterr));
     MS_TRY(check_all_hashes(f, reterr));
     MS_TRY(check_intents(f, reterr));
+    MS_TRY(ms_fsck_transfers(f, reterr));
     return check_holders(f, reterr);
 }

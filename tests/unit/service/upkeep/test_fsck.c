@@ -3,6 +3,10 @@
 #include "content/hash.h"
 #include "model/facts.h"
 #include "model/keys.h"
+#include "service/confirm.h"
+#include "service/request.h"
+#include "service/review.h"
+#include "service/transfer.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -46,6 +50,12 @@ struct scene {
     struct behind a, b, deep, dir, sub; /* /files/a.txt, b.txt, /dir/sub/deep.bin, /dir, /dir/sub */
     struct ms_bin_record bin;
     struct ms_asset_record binned;
+    /* what waits: a declared file, a verdict, a request, a transfer */
+    struct ms_upload_record upload;
+    struct ms_file_record declared;
+    struct ms_request_record request;
+    struct ms_transfer_record job;
+    struct ms_asset_id reviewed, moved;
     struct ms_instance_id self;
     struct ms_id other; /* an id that nothing has */
     uint64_t files;     /* the folder */
@@ -540,6 +550,164 @@ DAMAGE(folder_forgets_the_bin) {
     i.binned = 0;
     return put_inode(txn, s, &i, e);
 }
+/* I11 */
+static struct ms_file_id declared_file(const struct scene *s) {
+    return (struct ms_file_id){s->upload.file};
+}
+DAMAGE(upload_gone) {
+    SCENE;
+    return ms_row_del(txn, ms_key_upload(s->t, declared_file(s)), e);
+}
+DAMAGE(upload_under_another_id) {
+    SCENE;
+    return ms_row_put_upload(txn, ms_key_upload(s->t, (struct ms_file_id){s->other}), &s->upload, e);
+}
+DAMAGE(filedue_gone) {
+    SCENE;
+    return ms_row_del(txn, ms_key_filedue(s->t, s->upload.due, declared_file(s)), e);
+}
+DAMAGE(second_filedue) {
+    SCENE;
+    struct ms_instant later = ms_instant_add_ms(s->upload.due, 1);
+    return ms_row_put_id(txn, ms_key_filedue(s->t, later, declared_file(s)), s->upload.asset, e);
+}
+DAMAGE(filedue_of_nothing) {
+    SCENE;
+    return ms_row_put_id(txn, ms_key_filedue(s->t, s->upload.due, (struct ms_file_id){s->other}),
+                         s->upload.asset, e);
+}
+DAMAGE(declared_file_of_nobody) {
+    SCENE;
+    return ms_row_del(txn, ms_key_fowner(s->t, declared_file(s)), e);
+}
+DAMAGE(declared_file_of_another) {
+    SCENE;
+    return ms_row_put_id(txn, ms_key_fowner(s->t, declared_file(s)), s->a.asset.id, e);
+}
+DAMAGE(owner_of_no_file) {
+    SCENE;
+    return ms_row_put_id(txn, ms_key_fowner(s->t, (struct ms_file_id){s->other}), s->a.asset.id, e);
+}
+DAMAGE(upload_of_what_is_over) {
+    SCENE;
+    struct ms_file_record f = s->declared;
+    f.state = MS_FILE_CANCELLED;
+    return ms_row_put_file(
+        txn, ms_key_file(s->t, (struct ms_asset_id){s->upload.asset}, declared_file(s)), &f, e);
+}
+DAMAGE(upload_of_no_file) {
+    SCENE;
+    return ms_row_del(
+        txn, ms_key_file(s->t, (struct ms_asset_id){s->upload.asset}, declared_file(s)), e);
+}
+
+/* I12 */
+DAMAGE(verdict_gone) {
+    SCENE;
+    return ms_row_del(txn, ms_key_review(s->t, s->reviewed), e);
+}
+DAMAGE(verdict_that_nobody_awaits) {
+    SCENE;
+    struct ms_review_record row = {.asset = s->a.asset.id, .since = s->tenant.created};
+    return ms_row_put_review(txn, ms_key_review(s->t, (struct ms_asset_id){row.asset}), &row, e);
+}
+DAMAGE(verdict_on_nothing) {
+    SCENE;
+    struct ms_review_record row = {.asset = s->other, .since = s->tenant.created};
+    return ms_row_put_review(txn, ms_key_review(s->t, (struct ms_asset_id){row.asset}), &row, e);
+}
+
+/* requests */
+static struct ms_key asked_of(const struct scene *s, struct ms_id asset) {
+    return ms_key_asked(s->t, (struct ms_asset_id){asset});
+}
+static enum ms_code put_request(struct ms_txn *txn, const struct scene *s,
+                                const struct ms_request_record *r, struct ms_error *e) {
+    return ms_row_put_request(txn, ms_key_request(s->t, (struct ms_request_id){s->request.id}), r, e);
+}
+DAMAGE(request_that_is_not_listed) {
+    SCENE;
+    return ms_row_del(txn, asked_of(s, s->request.asset), e);
+}
+DAMAGE(request_gone) {
+    SCENE;
+    return ms_row_del(txn, ms_key_request(s->t, (struct ms_request_id){s->request.id}), e);
+}
+DAMAGE(request_decided_and_listed) {
+    SCENE;
+    struct ms_request_record r = s->request;
+    r.state = MS_REQUEST_REFUSED;
+    r.decided_at = s->tenant.created;
+    return put_request(txn, s, &r, e);
+}
+DAMAGE(request_of_another_asset) {
+    SCENE;
+    struct ms_request_record r = s->request;
+    r.asset = s->other;
+    return put_request(txn, s, &r, e);
+}
+DAMAGE(request_of_another_id) {
+    SCENE;
+    struct ms_request_record r = s->request;
+    r.id = s->other;
+    return put_request(txn, s, &r, e);
+}
+DAMAGE(request_listed_for_another) {
+    SCENE;
+    return ms_row_put_id(txn, asked_of(s, s->a.asset.id), s->request.id, e);
+}
+
+/* transfers */
+static struct ms_transfer_id job_of(const struct scene *s) {
+    return (struct ms_transfer_id){s->job.id};
+}
+DAMAGE(transfer_gone) {
+    SCENE;
+    return ms_row_del(txn, ms_key_transfer(job_of(s)), e);
+}
+DAMAGE(transfer_of_nothing) {
+    SCENE;
+    return ms_row_del(txn, ms_key_transfer_asset(job_of(s), s->moved), e);
+}
+DAMAGE(transfer_of_one_more) {
+    SCENE;
+    return ms_row_put_id(
+        txn, ms_key_transfer_asset(job_of(s), (struct ms_asset_id){s->a.asset.id}), s->a.asset.id, e);
+}
+DAMAGE(transfer_that_its_asset_does_not_know) {
+    SCENE;
+    return ms_row_del(txn, ms_key_pending(s->moved), e);
+}
+DAMAGE(transfer_that_is_over_and_waits) {
+    SCENE;
+    struct ms_transfer_record job = s->job;
+    job.state = MS_TRANSFER_CANCEL;
+    job.finish = job.start;
+    return ms_row_put_transfer(txn, ms_key_transfer(job_of(s)), &job, e);
+}
+DAMAGE(asset_waits_for_a_transfer_of_others) {
+    SCENE;
+    return ms_row_put_id(txn, ms_key_pending((struct ms_asset_id){s->a.asset.id}), s->job.id, e);
+}
+DAMAGE(sender_does_not_list_it) {
+    SCENE;
+    return ms_row_del(txn, ms_key_transfer_of(s->t, job_of(s)), e);
+}
+DAMAGE(receiver_does_not_list_it) {
+    SCENE;
+    return ms_row_del(txn, ms_key_transfer_of((struct ms_tenant_id){s->job.dest}, job_of(s)), e);
+}
+DAMAGE(list_of_no_transfer) {
+    SCENE;
+    return ms_row_put_id(txn, ms_key_transfer_of(s->t, (struct ms_transfer_id){s->other}), s->other, e);
+}
+DAMAGE(transfer_under_another_id) {
+    SCENE;
+    struct ms_transfer_record job = s->job;
+    job.id = s->other;
+    return ms_row_put_transfer(txn, ms_key_transfer(job_of(s)), &job, e);
+}
+
 DAMAGE(tenant_without_name) {
     SCENE;
     return ms_row_del(txn, ms_key_tname(s->tenant.name), e);
@@ -657,6 +825,35 @@ static const struct damage {
     ROW(bin_lists_nobody, "bin"),
     ROW(facts_of_nothing, "version"),
     ROW(folder_forgets_the_bin, "bin"),
+    ROW(upload_gone, "I11 I9"),
+    ROW(upload_under_another_id, "I11 I9"),
+    ROW(filedue_gone, "I11"),
+    ROW(second_filedue, "I11"),
+    ROW(filedue_of_nothing, "I11"),
+    ROW(declared_file_of_nobody, "I11"),
+    ROW(declared_file_of_another, "I11"),
+    ROW(owner_of_no_file, "I11"),
+    ROW(upload_of_what_is_over, "I11"),
+    ROW(upload_of_no_file, "I11 file"),
+    ROW(verdict_gone, "I12"),
+    ROW(verdict_that_nobody_awaits, "I12"),
+    ROW(verdict_on_nothing, "I12"),
+    ROW(request_that_is_not_listed, "request"),
+    ROW(request_gone, "request"),
+    ROW(request_decided_and_listed, "request"),
+    ROW(request_of_another_asset, "request"),
+    ROW(request_of_another_id, "request"),
+    ROW(request_listed_for_another, "request"),
+    ROW(transfer_gone, "transfer"),
+    ROW(transfer_of_nothing, "transfer"),
+    ROW(transfer_of_one_more, "transfer"),
+    ROW(transfer_that_its_asset_does_not_know, "transfer"),
+    ROW(transfer_that_is_over_and_waits, "transfer"),
+    ROW(asset_waits_for_a_transfer_of_others, "transfer"),
+    ROW(sender_does_not_list_it, "transfer"),
+    ROW(receiver_does_not_list_it, "transfer"),
+    ROW(list_of_no_transfer, "transfer"),
+    ROW(transfer_under_another_id, "transfer"),
     ROW(tenant_without_name, "tenant"),
     ROW(name_of_no_tenant, "tenant"),
     ROW(orphan_mark_of_a_sealed_file, "orphan"),
@@ -680,6 +877,53 @@ static void only_bin(struct world *w, struct scene *s) {
     ms_read_end(txn);
 }
 
+static struct ms_asset_id asset_at(struct world *w, const char *path) {
+    struct behind b;
+    look_behind(w, path, &b);
+    return (struct ms_asset_id){b.asset.id};
+}
+
+static void declare_one(struct world *w, struct scene *s) {
+    static const uint8_t md5[16] = {1};
+    struct ms_asset_new make = {.type = MS_TYPE_COMMON_FILE, .name = "declared"};
+    struct ms_declare declare = {
+        .category = MS_CATEGORY_MAIN, .name = "d.bin", .md5 = md5, .size = 77, .parts = 1};
+    struct ms_declared declared;
+    struct ms_txn *txn;
+    assert_ok(ms_asset_create(w->svc, &w->ctx, &make, &declare.asset, &test_err));
+    assert_ok(ms_file_declare(w->svc, &w->ctx, &declare, &declared, &test_err));
+    assert_ok(ms_read_begin(w->svc->store, &txn, &test_err));
+    assert_ok(ms_row_get_upload(txn, ms_key_upload(s->t, declared.file), &s->upload, &test_err));
+    assert_ok(ms_row_get_file(txn, ms_key_file(s->t, declare.asset, declared.file), &s->declared,
+                              &test_err));
+    ms_read_end(txn);
+}
+
+/* The object store has no open upload that no row knows, so fsck finds and awaits nothing. */
+static void what_waits(struct world *w, struct scene *s) {
+    struct ms_tenant_options peer = {.name = "t2", .free_bytes = UINT64_MAX, .retention_ms = -1};
+    struct ms_tenant_record other;
+    declare_one(w, s);
+    assert_ok(ms_review_set(w->svc, &w->admin, true, &test_err));
+    write_file(w, "/files/reviewed.txt", "reviewed\n", 9);
+    assert_ok(ms_review_set(w->svc, &w->admin, false, &test_err));
+    s->reviewed = asset_at(w, "/files/reviewed.txt");
+    write_file(w, "/files/asked.txt", "asked\n", 6);
+    struct ms_asset_event freeze = {.event = MS_EVENT_FREEZE,
+                                    .id = asset_at(w, "/files/asked.txt"),
+                                    .reason_code = "C",
+                                    .why = "because"};
+    assert_ok(ms_asset_apply(w->svc, &w->admin, &freeze, NULL, &test_err));
+    assert_ok(ms_request_add(w->svc, &w->ctx, freeze.id, "please", &s->request, &test_err));
+    write_file(w, "/files/moved.txt", "moved\n", 6);
+    s->moved = asset_at(w, "/files/moved.txt");
+    assert_ok(ms_tenant_add(w->svc, "root@test", &peer, &other, &test_err));
+    assert_ok(ms_transfer_allow(w->svc, &w->admin, MS_MAY_TRANSFER_ANY, &test_err));
+    struct ms_transfer_create create = {.assets = &s->moved, .n = 1, .dest = {other.id}};
+    assert_ok(ms_transfer_create(w->svc, &w->ctx, &create, &s->job, &test_err));
+    assert_ok(ms_tenant_get(w->svc, s->t, &s->tenant, &test_err));
+}
+
 static struct scene *make_scene(struct world *w) {
     struct scene *s = calloc(1, sizeof *s);
     assert_non_null(s);
@@ -695,6 +939,7 @@ static struct scene *make_scene(struct world *w) {
     look_behind(w, "/dir", &s->dir);
     look_behind(w, "/dir/sub", &s->sub);
     only_bin(w, s);
+    what_waits(w, s);
     return s;
 }
 
