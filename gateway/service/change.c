@@ -461,7 +461,10 @@ enum ms_code ms_change_overdue(struct ms_txn *txn, const struct ms_tenant_record
     struct ms_life next = ms_tenant_life(tenant, &life, &facts, each_due, &o);
     if (o.code != MS_OK || o.purged)
         return o.code;
-    return next.rest == MS_STATE_DELETED ? end_of_arrears(&o) : settle_class(&o, now.ms + 1);
+    if (next.rest == MS_STATE_DELETED)
+        return end_of_arrears(&o);
+    MS_TRY(ms_change_uploads_overdue(txn, tenant, asset, now, reterr));
+    return settle_class(&o, now.ms + 1);
 }
 
 enum ms_code ms_change_put_off(struct ms_txn *txn, const struct ms_tenant_record *tenant,

@@ -129,7 +129,7 @@ struct ms_asset_due {
 struct ms_asset_due ms_asset_due(const struct ms_asset_record *asset, struct ms_mask mask);
 const char *ms_asset_due_name(uint8_t kind);
 
-/* Apply what is overdue for one asset at `now`, dated with the due instants; the record is what
+/* Apply what is overdue for one asset at `now`, its declared files too, dated with the due instants; the record is what
  * remains (rest may be DELETED: then every row of it but audit and ledger is gone). Each write use
  * case calls this first. */
 MS_NODISCARD enum ms_code ms_change_overdue(struct ms_txn *txn,

@@ -57,6 +57,17 @@ static enum ms_code plan(struct ms_svc *svc, struct due_batch *batch, struct ms_
     return code == MS_NOT_FOUND ? MS_OK : ms_pass_up(code, &err, reterr);
 }
 
+static enum ms_code count_cancelled(struct ms_txn *txn, const struct due_batch *batch,
+                                    const struct ms_asset_record *asset, const struct due_file *row,
+                                    uint64_t *cancelled, struct ms_error *reterr) {
+    struct ms_key key = ms_key_file(batch->tenant, (struct ms_asset_id){asset->id}, row->file);
+    struct ms_file_record file;
+    bool there;
+    MS_TRY(ms_allow_absent(ms_row_get_file(txn, key, &file, reterr), &there));
+    *cancelled += there && file.state == MS_FILE_CANCELLED;
+    return MS_OK;
+}
+
 /* One that was settled meanwhile, or names another row, is passed over: fsck tells damage apart. */
 static enum ms_code apply_row(struct ms_txn *txn, const struct ms_tenant_record *tenant,
                               const struct due_batch *batch, const struct due_file *row,
@@ -75,8 +86,8 @@ static enum ms_code apply_row(struct ms_txn *txn, const struct ms_tenant_record 
     MS_TRY(ms_change_overdue(txn, tenant, &asset, batch->now, reterr));
     MS_TRY(ms_allow_absent(
         ms_row_get_upload(txn, ms_key_upload(batch->tenant, row->file), &upload, reterr), &there));
-    if (!there) /* it ended with its asset */
-        return MS_OK;
+    if (!there) /* it was due, or ended with its asset */
+        return count_cancelled(txn, batch, &asset, row, cancelled, reterr);
     MS_TRY(ms_change_upload_due(txn, tenant, &asset, &upload, batch->now, &over, reterr));
     *cancelled += over;
     return MS_OK;

@@ -193,13 +193,16 @@ static void deletion(struct m_life *l, int64_t at, int64_t retention) {
 
 /* ---- 3.3: what time brings about --------------------------------------------------------------- */
 
-enum due { DUE_UPLOAD, DUE_PURGE, DUE_TAKEDOWN, DUE_OP, DUE_NONE };
+/* What is due at one instant comes in this order. */
+enum due { DUE_COVER, DUE_UPLOAD, DUE_PURGE, DUE_TAKEDOWN, DUE_OP, DUE_NONE };
 
 static enum due next_of(const struct m_tenant *t, const struct m_life *l, int64_t *ret_at) {
-    int64_t at[DUE_NONE] = {M_NEVER, M_NEVER, M_NEVER, M_NEVER};
-    enum due first = DUE_UPLOAD;
+    int64_t at[DUE_NONE] = {M_NEVER, M_NEVER, M_NEVER, M_NEVER, M_NEVER};
+    enum due first = DUE_COVER;
     if (l->rest == M_DELETED)
         return *ret_at = M_NEVER, DUE_NONE;
+    if (l->cover == M_MAIN_DECLARED || l->cover == M_MAIN_SENT)
+        at[DUE_COVER] = l->cover_due;
     if (l->confirm_due && !t->holds) /* a freeze stops these two */
         at[DUE_UPLOAD] = l->confirm_due;
     if (l->last == M_LAST_BINNED && !t->holds)
@@ -208,7 +211,7 @@ static enum due next_of(const struct m_tenant *t, const struct m_life *l, int64_
         at[DUE_TAKEDOWN] = l->takedown_due;
     if (l->ops > 0)
         at[DUE_OP] = l->op[0].at;
-    for (enum due d = DUE_UPLOAD; d < DUE_NONE; d++)
+    for (enum due d = DUE_COVER; d < DUE_NONE; d++)
         if (at[d] < at[first])
             first = d;
     *ret_at = at[first];
@@ -248,9 +251,25 @@ static void fire_takedown(struct m_life *l, int64_t at, int64_t retention) {
         deletion(l, at, retention);
 }
 
+/* It is there no longer: its reservation, or its bytes. */
+static void drop_cover(struct m_life *l) {
+    if (l->cover == M_MAIN_THERE)
+        l->bytes -= l->cover_bytes;
+    else if (l->cover != M_MAIN_NONE)
+        l->reserved -= l->cover_bytes;
+    l->cover = M_MAIN_NONE;
+    l->cover_bytes = 0;
+    l->cover_due = 0;
+}
+
 static void fire(struct model *m, struct m_asset *a, enum due due, int64_t at) {
     struct m_life was = a->life;
     int64_t retention = owner(m, a)->retention;
+    if (due == DUE_COVER) { /* that file is CANCELLED, and R stays */
+        drop_cover(&a->life);
+        note(m, a, &was, M_FILE_CANCELLED, at, true);
+        return;
+    }
     if (due == DUE_UPLOAD)
         fail_freed(&a->life, M_FAIL_TIMEOUT);
     else if (due == DUE_PURGE)
@@ -341,8 +360,9 @@ static struct m_asset *begin_new(struct model *m, int tenant, int *ret_asset) {
 static void finish(struct model *m, struct m_asset *a, uint64_t bytes) {
     struct m_tenant *t = owner(m, a);
     struct m_life was = a->life, *l = &a->life;
-    l->bytes = bytes;
-    l->reserved = 0;
+    bool cover = l->cover == M_MAIN_THERE;
+    l->bytes = bytes + (cover ? l->cover_bytes : 0);
+    l->reserved = cover ? 0 : l->cover_bytes;
     l->confirm_due = 0;
     l->main = M_MAIN_THERE;
     l->fail = M_FAIL_NONE;
@@ -375,13 +395,15 @@ enum m_answer m_overwrite(struct model *m, int tenant, const char *name, uint64_
     enum m_answer may = writable(m, a);
     if (may != M_OK)
         return may;
-    if (bytes > a->life.bytes && bytes - a->life.bytes > left(owner(m, a)))
+    uint64_t cover = a->life.cover == M_MAIN_THERE ? a->life.cover_bytes : 0;
+    uint64_t main = a->life.bytes - cover;
+    if (bytes > main && bytes - main > left(owner(m, a)))
         return M_QUOTA;
     if (a->life.rest == M_FAILED) { /* checked as at creation */
         finish(m, a, bytes);
         return M_OK;
     }
-    a->life.bytes = bytes;
+    a->life.bytes = bytes + cover;
     recount(m, a, &was);
     return M_OK;
 }
@@ -398,12 +420,16 @@ enum m_answer m_copy(struct model *m, int asset, const char *name, int *ret_asse
     if (a->life.bytes > left(owner(m, a)))
         return M_QUOTA;
     uint64_t bytes = a->life.bytes;
+    bool cover = a->life.cover == M_MAIN_THERE; /* what is not confirmed is not copied */
+    uint64_t cover_bytes = cover ? a->life.cover_bytes : 0;
     struct m_asset *copy = begin_new(m, a->tenant, ret_asset);
     struct m_life was = copy->life;
     struct m_tenant *t = owner(m, copy);
     add_name(&copy->life, name);
     call(&copy->life, name);
     copy->life.bytes = bytes;
+    copy->life.cover = cover ? M_MAIN_THERE : M_MAIN_NONE;
+    copy->life.cover_bytes = cover_bytes;
     copy->life.main = M_MAIN_THERE;
     copy->life.rest = t->unactived ? M_UNACTIVED : M_ACTIVED; /* its bytes were judged */
     note(m, copy, &was, M_CONFIRM, m->now, false);
@@ -497,6 +523,92 @@ enum m_answer m_cancel(struct model *m, int asset) {
     return M_OK;
 }
 
+/* ---- a cover of what has a MAIN ----------------------------------------------------------------- */
+
+static enum m_answer takes_cover(const struct model *m, const struct m_asset *a) {
+    enum m_answer may = editable(m, a);
+    if (may != M_OK)
+        return may;
+    bool failed = a->life.rest == M_FAILED && a->life.fail == M_FAIL_CONTENT;
+    bool finished = is_resting(a, IN(M_UNACTIVED) | IN(M_ACTIVED) | IN(M_WAITING_DELETE));
+    return failed || finished ? M_OK : M_REFUSED;
+}
+
+enum m_answer m_cover_declare(struct model *m, int asset, uint64_t bytes) {
+    struct m_asset *a = &m->asset[asset];
+    struct m_life was = a->life;
+    enum m_answer may = takes_cover(m, a);
+    if (may != M_OK)
+        return may;
+    if (a->life.cover != M_MAIN_NONE) /* one COVER */
+        return M_EXISTS;
+    if (bytes > left(owner(m, a)))
+        return M_QUOTA;
+    a->life.cover = M_MAIN_DECLARED;
+    a->life.cover_bytes = bytes;
+    a->life.cover_due = m->now + M_DAY;
+    a->life.reserved += bytes;
+    recount(m, a, &was);
+    return M_OK;
+}
+
+enum m_answer m_cover_send(struct model *m, int asset) {
+    struct m_asset *a = &m->asset[asset];
+    enum m_answer may = gone(a) || a->life.cover == M_MAIN_NONE ? M_GONE : M_OK;
+    if (may == M_OK)
+        may = a->life.cover == M_MAIN_THERE ? M_REFUSED : takes_cover(m, a);
+    if (may == M_OK)
+        a->life.cover = M_MAIN_SENT;
+    return may;
+}
+
+/* Other bytes than declared: that file fails, and its reservation is freed. */
+enum m_answer m_cover_confirm(struct model *m, int asset, bool right) {
+    struct m_asset *a = &m->asset[asset];
+    struct m_life was = a->life;
+    enum m_answer may = takes_cover(m, a);
+    if (may != M_OK)
+        return may;
+    if (a->life.cover == M_MAIN_THERE)
+        return M_REFUSED;
+    if (a->life.cover != M_MAIN_SENT)
+        return M_GONE;
+    if (right) {
+        a->life.cover = M_MAIN_THERE;
+        a->life.cover_due = 0;
+        a->life.reserved -= a->life.cover_bytes;
+        a->life.bytes += a->life.cover_bytes;
+    } else {
+        drop_cover(&a->life);
+    }
+    recount(m, a, &was);
+    return M_OK;
+}
+
+enum m_answer m_cover_cancel(struct model *m, int asset) {
+    struct m_asset *a = &m->asset[asset];
+    struct m_life was = a->life;
+    enum m_answer may = takes_cover(m, a);
+    if (may != M_OK)
+        return may;
+    if (a->life.cover == M_MAIN_THERE)
+        return M_REFUSED;
+    drop_cover(&a->life);
+    recount(m, a, &was);
+    return M_OK;
+}
+
+enum m_answer m_cover_remove(struct model *m, int asset) {
+    struct m_asset *a = &m->asset[asset];
+    struct m_life was = a->life;
+    enum m_answer may = takes_cover(m, a);
+    if (may != M_OK)
+        return may;
+    drop_cover(&a->life);
+    recount(m, a, &was);
+    return M_OK;
+}
+
 /* ---- 3.2: events ----------------------------------------------------------------------------- */
 
 enum m_answer m_delete(struct model *m, int asset) {
@@ -540,10 +652,12 @@ enum m_answer m_restore(struct model *m, int asset, const char *to) {
     return M_OK;
 }
 
-enum m_answer m_unlink(struct model *m, int tenant, const char *name) {
-    int i = m_named(m, tenant, name);
-    if (i < 0)
-        return M_GONE;
+static bool bypasses(const struct m_tenant *t, const char *name) {
+    size_t n = strlen(name), len = strlen(t->bypass);
+    return len > 0 && n >= len && strcmp(name + n - len, t->bypass) == 0;
+}
+
+static enum m_answer lose_name(struct model *m, int i, const char *name) {
     struct m_asset *a = &m->asset[i];
     struct m_life was = a->life;
     if (a->life.names > 1) {
@@ -551,12 +665,32 @@ enum m_answer m_unlink(struct model *m, int tenant, const char *name) {
         call(&a->life, a->life.name[0]);
         return M_OK;
     }
-    /* the last name: to the bin, unless it is younger than 60 s; what is frozen goes no shorter way */
-    if (!a->life.holds && m->now - a->life.created < M_MINUTE)
+    /* the last name: to the bin, unless it is younger than 60 s or its name bypasses the bin; what is frozen goes
+     * no shorter way */
+    if (!a->life.holds && (m->now - a->life.created < M_MINUTE || bypasses(owner(m, a), name)))
         return m_purge(m, i);
     deletion(&a->life, m->now, owner(m, a)->retention);
     note(m, a, &was, M_DELETE, m->now, false);
     return M_OK;
+}
+
+enum m_answer m_unlink(struct model *m, int tenant, const char *name) {
+    int i = m_named(m, tenant, name);
+    return i < 0 ? M_GONE : lose_name(m, i, name);
+}
+
+enum m_answer m_rename_over(struct model *m, int tenant, const char *name, const char *to) {
+    if (m->tenant[tenant].holds)
+        return M_REFUSED;
+    int i = m_named(m, tenant, name), over = m_named(m, tenant, to);
+    if (i < 0)
+        return M_GONE;
+    if (i == over) /* two names of one file: nothing happens */
+        return M_OK;
+    enum m_answer may = renamable(m, &m->asset[i]);
+    if (may == M_OK && over >= 0)
+        may = lose_name(m, over, to);
+    return may == M_OK ? m_rename(m, tenant, name, to) : may;
 }
 
 enum m_answer m_rename(struct model *m, int tenant, const char *name, const char *to) {
@@ -744,6 +878,8 @@ static enum m_answer may_go(const struct model *m, const struct m_asset *a) {
     enum m_answer may = editable(m, a);
     if (may != M_OK)
         return may;
+    if (a->life.cover == M_MAIN_DECLARED || a->life.cover == M_MAIN_SENT) /* an upload is under way */
+        return M_REFUSED;
     return is_resting(a, IN(M_UNACTIVED) | IN(M_ACTIVED)) ? M_OK : M_REFUSED;
 }
 

@@ -63,10 +63,11 @@ enum m_event {
     M_SCHEDULE,
     M_UNSCHEDULE,
     M_TRANSFER,
+    M_FILE_CANCELLED, /* by time */
     M_EVENTS
 };
 enum m_op_kind { M_OP_BLOCK, M_OP_DELETE };
-/* Of the MAIN of an API upload. */
+/* Of a declared file: the MAIN of an API upload, a COVER. */
 enum m_main { M_MAIN_NONE, M_MAIN_DECLARED, M_MAIN_SENT, M_MAIN_THERE };
 
 struct m_op {
@@ -89,6 +90,9 @@ struct m_life {
     int ops;
     uint64_t bytes, reserved;
     enum m_main main;
+    enum m_main cover;
+    uint64_t cover_bytes; /* declared, then there: `bytes` and `reserved` have them too */
+    int64_t cover_due;    /* while it is not confirmed */
     bool in_review;
     int names;
     char name[M_NAMES_MAX][M_NAME_MAX + 1]; /* paths without the first slash, oldest first */
@@ -123,6 +127,7 @@ struct m_tenant {
     unsigned holds;
     int64_t retention; /* of later deletions; 0: the bin is off */
     bool review, unactived;
+    char bypass[M_NAME_MAX + 1]; /* names that end so go for good by rm; "": none */
     uint64_t quota;
     struct m_counts counts;
     struct m_row row[M_ROWS_MAX];
@@ -178,12 +183,19 @@ enum m_answer m_send(struct model *m, int asset);
 /* right: size and MD5 are as declared; fits: the content is of its type. name: where it appears. */
 enum m_answer m_confirm(struct model *m, int asset, bool right, bool fits, const char *name);
 enum m_answer m_cancel(struct model *m, int asset);
+enum m_answer m_cover_declare(struct model *m, int asset, uint64_t bytes);
+enum m_answer m_cover_send(struct model *m, int asset);
+enum m_answer m_cover_confirm(struct model *m, int asset, bool right);
+enum m_answer m_cover_cancel(struct model *m, int asset);
+enum m_answer m_cover_remove(struct model *m, int asset);
 
 enum m_answer m_delete(struct model *m, int asset);
 enum m_answer m_purge(struct model *m, int asset);
 enum m_answer m_restore(struct model *m, int asset, const char *to_or_null);
 enum m_answer m_unlink(struct model *m, int tenant, const char *name);
 enum m_answer m_rename(struct model *m, int tenant, const char *name, const char *to);
+/* Over what has that name; of assets that do not take over what they replace. */
+enum m_answer m_rename_over(struct model *m, int tenant, const char *name, const char *to);
 enum m_answer m_link(struct model *m, int tenant, const char *name, const char *to);
 enum m_answer m_freeze(struct model *m, int asset);
 enum m_answer m_unfreeze(struct model *m, int asset);

@@ -220,6 +220,34 @@ static void op_rename(struct play *p) {
     agree(p, named < 0 ? asset : named, code, &err, m_rename(&p->m, tenant, name, to));
 }
 
+/* What was made within a day takes the place of what it replaces, in a way that the model does not know. */
+static void op_rename_over(struct play *p) {
+    char name[M_NAME_MAX + 1], to[M_NAME_MAX + 1];
+    struct ms_error err = {0};
+    int asset = some_asset(p);
+    struct ms_gone went;
+    struct ms_node node;
+    if (asset < 0 || p->m.now - p->m.asset[asset].life.created < M_DAY)
+        return;
+    name_of(p, asset, name);
+    name_like(p, name, to);
+    int tenant = p->m.asset[asset].tenant, named = m_named(&p->m, tenant, name);
+    int over = m_named(&p->m, tenant, to);
+    if (named != asset || strcmp(name, to) == 0)
+        return;
+    struct ms_ctx ctx = play_ctx(p, tenant, false);
+    struct place from = place_of(p, &ctx, name), at = place_of(p, &ctx, to);
+    struct ms_rename args = {.parent = from.folder.inode.ino,
+                             .new_parent = at.folder.inode.ino,
+                             .name = from.name,
+                             .new_name = at.name};
+    play_say(p, asset, "rename %s over %s, which is #%d", name, to, over);
+    enum ms_code code = ms_tree_rename(p->w->svc, &ctx, &args, &node, &went, &err);
+    agree(p, asset, code, &err, m_rename_over(&p->m, tenant, name, to));
+    if (over >= 0)
+        play_compare(p, about(p, over));
+}
+
 static void op_link(struct play *p) {
     char name[M_NAME_MAX + 1], to[M_NAME_MAX + 1];
     struct ms_error err = {0};
@@ -443,6 +471,82 @@ static void op_confirm(struct play *p) {
                  : m_confirm(&p->m, asset, p->asset[asset].right, p->asset[asset].fits, path));
 }
 
+/* ---- covers ------------------------------------------------------------------------------ */
+
+static uint64_t cover_bytes(const struct play *p, int asset) {
+    return 64 + (p->m.asset[asset].serial * 53) % 900;
+}
+
+static void cover_declare(struct play *p, int asset) {
+    struct ms_ctx ctx = play_ctx(p, p->m.asset[asset].tenant, false);
+    struct ms_error err = {0};
+    struct ms_send of = {.fd = p->text};
+    struct ms_declared declared;
+    uint8_t md5[16];
+    uint64_t bytes = cover_bytes(p, asset), size;
+    set_size(p, p->text, bytes);
+    assert_ok(ms_md5_fd(&of, md5, &size, &test_err));
+    bool right = !play_chance(p, 4);
+    md5[0] ^= !right;
+    struct ms_declare args = {.asset = p->asset[asset].id, .category = MS_CATEGORY_COVER,
+                              .name = "cover.png", .md5 = md5, .size = bytes, .parts = 1};
+    play_say(p, asset, "declare a cover, %d bytes", (int)bytes);
+    enum ms_code code = ms_file_declare(p->w->svc, &ctx, &args, &declared, &err);
+    if (code == MS_OK) {
+        p->asset[asset].cover = declared.file;
+        p->asset[asset].cover_right = right;
+    }
+    agree(p, asset, code, &err, m_cover_declare(&p->m, asset, bytes));
+}
+
+static void cover_send(struct play *p, int asset) {
+    struct ms_ctx ctx = play_ctx(p, p->m.asset[asset].tenant, false);
+    struct ms_error err = {0};
+    struct ms_send args = {.file = p->asset[asset].cover, .fd = p->text};
+    set_size(p, p->text, cover_bytes(p, asset));
+    play_say(p, asset, "send the cover");
+    enum ms_code code = ms_file_send(p->w->svc, &ctx, &args, &err);
+    agree(p, asset, code, &err, m_cover_send(&p->m, asset));
+}
+
+static void cover_confirm(struct play *p, int asset, bool cancel) {
+    struct ms_ctx ctx = play_ctx(p, p->m.asset[asset].tenant, false);
+    struct ms_error err = {0};
+    struct ms_confirmed confirmed;
+    struct ms_confirm args = {.file = p->asset[asset].cover,
+                              .as = cancel ? MS_CONFIRM_CANCELLED : MS_CONFIRM_CREATED};
+    play_say(p, asset, cancel ? "cancel the cover" : "confirm the cover");
+    enum ms_code code = ms_file_confirm(p->w->svc, &ctx, &args, &confirmed, &err);
+    agree(p, asset, code, &err,
+          cancel ? m_cover_cancel(&p->m, asset)
+                 : m_cover_confirm(&p->m, asset, p->asset[asset].cover_right));
+}
+
+static void cover_remove(struct play *p, int asset) {
+    struct ms_ctx ctx = play_ctx(p, p->m.asset[asset].tenant, false);
+    struct ms_error err = {0};
+    play_say(p, asset, "remove the cover");
+    enum ms_code code = ms_file_remove(p->w->svc, &ctx, p->asset[asset].cover, &err);
+    agree(p, asset, code, &err, m_cover_remove(&p->m, asset));
+}
+
+/* Mostly the next step of it. */
+static void op_cover(struct play *p) {
+    int asset = some_asset(p);
+    if (asset < 0 || p->m.asset[asset].life.rest == M_CREATING)
+        return;
+    enum m_main is = p->m.asset[asset].life.cover;
+    p->last = asset;
+    if (is == M_MAIN_NONE || play_chance(p, 10))
+        cover_declare(p, asset);
+    else if (is == M_MAIN_THERE && !play_chance(p, 5))
+        cover_remove(p, asset);
+    else if (is == M_MAIN_DECLARED && !play_chance(p, 5))
+        cover_send(p, asset);
+    else
+        cover_confirm(p, asset, play_chance(p, 5));
+}
+
 /* ---- transfers --------------------------------------------------------------------------- */
 
 static void op_offer(struct play *p) {
@@ -656,6 +760,30 @@ static void op_bin_set(struct play *p) {
     play_compare(p, (struct play_touched){-1, tenant, -1});
 }
 
+static void op_bypass(struct play *p) {
+    static const char *const ends[] = {"", "", ".mp4", "4.txt", "1.txt"};
+    const char *end = ends[play_below(p, MS_ARRAY_LEN(ends))];
+    char pattern[M_NAME_MAX + 1] = "";
+    int tenant = some_tenant(p);
+    struct ms_ctx ctx = play_ctx(p, tenant, true);
+    if (end[0])
+        (void)snprintf(pattern, sizeof pattern, "*%s", end);
+    play_say(p, -1, "in %d the bin is bypassed by \"%s\"", tenant, pattern);
+    assert_ok(ms_bin_set(p->w->svc, &ctx, -1, pattern, &test_err));
+    (void)snprintf(p->m.tenant[tenant].bypass, sizeof p->m.tenant[tenant].bypass, "%s", end);
+    play_compare(p, (struct play_touched){-1, tenant, -1});
+}
+
+static void op_finished(struct play *p) {
+    int tenant = some_tenant(p);
+    bool unactived = play_chance(p, 3);
+    struct ms_ctx ctx = play_ctx(p, tenant, true);
+    play_say(p, -1, "what is finished in %d is %s", tenant, unactived ? "UNACTIVED" : "ACTIVED");
+    assert_ok(ms_tenant_set_start(p->w->svc, &ctx, unactived, &test_err));
+    p->m.tenant[tenant].unactived = unactived;
+    play_compare(p, (struct play_touched){-1, tenant, -1});
+}
+
 static void op_bin_empty(struct play *p) {
     int tenant = some_tenant(p), gone;
     uint64_t bytes;
@@ -688,7 +816,8 @@ static const struct {
     {op_unschedule, 1}, {op_not_admin, 1}, {op_create, 6},   {op_declare, 6},  {op_send, 6},
     {op_confirm, 6},  {op_offer, 4},     {op_end_job, 4},    {op_hold, 2},     {op_thaw_all, 1},
     {op_review, 1},   {op_verdict, 4},   {op_ask, 2},        {op_decide, 2},   {op_batch, 2},
-    {op_bin_set, 1},  {op_bin_empty, 1}, {op_sweep, 1},
+    {op_bin_set, 1},  {op_bin_empty, 1}, {op_sweep, 1},      {op_cover, 9},    {op_rename_over, 4},
+    {op_bypass, 1},   {op_finished, 1},
 };
 
 static void do_one(struct play *p) {

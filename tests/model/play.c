@@ -115,6 +115,7 @@ static const uint8_t events[M_EVENTS] = {
     [M_SCHEDULE] = MS_EVENT_SCHEDULE,
     [M_UNSCHEDULE] = MS_EVENT_UNSCHEDULE,
     [M_TRANSFER] = MS_EVENT_TRANSFER,
+    [M_FILE_CANCELLED] = MS_AUDIT_FILE_CANCELLED,
 };
 
 static int slot_of(const struct play *p, const uint8_t id[MS_ID_BYTES]) {
@@ -138,8 +139,12 @@ static void tell_difference(struct play *p, int asset, const struct m_row *want,
               want ? (int)want->to : -1, want ? want->at : 0);
 }
 
-/* Rows that change no state: of files, requests, texts. */
-static bool is_note(uint8_t event) { return event >= MS_EVENT_COUNT && event != MS_AUDIT_CREATED; }
+/* Rows that change no state: of files, requests, texts. What time has cancelled is no such: when, and what the asset
+ * showed then, must be right. */
+static bool is_note(const struct ms_audit_record *row) {
+    bool by_time = row->event == MS_AUDIT_FILE_CANCELLED && strcmp(row->who, "msasset") == 0;
+    return row->event >= MS_EVENT_COUNT && row->event != MS_AUDIT_CREATED && !by_time;
+}
 
 static void hear_tenant_row(struct play *p, int tenant, const struct ms_audit_record *row) {
     struct m_tenant *t = &p->m.tenant[tenant];
@@ -167,7 +172,7 @@ static bool is_stray(struct play *p, int tenant, const struct ms_audit_record *r
 
 static void hear_row(struct play *p, int tenant, const struct ms_audit_record *row) {
     static const uint8_t none[MS_ID_BYTES];
-    if (is_note(row->event)) {
+    if (is_note(row)) {
         if (row->from != row->to)
             tell_difference(p, -1, NULL, row);
         return;

@@ -20,6 +20,8 @@ struct play_asset {
     struct ms_asset_id id;
     struct ms_file_id file; /* of its upload */
     bool right, fits;       /* what was declared of it holds */
+    struct ms_file_id cover;
+    bool cover_right;
     struct ms_request_id request;
 };
 
