@@ -5,6 +5,7 @@
 
 #include "quota/quota.h"
 #include "service/tenant.h"
+#include "service/upkeep_walk.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -60,6 +61,33 @@ static enum ms_code apply_overdue(struct ms_txn *txn, const struct ms_tenant_rec
     return ms_no_error(code, reterr);
 }
 
+/* ... and what declared files that nobody confirmed have reserved. */
+static enum ms_code apply_overdue_files(struct ms_txn *txn, const struct ms_tenant_record *tenant,
+                                        struct ms_error *reterr) {
+    struct ms_tenant_id id = {tenant->id};
+    struct ms_instant now = ms_txn_instant(txn);
+    struct ms_key from = ms_key_filedues_of(id),
+                  to = ms_key_filedue(id, ms_instant_add_ms(now, 1), (struct ms_file_id){{{0}}});
+    struct ms_view key, value;
+    struct ms_scan scan;
+    enum ms_code code = MS_OK;
+
+    ms_scan_begin(&scan, txn, ms_key_view(&from), ms_key_view(&to));
+    for (unsigned n = 0; code == MS_OK && n < SWEEP_MAX; n++) {
+        struct ms_asset_record asset;
+
+        code = ms_scan_next(&scan, &key, &value, reterr);
+        if (code == MS_OK) {
+            struct ms_asset_id of = {ms_key_id_at(value, 0)};
+            code = ms_row_get_asset(txn, ms_key_asset(id, of), &asset, reterr);
+        }
+        if (code == MS_OK)
+            code = ms_change_overdue(txn, tenant, &asset, now, reterr);
+    }
+    ms_scan_end(&scan);
+    return ms_no_error(code, reterr);
+}
+
 static enum ms_code reserve_op(struct ms_txn *txn, const void *in, void *out,
                                struct ms_error *reterr) {
     const struct reserve_in *i = in;
@@ -71,6 +99,8 @@ static enum ms_code reserve_op(struct ms_txn *txn, const void *in, void *out,
 
     if (code == MS_OK && i->sweep)
         code = apply_overdue(txn, &tenant, reterr);
+    if (code == MS_OK && i->sweep)
+        code = apply_overdue_files(txn, &tenant, reterr);
     if (code == MS_OK)
         code = ms_row_get_usage(txn, ms_key_usage(i->tenant), &usage, reterr);
     if (code != MS_OK)

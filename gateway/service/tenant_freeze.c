@@ -38,6 +38,19 @@ static enum ms_code first_due(const struct ms_tree *t, struct ms_scan *scan,
     return MS_OK;
 }
 
+/* ... and of a declared file, whose row in the log says what its asset showed then. */
+static enum ms_code first_file_due(const struct ms_tree *t, struct ms_error *reterr) {
+    struct ms_key from = ms_key_filedues_of(t->id);
+    struct ms_key to = ms_key_filedue(t->id, ms_instant_add_ms(t->tenant.mask_since, 1),
+                                      (struct ms_file_id){{{0}}});
+    struct ms_view key, value;
+    struct ms_scan scan;
+    ms_scan_begin(&scan, t->txn, ms_key_view(&from), ms_key_view(&to));
+    enum ms_code code = ms_scan_next(&scan, &key, &value, reterr);
+    ms_scan_end(&scan);
+    return code;
+}
+
 /* The mask remembers the freeze before this one only, so what was due when the last one began is
  * applied first. */
 static enum ms_code nothing_due_before(const struct ms_tree *t, struct ms_error *reterr) {
@@ -50,6 +63,8 @@ static enum ms_code nothing_due_before(const struct ms_tree *t, struct ms_error 
     ms_scan_begin(&scan, t->txn, ms_key_view(&from), ms_key_view(&to));
     enum ms_code code = first_due(t, &scan, reterr);
     ms_scan_end(&scan);
+    if (code == MS_NOT_FOUND)
+        code = first_file_due(t, reterr);
     if (code != MS_OK)
         return ms_absent_is_fine(code, reterr);
     return ms_fail(reterr, MS_BUSY,

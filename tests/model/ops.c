@@ -220,14 +220,16 @@ static void op_rename(struct play *p) {
     agree(p, named < 0 ? asset : named, code, &err, m_rename(&p->m, tenant, name, to));
 }
 
-/* What was made within a day takes the place of what it replaces, in a way that the model does not know. */
+/* What was made within a day takes the place of what it replaces, in a way that the model does not know. Which of
+ * several names is the oldest afterwards, and so the place in the bin, nothing says. */
 static void op_rename_over(struct play *p) {
     char name[M_NAME_MAX + 1], to[M_NAME_MAX + 1];
     struct ms_error err = {0};
     int asset = some_asset(p);
     struct ms_gone went;
     struct ms_node node;
-    if (asset < 0 || p->m.now - p->m.asset[asset].life.created < M_DAY)
+    if (asset < 0 || p->m.now - p->m.asset[asset].life.created < M_DAY ||
+        p->m.asset[asset].life.names > 1)
         return;
     name_of(p, asset, name);
     name_like(p, name, to);
