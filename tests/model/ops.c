@@ -532,12 +532,17 @@ static void cover_remove(struct play *p, int asset) {
     agree(p, asset, code, &err, m_cover_remove(&p->m, asset));
 }
 
-/* Mostly the next step of it. */
+/* Mostly the next step of it. Not of what failed by content, which may come into review and be CREATING again:
+ * whether a freeze of the tenant then puts off the end of its other files, nothing says. */
 static void op_cover(struct play *p) {
     int asset = some_asset(p);
-    if (asset < 0 || p->m.asset[asset].life.rest == M_CREATING)
+    enum m_state rest = asset < 0 ? M_CREATING : p->m.asset[asset].life.rest;
+    if (rest == M_CREATING || rest == M_FAILED)
         return;
     enum m_main is = p->m.asset[asset].life.cover;
+    static const struct ms_file_id none;
+    if (is != M_MAIN_NONE && memcmp(&p->asset[asset].cover, &none, sizeof none) == 0)
+        return; /* of a copy: nobody told us its id */
     p->last = asset;
     if (is == M_MAIN_NONE || play_chance(p, 10))
         cover_declare(p, asset);
