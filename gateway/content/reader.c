@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "base/clock.h"
 #include "content/arena.h"
+#include "content/budget.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@
 #define FETCH_PART 32 /* of the limit: see the header about deadlocks */
 #define AHEAD_LEAST (16 * MS_MB)
 #define EPOCH_NS INT64_C(1000000000) /* a stream that was not read from for so long has no share */
+#define WISH_NS INT64_C(1000000000)  /* how often the budget is asked for more */
 #define BUCKETS 16384
 #define HITS_AT_ONCE 64 /* chunks that ms_read_cached looks at */
 
@@ -83,12 +85,15 @@ struct lru {
 struct ms_cache {
     struct ms_obj *obj;
     struct ms_log *log;
-    uint64_t bytes_max, fetch_max, unread_max;
+    uint64_t bytes_max, bytes_least, fetch_max; /* least: what the limit never goes below */
+    struct ms_budget *budget;                   /* NULL: the limit stays bytes_max */
     pthread_mutex_t mutex;
     pthread_cond_t idle;
     struct {
         struct slot *bucket[BUCKETS];
         struct ms_arena *arena;
+        uint64_t limit;
+        int64_t wished_ns;
         struct lru used, unread;
         struct ms_read *line, **line_end; /* reads that wait for memory, first come first served */
         uint64_t ahead_bytes;             /* in flight that were fetched ahead */
@@ -108,6 +113,7 @@ struct work {
     struct flight *submit, **submit_end; /* in the order in which they were made */
     struct ms_read_wait *hits;           /* their chunks are pinned */
     struct ms_read *done;
+    bool wish; /* the budget may have more for us */
 };
 
 void ms_source_fini(struct ms_source *source) {
@@ -226,16 +232,35 @@ static struct chunk *victim(const struct lru *lru) {
     return chunk;
 }
 
+/* Of what was fetched ahead and not read yet, there may be so much. */
+static uint64_t unread_max(const struct ms_cache *cache) { return cache->locked.limit / 4 * 3; }
+
+static int64_t now_ns(void) { return ms_clock_mono_ns(ms_clock_system()); }
+
+static void wish_for_more(struct ms_cache *cache, struct work *work) {
+    int64_t now;
+
+    if (cache->locked.limit == cache->bytes_max)
+        return;
+    now = now_ns();
+    if (now - cache->locked.wished_ns < WISH_NS)
+        return;
+    cache->locked.wished_ns = now;
+    work->wish = true;
+}
+
 /* Memory for a chunk, if need be of others. What was fetched ahead makes room for what is wanted
  * only. A run of more than a block is not worth everything that there is. NULL: what is held is
  * pinned or in flight, or the run is not to be had at that price. */
-static uint8_t *room_for(struct ms_cache *cache, uint64_t bytes, bool ahead, bool is_block) {
+static uint8_t *room_for(struct ms_cache *cache, uint64_t bytes, bool ahead, bool is_block,
+                         struct work *work) {
     uint64_t freed = 0;
     uint8_t *p;
 
     while (!(p = ms_arena_take(cache->locked.arena, bytes))) {
         struct chunk *chunk = victim(&cache->locked.used);
 
+        wish_for_more(cache, work);
         if (!chunk && !ahead)
             chunk = victim(&cache->locked.unread);
         if (!chunk || (!is_block && freed > 4 * bytes))
@@ -251,8 +276,6 @@ static uint64_t bytes_of(const struct ms_source *source, uint64_t block, uint64_
 
     return (to < source->size ? to : source->size) - from;
 }
-
-static int64_t now_ns(void) { return ms_clock_mono_ns(ms_clock_system()); }
 
 static void on_answer(struct ms_obj_request *request);
 
@@ -319,7 +342,7 @@ static struct chunk *chunk_new(struct ms_cache *cache, const struct ms_source *s
         cache->locked.stats.bytes_peak = cache->locked.stats.bytes;
     cache->locked.stats.misses += blocks;
     cache->locked.flights++;
-    f->is_new = ms_arena_is_new(cache->locked.arena, room, c->length);
+    f->is_new = ms_arena_is_new(cache->locked.arena, room);
     f->mark = ms_pace_sent(&cache->locked.pace, now_ns());
     submit_later(work, f);
     return c;
@@ -429,7 +452,7 @@ static bool fetch_next(struct ms_cache *cache, struct ms_read *read, struct work
     struct chunk *chunk;
     uint8_t *room;
 
-    while (!(room = room_for(cache, bytes_of(source, read->next, n), false, n == 1)) && n > 1)
+    while (!(room = room_for(cache, bytes_of(source, read->next, n), false, n == 1, work)) && n > 1)
         n /= 2;
     if (!room)
         return false;
@@ -585,7 +608,7 @@ static void settle_share(struct ms_cache *cache, struct ms_read_wait *w, struct 
 /* Do what was arranged under the lock, and what that sets free, until nothing is left. Calls done
  * last: after that the cache may be gone. */
 static void perform(struct ms_cache *cache, struct work *work) {
-    while (work->submit || work->hits) {
+    while (work->submit || work->hits || work->wish) {
         struct flight *f = MS_TAKE(work->submit);
         struct ms_read_wait *hits = MS_TAKE(work->hits);
 
@@ -599,8 +622,11 @@ static void perform(struct ms_cache *cache, struct work *work) {
         }
         for (struct ms_read_wait *w = hits; w; w = w->next)
             copy_share(w);
-        if (!hits)
+        if (work->wish)
+            ms_budget_wish(cache->budget, now_ns());
+        else if (!hits)
             break;
+        work->wish = false;
         pthread_mutex_lock(&cache->mutex);
         while (hits) {
             struct ms_read_wait *next = hits->next;
@@ -626,9 +652,9 @@ static void perform(struct ms_cache *cache, struct work *work) {
 static bool may_fetch_ahead(struct ms_cache *cache, uint64_t bytes, uint64_t flying_max) {
     if (cache->locked.line || cache->locked.ahead_bytes + bytes > flying_max)
         return false;
-    while (cache->locked.stats.unread + bytes > cache->unread_max && cache->locked.unread.oldest)
+    while (cache->locked.stats.unread + bytes > unread_max(cache) && cache->locked.unread.oldest)
         no_longer_unread(cache, cache->locked.unread.oldest);
-    return cache->locked.stats.unread + bytes <= cache->unread_max;
+    return cache->locked.stats.unread + bytes <= unread_max(cache);
 }
 
 /* Fetch what is missing of a plan. Returns the byte up to which it is there or on its way. */
@@ -651,7 +677,7 @@ static uint64_t fetch_ahead(struct ms_cache *cache, const struct ms_source *sour
         n = missing_from(cache, source, block, cut < end ? cut : end);
         bytes = bytes_of(source, block, n);
         if (!may_fetch_ahead(cache, bytes, flying_max) ||
-            !(room = room_for(cache, bytes, true, n == 1)) ||
+            !(room = room_for(cache, bytes, true, n == 1, work)) ||
             !(chunk = chunk_new(cache, source, block, n, room, work)))
             break;
         chunk->ahead = chunk->unread = true;
@@ -692,7 +718,7 @@ static void follow(struct ms_cache *cache, struct ms_read *read, bool missed, st
                                          .size = source->size,
                                          .block_log2 = source->block_log2,
                                          .missed = missed,
-                                         .share_bytes = cache->unread_max / (streams ? streams : 1),
+                                         .share_bytes = unread_max(cache) / (streams ? streams : 1),
                                          .piece_bytes_max = cache->fetch_max,
                                          .pace = &cache->locked.pace});
 
@@ -716,10 +742,11 @@ static enum ms_code check_read(const struct ms_cache *cache, const struct ms_sou
         return ms_fail(reterr, MS_CORRUPT,
                        "%" PRIu64 " block hashes are kept for %s, which has %" PRIu64,
                        source->hashes.count, source->key, blocks);
-    if (UINT64_C(1) << source->block_log2 > cache->bytes_max)
+    if (UINT64_C(1) << source->block_log2 > cache->bytes_least)
         return ms_fail(reterr, MS_NO_MEMORY,
-                       "a block of %s is larger than the cache of %" PRIu64 " bytes", source->key,
-                       cache->bytes_max);
+                       "a block of %s is larger than the %" PRIu64
+                       " bytes that the cache may hold at any time",
+                       source->key, cache->bytes_least);
     return MS_OK;
 }
 
@@ -760,7 +787,7 @@ bool ms_read_may_lend(const struct ms_cache *cache, const struct ms_source *sour
     uint64_t first = offset >> source->block_log2;
 
     return length > 0 && ((offset + length - 1) >> source->block_log2) - first < MS_READ_LENT_MAX &&
-           UINT64_C(1) << source->block_log2 <= cache->bytes_max / FETCH_PART;
+           UINT64_C(1) << source->block_log2 <= cache->bytes_least / FETCH_PART;
 }
 
 size_t ms_read_lent(const struct ms_read *read, struct iovec ret_iov[MS_READ_LENT_MAX]) {
@@ -888,7 +915,7 @@ void ms_read_ahead(struct ms_cache *cache, const struct ms_source *source, uint6
         return;
     ahead.to = length < source->size - offset ? offset + length : source->size;
     pthread_mutex_lock(&cache->mutex);
-    (void)fetch_ahead(cache, source, &ahead, cache->unread_max, &work);
+    (void)fetch_ahead(cache, source, &ahead, unread_max(cache), &work);
     pthread_mutex_unlock(&cache->mutex);
     perform(cache, &work);
 }
@@ -1075,6 +1102,62 @@ static void on_chunk(struct ms_task *task) {
 
 /* ---- the cache ------------------------------------------------------------------------------- */
 
+static void set_least(struct ms_cache *cache, uint64_t bytes) {
+    cache->bytes_least = bytes;
+    cache->fetch_max = FETCH_BYTES_MAX;
+    while (cache->fetch_max > bytes / FETCH_PART && cache->fetch_max > 1)
+        cache->fetch_max /= 2;
+}
+
+void ms_cache_join(struct ms_cache *cache, struct ms_budget *budget, uint64_t bytes_least) {
+    MS_ASSERT(!cache->budget && bytes_least > 0 && bytes_least <= cache->bytes_max);
+    cache->budget = budget;
+    set_least(cache, bytes_least);
+}
+
+/* The least recently used ones first; those fetched ahead last. What is pinned or in flight stays. */
+static void evict(struct ms_cache *cache) {
+    struct chunk *chunk;
+
+    while (ms_arena_used(cache->locked.arena) > cache->locked.limit) {
+        chunk = victim(&cache->locked.used);
+        if (!chunk)
+            chunk = victim(&cache->locked.unread);
+        if (!chunk)
+            return;
+        chunk_free(cache, chunk);
+    }
+}
+
+/* The lock is given up while the system takes pages. */
+static void trim(struct ms_cache *cache) {
+    struct ms_arena *arena = cache->locked.arena;
+    bool dropped = true;
+    size_t n;
+    void *run;
+
+    while (dropped && (n = ms_arena_spare(arena, &run)) > 0) {
+        pthread_mutex_unlock(&cache->mutex);
+        dropped = ms_arena_drop(run, n);
+        pthread_mutex_lock(&cache->mutex);
+        ms_arena_give_spare(arena, run, n, dropped);
+    }
+}
+
+bool ms_cache_limit(struct ms_cache *cache, uint64_t bytes) {
+    bool is_within;
+
+    MS_ASSERT(bytes >= cache->bytes_least && bytes <= cache->bytes_max);
+    pthread_mutex_lock(&cache->mutex);
+    cache->locked.limit = bytes;
+    ms_arena_limit(cache->locked.arena, bytes);
+    evict(cache);
+    trim(cache);
+    is_within = ms_arena_touched(cache->locked.arena) <= bytes;
+    pthread_mutex_unlock(&cache->mutex);
+    return is_within;
+}
+
 enum ms_code ms_cache_new(struct ms_obj *obj, struct ms_log *log, uint64_t bytes_max,
                           struct ms_cache **ret_cache, struct ms_error *reterr) {
     struct ms_cache *cache = calloc(1, sizeof *cache);
@@ -1088,11 +1171,8 @@ enum ms_code ms_cache_new(struct ms_obj *obj, struct ms_log *log, uint64_t bytes
         free(cache);
         return MS_NO_MEMORY;
     }
-    cache->bytes_max = bytes_max;
-    cache->fetch_max = FETCH_BYTES_MAX;
-    while (cache->fetch_max > bytes_max / FETCH_PART && cache->fetch_max > 1)
-        cache->fetch_max /= 2;
-    cache->unread_max = bytes_max / 4 * 3;
+    cache->bytes_max = cache->locked.limit = bytes_max;
+    set_least(cache, bytes_max);
     cache->locked.line_end = &cache->locked.line;
     pthread_mutex_init(&cache->mutex, NULL);
     pthread_cond_init(&cache->idle, NULL);
@@ -1107,6 +1187,10 @@ void ms_cache_free(struct ms_cache *cache) {
     while (cache->locked.flights > 0)
         pthread_cond_wait(&cache->idle, &cache->mutex);
     MS_ASSERT(!cache->locked.line);
+    pthread_mutex_unlock(&cache->mutex);
+    if (cache->budget)
+        ms_budget_remove_cache(cache->budget);
+    pthread_mutex_lock(&cache->mutex);
     while (cache->locked.used.oldest)
         chunk_free(cache, cache->locked.used.oldest);
     while (cache->locked.unread.oldest)
@@ -1122,6 +1206,8 @@ void ms_cache_free(struct ms_cache *cache) {
 void ms_cache_stats(struct ms_cache *cache, struct ms_cache_stats *ret_stats) {
     pthread_mutex_lock(&cache->mutex);
     *ret_stats = cache->locked.stats;
+    ret_stats->limit = cache->locked.limit;
+    ret_stats->touched = ms_arena_touched(cache->locked.arena);
     pthread_mutex_unlock(&cache->mutex);
     ret_stats->bytes_max = cache->bytes_max;
 }

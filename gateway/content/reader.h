@@ -8,6 +8,9 @@
  * fetch; missing neighbours are fetched by one GET of at most 4 MiB (and at most a 32nd of the
  * limit). A read for which there is no memory waits in line.
  *
+ * In a budget (content/budget.h) the limit goes up and down, never below a least one; what the text
+ * here says of the limit holds for the least one where it is about the size of blocks and fetches.
+ *
  * What is fetched together is kept and dropped together (a chunk), the least recently used first;
  * what was fetched ahead and not read yet goes last. It may hold three quarters of the limit, which
  * the streams share evenly; how much is fetched ahead of each is content/window.h's.
@@ -37,6 +40,14 @@ struct ms_cache;
  * larger than the limit fail with MS_NO_MEMORY. */
 MS_NODISCARD enum ms_code ms_cache_new(struct ms_obj *obj, struct ms_log *log, uint64_t bytes_max,
                                        struct ms_cache **ret_cache, struct ms_error *reterr);
+/* The budget's calls. From now on ask it for more when reads find no room; its limits are bytes_least
+ * to bytes_max. Needs: nothing was read yet. */
+struct ms_budget;
+void ms_cache_join(struct ms_cache *cache, struct ms_budget *budget, uint64_t bytes_least);
+/* How much it may hold from now on. Beyond that the least recently used blocks go and their pages
+ * are the system's. True: it has no more than that; false: what is pinned or on its way does not let
+ * it, and nothing comes to it. No read is done in here. */
+bool ms_cache_limit(struct ms_cache *cache, uint64_t bytes);
 /* Needs: no read in flight; not on a thread of the engine. Waits for what was read ahead. NULL is
  * fine. */
 void ms_cache_free(struct ms_cache *cache);
@@ -105,6 +116,8 @@ void ms_read_ahead(struct ms_cache *cache, const struct ms_source *source, uint6
 struct ms_cache_stats {
     uint64_t bytes, bytes_max; /* held now; the limit */
     uint64_t bytes_peak;
+    uint64_t limit;   /* that holds now: bytes_max, less what the budget gave to others */
+    uint64_t touched; /* memory that the system has given for it: at least bytes */
     uint64_t hits, misses; /* blocks */
     uint64_t fetches, fetched_bytes;
     uint64_t unread;  /* of bytes: fetched ahead, or being so, for nobody yet */

@@ -52,6 +52,9 @@ void ms_scratch_close(struct ms_scratch *scratch); /* {0} is fine */
 /* What stages may hold in memory, all together: thirteen parts, enough for a store of 1 GB/s that is
  * 100 ms away. */
 #define MS_STAGE_MEMORY_BYTES (UINT64_C(104) << 20)
+/* Within a budget for memory, before the first stage; it must live as long as the stages do. */
+struct ms_budget;
+void ms_journal_join(struct ms_journal *journal, struct ms_budget *budget);
 void ms_journal_limit_memory(struct ms_journal *journal,
                              uint64_t bytes_max);       /* for tests; 0: none */
 uint64_t ms_journal_memory(struct ms_journal *journal); /* that is held now */

@@ -2,6 +2,7 @@
 #include "content/stage_impl.h"
 
 #include "base/assert.h"
+#include "content/budget.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -81,6 +82,10 @@ enum ms_code ms_journal_open(const char *dir, uint64_t bytes_max, struct ms_jour
 void ms_journal_close(struct ms_journal *journal) {
     if (journal)
         ms_journal_unref(journal);
+}
+
+void ms_journal_join(struct ms_journal *journal, struct ms_budget *budget) {
+    ms_budget_add_slabs(budget, journal->slabs);
 }
 
 void ms_journal_limit_memory(struct ms_journal *journal, uint64_t bytes_max) {

@@ -14,8 +14,10 @@
 #include <unistd.h>
 
 #define NS_PER_MS INT64_C(1000000)
-#define GET_BUFFER (256L << 10)
-#define PUT_BUFFER (512L << 10)
+/* Each transfer that is under way has them, whether it needs them or not: 48 of 768 KiB were more than the rest. */
+#define GET_BUFFER ((uint64_t)256 << 10)
+#define PUT_BUFFER ((uint64_t)256 << 10)
+#define LEAST_BUFFER ((uint64_t)16 << 10)
 #define SMALL_MAX ((uint64_t)256 << 10)
 /* How exactly limits are kept: each look costs a few steps for each transfer. */
 #define CHECK_NS (50 * NS_PER_MS)
@@ -226,8 +228,6 @@ static CURL *new_easy(const struct ms_s3_http *h) {
     curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(e, CURLOPT_PROXY, "");
     curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)h->limits.connect_ms);
-    curl_easy_setopt(e, CURLOPT_BUFFERSIZE, GET_BUFFER);
-    curl_easy_setopt(e, CURLOPT_UPLOAD_BUFFERSIZE, PUT_BUFFER);
     curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(e, CURLOPT_MAXAGE_CONN, IDLE_S_MAX);
     /* Else giving up on a name that does not resolve waits for the resolver, and with it every other transfer. */
@@ -241,9 +241,24 @@ static CURL *new_easy(const struct ms_s3_http *h) {
     return e;
 }
 
+static long buffer_for(uint64_t bytes, uint64_t max) {
+    bytes = bytes < max ? bytes : max;
+    return (long)(bytes > LEAST_BUFFER ? bytes : LEAST_BUFFER);
+}
+
+/* What a PUT is answered is short; what is longer than the buffer comes in pieces. */
+static void set_buffers(const struct ms_s3_transfer *t) {
+    uint64_t comes = t->body ? 0 : t->into ? t->into_n : GET_BUFFER;
+
+    curl_easy_setopt(t->easy, CURLOPT_BUFFERSIZE, buffer_for(comes, GET_BUFFER));
+    curl_easy_setopt(t->easy, CURLOPT_UPLOAD_BUFFERSIZE,
+                     buffer_for(t->body ? t->body->length : 0, PUT_BUFFER));
+}
+
 static void set_options(struct ms_s3_transfer *t) {
     CURL *e = t->easy;
 
+    set_buffers(t);
     if (t->body) {
         curl_easy_setopt(e, CURLOPT_UPLOAD, 1L);
         curl_easy_setopt(e, CURLOPT_INFILESIZE_LARGE, (curl_off_t)t->body->length);

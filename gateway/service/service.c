@@ -297,7 +297,9 @@ static enum ms_code open_journal(struct ms_svc *svc, const struct ms_svc_options
     MS_TRY(make_subdir(path, reterr));
     (void)snprintf(path, sizeof path, "%s/journal/%s", svc->dir,
                    ms_id_text(ms_store_instance(svc->store).id).s);
-    return ms_journal_open(path, limit, &svc->journal, reterr);
+    MS_TRY(ms_journal_open(path, limit, &svc->journal, reterr));
+    ms_journal_join(svc->journal, svc->memory);
+    return MS_OK;
 }
 
 /* recorded "": the embedded default, inside the store's own folder wherever that is now: a store
@@ -430,6 +432,13 @@ static enum ms_code open_prober(struct ms_svc *svc, const struct ms_svc_options 
     return o->probe_program ? ms_prober_new(&options, &svc->prober, reterr) : MS_OK;
 }
 
+static enum ms_code open_memory(struct ms_svc *svc, uint64_t bytes, struct ms_error *reterr) {
+    MS_TRY(ms_budget_new(bytes, &svc->memory, reterr));
+    MS_TRY(ms_cache_new(svc->reads, svc->log, bytes, &svc->cache, reterr));
+    ms_budget_add_cache(svc->memory, svc->cache);
+    return MS_OK;
+}
+
 static enum ms_code open_parts(struct ms_svc *svc, const struct ms_svc_options *o,
                                const struct marker *marker, struct ms_error *reterr) {
     MS_TRY(open_meta(svc, o, false, reterr));
@@ -440,8 +449,7 @@ static enum ms_code open_parts(struct ms_svc *svc, const struct ms_svc_options *
     MS_TRY(read_meta(svc, reterr));
     MS_TRY(open_objects(svc, o, false, reterr));
     MS_TRY(ms_near_open(svc, reterr));
-    MS_TRY(ms_cache_new(svc->reads, svc->log, o->cache_bytes ? o->cache_bytes : CACHE_BYTES,
-                        &svc->cache, reterr));
+    MS_TRY(open_memory(svc, o->cache_bytes ? o->cache_bytes : CACHE_BYTES, reterr));
     if (!svc->read_only)
         MS_TRY(open_journal(svc, o, reterr));
     MS_TRY(open_prober(svc, o, reterr));
@@ -486,6 +494,7 @@ void ms_svc_close(struct ms_svc *svc) {
     ms_journal_close(svc->journal);
     if (svc->cache)
         ms_cache_free(svc->cache);
+    ms_budget_free(svc->memory);
     ms_near_close(svc);
     ms_obj_close(svc->obj);
     ms_store_close(svc->store);

@@ -16,6 +16,7 @@
 #ifndef MS_SERVICE_SERVICE_H
 #define MS_SERVICE_SERVICE_H
 
+#include "content/budget.h"
 #include "content/reader.h"
 #include "content/stage.h"
 #include "model/content_rules.h"
@@ -31,7 +32,7 @@ struct ms_svc_options {
     const char *label;            /* process registry */
     unsigned engine_threads;      /* 0: 16 */
     unsigned tries_max;           /* of a request to the object store; 0: 5 */
-    uint64_t cache_bytes;         /* 0: 256 MiB */
+    uint64_t cache_bytes;         /* of file data in memory, read and staged; 0: 256 MiB */
     const char *cache_dir;        /* absolute: folder of this process's disk cache; NULL: none */
     uint64_t cache_disk_bytes;    /* hard limit of the disk cache; 0: 10 GiB */
     uint64_t journal_bytes_max;   /* 0: what the disk has, less 5 % */
@@ -66,6 +67,7 @@ struct ms_svc {
     struct ms_obj *reads; /* whichever of the two has an object */
     struct ms_mover *mover; /* NULL: this process does not upload in the background */
     struct ms_engine *engine;
+    struct ms_budget *memory; /* of cache and journal */
     struct ms_cache *cache;
     struct ms_journal *journal;
     struct ms_prober *prober; /* NULL: contents are not probed */

@@ -67,11 +67,14 @@ static enum ms_code asset_text(struct ms_vtree *vt, const struct ms_ctx *ctx,
 static enum ms_code stats_text(struct ms_vtree *vt, struct ms_buf *buf, struct ms_error *reterr) {
     struct ms_store_stats s;
     struct ms_cache_stats c = {0};
+    struct ms_budget_stats m = {0};
     ms_store_stats(vt->svc->store, &s);
     struct ms_obj *disk = ms_obj_disk_of(vt->svc->obj);
     struct ms_disk_stats d = {0};
     if (vt->svc->cache)
         ms_cache_stats(vt->svc->cache, &c);
+    if (vt->svc->memory)
+        ms_budget_stats(vt->svc->memory, &m);
     if (disk)
         ms_disk_stats(disk, &d);
     const struct {
@@ -87,8 +90,13 @@ static enum ms_code stats_text(struct ms_vtree *vt, struct ms_buf *buf, struct m
         {"store_entries", s.entries},
         {"store_readers", s.readers},
         {"store_readers_max", s.readers_max},
+        {"memory_bytes", m.cache + m.staged},
+        {"memory_bytes_max", m.bytes_max},
+        {"staged_bytes", m.staged},
+        {"staged_bytes_max", m.staged_max},
         {"cache_bytes", c.bytes},
         {"cache_bytes_max", c.bytes_max},
+        {"cache_bytes_limit", c.limit},
         {"cache_bytes_peak", c.bytes_peak},
         {"cache_hits", c.hits},
         {"cache_misses", c.misses},

@@ -154,7 +154,7 @@ static struct ms_svc_options options_of(struct world *w) {
                                    .clock = &w->clock.clock,
                                    .label = "test",
                                    .engine_threads = 4,
-                                   .cache_bytes = 16 * MS_MB,
+                                   .cache_bytes = 64 * MS_MB, /* half for what is staged */
                                    .probe_program = w->probe_program,
                                    .probe_argument = w->probe_argument,
                                    .journal_bytes_max = UINT64_C(1) << 40};
