@@ -27,7 +27,10 @@ const struct ms_cmd ms_cmd_asset_create = {
     .summary = "create an asset whose files are uploaded later",
     .help = "It shows CREATING. Declare its MAIN file with \"asset file\" and confirm it within 24 "
             "hours, or the asset\n"
-            "is FAILED. Prints the new id.\n\nExample:\n"
+            "is FAILED. A HUMAN_MODEL_2D or VOICE_MODEL (administrators only) takes a unit of a valid "
+            "package when its MAIN is\n"
+            "confirmed, and is bound to it: without one it is refused (see package buy); presets take "
+            "none. Prints the new id.\n\nExample:\n"
             "  msasset asset create 'The film' --type VIDEO --tags news\n",
     .opts = {{"type", 0, "TYPE", "asset type, e.g. VIDEO, COMMON_FILE"},
              {"description", 0, "TEXT", "at most 4096 characters"},

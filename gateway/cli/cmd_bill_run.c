@@ -130,9 +130,13 @@ const struct ms_cmd ms_cmd_bill_run = {
             "that were not zero is a warning on stderr. A rate card that has priced closed days "
             "cannot be changed: add\n"
             "one that is valid from a later month. Format of the cards: msasset-bill(5).\n\n"
-            "With --dry-run nothing is written, not even deadlines that have come: they are "
-            "counted, and the sum is what\n"
-            "the ledger says without them.\n\n"
+            "Behind all others come the tenants of which a package would renew itself: "
+            "payment_command (msasset.conf) is\n"
+            "asked. Without an answer no day from that term's end on is closed, and the exit status "
+            "is 75: run it again.\n\n"
+            "With --dry-run nothing is written and nobody asked: deadlines that have come are "
+            "counted, the sum is what the\n"
+            "ledger says without them, and a note names the days that would stay open.\n\n"
             "Example:\n"
             "  msasset bill run --rates /etc/msasset/rates.json\n",
     .opts = {{"rates", 0, "FILE", "rate cards; default: bill_rates of the configuration"},

@@ -18,12 +18,13 @@ const struct ms_cmd ms_cmd_copy = {
     .name = "copy",
     .args = "PATH|ID NEWPATH",
     .summary = "copy an asset without moving its bytes",
-    .help = "The copy is an asset of its own, made now and counted in full; both name the same "
-            "objects in the store. What is\n"
-            "frozen, in the recycle bin, in review or failed is not copied. A copy of what the "
-            "platform produced is the\n"
-            "tenant's own and may be changed; models and voices are copied by administrators only."
-            "\n\nExample:\n  msasset copy videos/a.mp4 videos/b.mp4\n",
+    .help = "The copy is an asset of its own, counted in full; both name the same objects in the "
+            "store. It keeps its source's\n"
+            "origin and instant of creation: that of a produced video counts from when its source "
+            "does, and cannot be changed\n"
+            "either. What is frozen, in the recycle bin, in review or failed is not copied; models "
+            "and voices are copied by\n"
+            "administrators only, and take no unit of a package.\n\nExample:\n  msasset copy videos/a.mp4 videos/b.mp4\n",
     .args_min = 2,
     .args_max = 2,
     .run = run,

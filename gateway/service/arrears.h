@@ -42,11 +42,23 @@ MS_NODISCARD enum ms_code ms_arrears_due_row(struct ms_txn *txn,
 /* The hold that has come at or before t->now is recorded; t->tenant is changed too. Errors: MS_BUSY
  * deadlines from before the last freeze come first. */
 MS_NODISCARD enum ms_code ms_arrears_record_hold(struct ms_tree *t, struct ms_error *reterr);
-/* For a sweep, in a transaction of its own: with the end behind it, up to MS_ARREARS_ASSETS assets are
- * deleted. *ret_deleted; *ret_more: call again. */
+/* For a sweep, in a transaction of its own: with the end behind it, up to `max` assets behind `after` are
+ * deleted. The stage is recorded by the call that finds no asset left at all, so one that cannot be
+ * deleted, and that the caller passed over, keeps the tenant's next days open. */
 #define MS_ARREARS_ASSETS 64u /* an operation holds the writer until it ends: about 10 ms */
-MS_NODISCARD enum ms_code ms_arrears_end(struct ms_txn *txn, struct ms_tenant_id tenant,
-                                         struct ms_instant now, unsigned *ret_deleted,
-                                         bool *ret_more, struct ms_error *reterr);
+struct ms_arrears_end {
+    struct ms_tenant_id tenant;
+    struct ms_instant now;
+    struct ms_asset_id after; /* none: from the first on */
+    unsigned max;
+};
+struct ms_arrears_ended {
+    unsigned deleted;
+    bool more; /* call again, behind `after` */
+    struct ms_asset_id after;
+};
+MS_NODISCARD enum ms_code ms_arrears_end(struct ms_txn *txn, const struct ms_arrears_end *in,
+                                         struct ms_arrears_ended *ret_ended,
+                                         struct ms_error *reterr);
 
 #endif

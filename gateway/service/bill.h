@@ -36,8 +36,9 @@ struct ms_bill_options {
     struct ms_instant through;    /* days that end at or before it; none: now */
     struct ms_tenant_id tenant;   /* none: every tenant */
     /* Write nothing: result says what a run would close as things stand. due counts the deadlines
-     * that it would apply first; what they change is in no sum. Needs no lock, and a read-only
-     * store will do. */
+     * that it would apply first; what they change is in no sum. A note says which days would stay open
+     * and why: parked, or a renewal that waits for the payment command, which is not asked. Needs no
+     * lock, and a read-only store will do. */
     bool dry;
     /* Tenants done so far; false: stop, with MS_CANCELLED and what is closed stays closed. May be
      * NULL, as note. */
@@ -54,7 +55,8 @@ struct ms_bill_result {
     ms_u128 micros;                 /* of all lines closed now */
 };
 /* Errors: MS_BUSY another run is at work; MS_CONFLICT a card that has priced days was changed,
- * or the clock is behind; MS_RANGE through lies ahead of the clock; MS_NO_TENANT; MS_CANCELLED;
+ * or the clock is behind; MS_RANGE through lies ahead of the clock; MS_NO_TENANT; MS_CANCELLED; MS_TIMEOUT
+ * days wait for the payment command;
  * what a tenant's own rows say, when everybody else has been closed. */
 MS_NODISCARD enum ms_code ms_bill_run(struct ms_svc *svc, const struct ms_bill_options *options,
                                       struct ms_bill_result *ret_result, struct ms_error *reterr);

@@ -6,12 +6,9 @@
 #include "service/tenant.h"
 #include "service/upkeep.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #define DAYS_A_COMMIT 31
@@ -40,8 +37,9 @@ struct run {
     struct ms_instant through;
     struct ms_bill_result result;
     uint64_t failed;         /* tenants */
-    uint64_t waiting;        /* those whose next day waits for the payment command */
+    struct ms_numbers waiting; /* those whose next day waits for the payment command: ids, two numbers each */
     bool pays;               /* it is their turn, behind all others */
+    struct ms_asking asking;
     struct ms_instant limit; /* of this tenant: through, or the day in which a renewal waits */
     struct ms_error first;
     struct plan plan;
@@ -341,13 +339,19 @@ static enum ms_code sweep(struct run *run, struct ms_tenant_id id, bool *ret_wai
     return MS_OK;
 }
 
+static enum ms_code remember(struct run *run, const struct ms_tenant_record *tenant,
+                             struct ms_error *reterr) {
+    uint64_t half[2];
+    memcpy(half, tenant->id.b, sizeof half);
+    MS_TRY(ms_numbers_add(&run->waiting, half[0], reterr));
+    return ms_numbers_add(&run->waiting, half[1], reterr);
+}
+
 /* The first time a tenant waits until all others are closed. */
 static enum ms_code unanswered(struct run *run, const struct ms_tenant_record *tenant,
                                struct ms_error *reterr) {
-    if (!run->pays) {
-        run->waiting++;
-        return MS_OK;
-    }
+    if (!run->pays)
+        return remember(run, tenant, reterr);
     return ms_fail(reterr, MS_TIMEOUT,
                    "tenant %s: the payment command has not answered for a package whose term is "
                    "over: no further day is closed until it has",
@@ -410,11 +414,35 @@ static enum ms_code count_due(struct run *run, struct ms_tenant_id id, struct ms
     return ms_absent_is_fine(code, reterr);
 }
 
-static void note_parked(struct run *run, const char *name, const char *why) {
-    char text[512];
-    (void)snprintf(text, sizeof text, "no day would be closed, it would be parked: %s", why);
+static struct ms_instant open_from(const struct ms_tenant_record *tenant,
+                                   const struct ms_account_record *account) {
+    return ms_instant_day_start(ms_bill_books_from(tenant, account));
+}
+
+static void note_open(struct run *run, const char *name, struct ms_instant from, const char *why) {
+    char text[512], day[MS_RFC3339_S_LEN + 1];
+    ms_instant_format_s(from, day);
+    (void)snprintf(text, sizeof text, "no day from %.10s on would be closed: %s", day, why);
     note(run, name, text);
+}
+
+static void note_parked(struct run *run, const struct ms_tenant_record *tenant,
+                        const struct ms_account_record *account, const char *why) {
+    char text[MS_BILL_WHY_MAX + 64];
+    (void)snprintf(text, sizeof text, "%s %s", account->parked ? "it is parked:" : "it would be parked:",
+                   why);
+    note_open(run, tenant->name, open_from(tenant, account), text);
     run->result.parked++;
+}
+
+/* The day in which a renewal waits stays open until the payment command has answered. */
+static enum ms_code limit_by_waiting(struct run *run, struct ms_tenant_id id,
+                                     struct ms_error *reterr) {
+    struct ms_instant since;
+    MS_TRY(ms_payments_waiting_since(run->svc, id, ms_clock_now(run->svc->clock), &since, reterr));
+    if (since.ms < run->limit.ms)
+        run->limit = ms_instant_day_start(since);
+    return MS_OK;
 }
 
 /* Each plan goes on where the one before it would have left the account. */
@@ -424,8 +452,8 @@ static enum ms_code look_at_tenant(struct run *run, const struct ms_tenant_recor
     struct ms_tenant_record seen;
     struct plan *p = &run->plan;
     MS_TRY(count_due(run, id, reterr));
+    MS_TRY(limit_by_waiting(run, id, reterr));
     MS_TRY(make_plan(run, id, &seen, reterr));
-    run->result.parked += p->before.parked;
     while (p->n > 0) {
         struct ms_account_record after = p->after;
         judge_lines(run, seen.name);
@@ -434,26 +462,33 @@ static enum ms_code look_at_tenant(struct run *run, const struct ms_tenant_recor
         p->before = after;
         MS_TRY(plan_days(run, &seen, reterr));
     }
-    if (p->park)
-        note_parked(run, seen.name, p->why);
+    if (p->park || p->before.parked)
+        note_parked(run, &seen, &p->before, p->park ? p->why : p->before.parked_why);
+    else if (run->limit.ms < run->through.ms)
+        note_open(run, seen.name, run->limit,
+                  "a renewal waits for the payment command, which a run would ask");
     return MS_OK;
 }
 
 /* ---- one of them ------------------------------------------------------------------------------ */
 
-/* *ret_more: there are days of this tenant that have waited. */
+static bool is_stopped(void *priv) {
+    const struct run *run = priv;
+    return run->o->progress && !run->o->progress(run->o->priv, run->result.tenants);
+}
+
+/* *ret_more: there are days of this tenant that have waited. Somebody else may have had the answer since. */
 static enum ms_code pay(struct run *run, struct ms_tenant_id id, bool *ret_more,
                         struct ms_error *reterr) {
     struct ms_tenant_record tenant;
     struct ms_sweep_result swept = {0};
     struct ms_paid paid;
     MS_TRY(look(run, id, &tenant, &run->plan.before, reterr));
-    MS_TRY(ms_payments_settle(run->svc, id, ms_clock_now(run->svc->clock), false, &paid, reterr));
-    *ret_more =
-        paid.waiting > 0 && !run->plan.before.parked && tenant.closed_until.ms < run->through.ms;
-    if (!*ret_more)
+    MS_TRY(ms_payments_settle(run->svc, id, ms_clock_now(run->svc->clock), NULL, &paid, reterr));
+    *ret_more = !run->plan.before.parked && tenant.closed_until.ms < run->through.ms;
+    if (!*ret_more || paid.waiting == 0)
         return MS_OK;
-    MS_TRY(ms_sweep_payments(run->svc, id, &swept, reterr));
+    MS_TRY(ms_sweep_payments(run->svc, id, &run->asking, &swept, reterr));
     run->result.due += swept.applied;
     return MS_OK;
 }
@@ -495,6 +530,18 @@ static enum ms_code note_failure(struct run *run, const char *name, enum ms_code
     return MS_OK;
 }
 
+static enum ms_code run_noted(struct run *run, struct ms_tenant_id id,
+                              const struct ms_tenant_record *tenant, struct ms_error *reterr) {
+    struct ms_error err = {0};
+    enum ms_code code = run_tenant(run, tenant, &err);
+    return code == MS_OK ? MS_OK : note_failure(run, ms_id_text(id.id).s, code, &err, reterr);
+}
+
+static enum ms_code go_on(struct run *run, struct ms_error *reterr) {
+    return is_stopped(run) ? ms_fail(reterr, MS_CANCELLED, "stopped; what is closed stays closed")
+                           : MS_OK;
+}
+
 static enum ms_code run_each(struct run *run, struct ms_error *reterr) {
     struct ms_tenant_record tenant;
     struct ms_tenant_id id = {{{0}}};
@@ -503,20 +550,29 @@ static enum ms_code run_each(struct run *run, struct ms_error *reterr) {
     while ((code = ms_tenant_behind(run->svc, id, &tenant, &err)) == MS_OK || code == MS_CORRUPT) {
         id = (struct ms_tenant_id){tenant.id};
         if (code == MS_OK)
-            code = run_tenant(run, &tenant, &err);
-        if (code != MS_OK)
+            MS_TRY(run_noted(run, id, &tenant, reterr));
+        else
             MS_TRY(note_failure(run, ms_id_text(id.id).s, code, &err, reterr));
-        if (run->o->progress && !run->o->progress(run->o->priv, run->result.tenants))
-            return ms_fail(reterr, MS_CANCELLED, "stopped; what is closed stays closed");
+        MS_TRY(go_on(run, reterr));
     }
     return code == MS_NOT_FOUND ? MS_OK : ms_pass_up(code, &err, reterr);
 }
 
 /* A program that hangs keeps no day of a tenant open that does not wait for it. */
-static enum ms_code run_all(struct run *run, struct ms_error *reterr) {
-    MS_TRY(run_each(run, reterr));
+static enum ms_code run_waiting(struct run *run, struct ms_error *reterr) {
     run->pays = true;
-    return run->waiting > 0 ? run_each(run, reterr) : MS_OK;
+    run->asking = (struct ms_asking){.stopped = is_stopped, .priv = run};
+    for (size_t i = 0; i + 1 < run->waiting.n; i += 2) {
+        struct ms_tenant_record tenant;
+        struct ms_tenant_id id;
+        memcpy(id.id.b, &run->waiting.at[i], MS_ID_BYTES);
+        MS_TRY(ms_tenant_get(run->svc, id, &tenant, reterr));
+        if (ms_tenant_id_is_none(run->o->tenant))
+            MS_TRY(run_noted(run, id, &tenant, reterr));
+        else
+            MS_TRY(run_tenant(run, &tenant, reterr));
+    }
+    return MS_OK;
 }
 
 /* Every month with closed days, against the card that would price it now. */
@@ -564,39 +620,27 @@ static enum ms_code begin(struct run *run, struct ms_error *reterr) {
     return check_cards(run, reterr);
 }
 
-/* The kernel drops the lock when its holder dies. The holder's process stands in the file, for the
- * message. */
 static enum ms_code lock_runs(struct ms_svc *svc, int *ret_fd, struct ms_error *reterr) {
-    char path[sizeof svc->dir + 16], holder[24] = "?";
-    (void)snprintf(path, sizeof path, "%s/bill.lock", svc->dir);
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return ms_fail_errno(reterr, errno, "%s cannot be opened", path);
-    if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
-        int n = snprintf(holder, sizeof holder, "%-20ld\n", (long)getpid());
-        if (pwrite(fd, holder, (size_t)n, 0) < 0)
-            ms_log_event(svc->log, MS_LOG_DEBUG, "bill-lock-note-not-written", NULL);
-        *ret_fd = fd;
-        return MS_OK;
-    }
-    ssize_t n = pread(fd, holder, sizeof holder - 1, 0);
-    holder[n > 0 ? strcspn(holder, " \n") : 1] = '\0';
-    close(fd);
+    struct ms_error err = {0};
+    enum ms_code code = ms_svc_lock(svc, "bill.lock", ret_fd, &err);
+    if (code != MS_BUSY)
+        return ms_pass_up(code, &err, reterr);
     return ms_fail(reterr, MS_BUSY,
-                   "another bill run is at work (process %s): what it closes need not be closed "
+                   "another bill run is at work (%.200s): what it closes need not be closed "
                    "again; run this one when it has ended",
-                   holder);
+                   err.message);
 }
 
 static enum ms_code run_locked(struct run *run, struct ms_error *reterr) {
     struct ms_tenant_record tenant;
     MS_TRY(begin(run, reterr));
-    if (ms_tenant_id_is_none(run->o->tenant))
-        return run_all(run, reterr);
-    MS_TRY(ms_tenant_get(run->svc, run->o->tenant, &tenant, reterr));
-    MS_TRY(run_tenant(run, &tenant, reterr));
-    run->pays = true;
-    return run->waiting > 0 ? run_tenant(run, &tenant, reterr) : MS_OK;
+    if (ms_tenant_id_is_none(run->o->tenant)) {
+        MS_TRY(run_each(run, reterr));
+    } else {
+        MS_TRY(ms_tenant_get(run->svc, run->o->tenant, &tenant, reterr));
+        MS_TRY(run_tenant(run, &tenant, reterr));
+    }
+    return run_waiting(run, reterr);
 }
 
 enum ms_code ms_bill_run(struct ms_svc *svc, const struct ms_bill_options *options,
@@ -619,6 +663,7 @@ enum ms_code ms_bill_run(struct ms_svc *svc, const struct ms_bill_options *optio
         code = ms_fail(reterr, run->first.code,
                        "%" PRIu64 " tenants could not be closed; first: %.250s", run->failed,
                        run->first.message);
+    ms_numbers_fini(&run->waiting);
     free(run);
     return code;
 }

@@ -214,20 +214,13 @@ struct settings {
 
 /* A deadline that has come goes by the setting that it came under. */
 static enum ms_code nothing_due(const struct ms_tree *t, struct ms_error *reterr) {
-    struct ms_key from = ms_key_dues_of(t->id);
-    struct ms_key to = ms_key_due(t->id, ms_instant_add_ms(t->now, 1), 0, (struct ms_id){{0}});
-    struct ms_scan scan;
-    struct ms_view key, value;
-    bool there;
-    ms_scan_begin(&scan, t->txn, ms_key_view(&from), ms_key_view(&to));
-    enum ms_code code = ms_scan_next(&scan, &key, &value, reterr);
-    ms_scan_end(&scan);
-    MS_TRY(ms_allow_absent(code, &there));
-    return there ? ms_fail(reterr, MS_BUSY,
-                           "deadlines of tenant %s have come and are not applied: run msasset sweep "
-                           "and try again",
-                           t->tenant.name)
-                 : MS_OK;
+    bool has;
+    MS_TRY(ms_tenant_has_due(t, ms_instant_add_ms(t->now, 1), &has, reterr));
+    return has ? ms_fail(reterr, MS_BUSY,
+                         "deadlines of tenant %s have come and are not applied: run msasset sweep "
+                         "and try again",
+                         t->tenant.name)
+               : MS_OK;
 }
 
 static enum ms_code set_op(struct ms_txn *txn, const void *in, void *out, struct ms_error *reterr) {

@@ -812,12 +812,13 @@ enum ms_code ms_change_version_drop(struct ms_txn *txn, struct ms_tenant_id tena
 
 enum ms_code ms_change_reserve(struct ms_txn *txn, struct ms_tenant_id tenant,
                                struct ms_instance_id instance, uint64_t ino, uint64_t want,
-                               uint64_t at_least, uint64_t *ret_granted, struct ms_error *reterr) {
+                               uint64_t at_least, bool unasked, uint64_t *ret_granted,
+                               struct ms_error *reterr) {
     struct ms_tenant_record owner;
     struct ms_usage_record usage, now;
     MS_TRY(ms_row_get_tenant(txn, ms_key_tenant(tenant), &owner, reterr));
     MS_TRY(ms_row_get_usage(txn, ms_key_usage(tenant), &usage, reterr));
-    MS_TRY(ms_usage_now(txn, tenant, ms_txn_instant(txn), &now, reterr));
+    MS_TRY(ms_usage_now(txn, tenant, ms_txn_instant(txn), unasked, &now, reterr));
     uint64_t left = ms_usage_left(&owner, &now);
     uint64_t granted = want < left ? want : left;
     if (granted < at_least || granted == 0) {
@@ -861,82 +862,6 @@ enum ms_code ms_change_unreserve(struct ms_txn *txn, struct ms_tenant_id tenant,
     lease.bytes = keep_bytes;
     MS_TRY(ms_row_put_usage(txn, ms_key_usage(tenant), &usage, reterr));
     return keep_bytes ? ms_row_put_lease(txn, key, &lease, reterr) : ms_row_del(txn, key, reterr);
-}
-
-#define OVERDUE_MAX 4096u
-
-/* A package whose last term is over, and that does not renew itself, has no capacity any more. */
-static enum ms_code count_package(struct ms_txn *txn, const struct ms_tenant_record *tenant,
-                                  struct ms_id id, struct ms_instant now,
-                                  struct ms_usage_record *usage, struct ms_error *reterr) {
-    struct ms_package_record p;
-    struct ms_key key =
-        ms_key_package((struct ms_tenant_id){tenant->id}, (struct ms_package_id){id});
-    enum ms_code code = ms_row_get_package(txn, key, &p, reterr);
-    if (code != MS_OK)
-        return ms_absent_is_fine(code, reterr);
-    bool was = ms_package_is_valid(&p);
-    while (ms_package_due(&p).ms <= now.ms)
-        (void)ms_package_pass(&p, ms_package_may_renew(tenant, &p));
-    if (p.kind == MS_PACKAGE_ASSET_MANAGER && was && !ms_package_is_valid(&p) &&
-        usage->extra_allowance >= p.amount)
-        usage->extra_allowance -= p.amount;
-    return MS_OK;
-}
-
-/* What one overdue row makes of the counters. A row whose asset is gone is damage, and fsck's. */
-static enum ms_code count_overdue(struct ms_txn *txn, struct ms_tenant_id tenant,
-                                  struct ms_asset_id id, struct ms_instant now,
-                                  struct ms_usage_record *usage, struct ms_error *reterr) {
-    struct ms_asset_record asset;
-    enum ms_code code = ms_row_get_asset(txn, ms_key_asset(tenant, id), &asset, reterr);
-    if (code != MS_OK)
-        return ms_absent_is_fine(code, reterr);
-    if (class_due(&asset).ms > now.ms || usage->produced_free < asset.bytes)
-        return MS_OK;
-    usage->produced_free -= asset.bytes;
-    usage->produced += asset.bytes;
-    return MS_OK;
-}
-
-/* The arrears have ended: they are all deleted. What open files reserve goes when these are closed. */
-static void forget_assets(struct ms_usage_record *usage) {
-    usage->standard = usage->produced_free = usage->produced = usage->excluded = 0;
-    usage->assets = usage->binned_assets = usage->binned_bytes = 0;
-}
-
-enum ms_code ms_usage_now(struct ms_txn *txn, struct ms_tenant_id tenant, struct ms_instant now,
-                          struct ms_usage_record *ret_usage, struct ms_error *reterr) {
-    struct ms_key from = ms_key_dues_of(tenant);
-    struct ms_key to = ms_key_due(tenant, ms_instant_add_ms(now, 1), 0, (struct ms_id){{0}});
-    struct ms_tenant_record owner;
-    struct ms_usage_record usage;
-    struct ms_scan scan;
-    struct ms_view key, value;
-    enum ms_code code = MS_OK;
-    MS_TRY(ms_row_get_tenant(txn, ms_key_tenant(tenant), &owner, reterr));
-    MS_TRY(ms_row_get_usage(txn, ms_key_usage(tenant), &usage, reterr));
-    ms_scan_begin(&scan, txn, ms_key_view(&from), ms_key_view(&to));
-    for (unsigned n = 0; code == MS_OK && n < OVERDUE_MAX; n++) {
-        struct ms_tenant_id of;
-        struct ms_asset_id id;
-        struct ms_instant at;
-        uint8_t kind;
-        if ((code = ms_scan_next(&scan, &key, &value, reterr)) != MS_OK)
-            break;
-        code = ms_key_split_due(key, &of, &at, &kind, &id.id, reterr);
-        if (code == MS_OK && kind == MS_DUE_PACKAGE)
-            code = count_package(txn, &owner, id.id, now, &usage, reterr);
-        else if (code == MS_OK && kind != MS_DUE_ARREARS)
-            code = count_overdue(txn, tenant, id, now, &usage, reterr);
-    }
-    ms_scan_end(&scan);
-    if (code != MS_OK)
-        MS_TRY(ms_absent_is_fine(code, reterr));
-    if (ms_arrears_at(ms_tenant_arrears(&owner), now) == MS_ARREARS_ENDED)
-        forget_assets(&usage);
-    *ret_usage = usage;
-    return MS_OK;
 }
 
 uint64_t ms_usage_left(const struct ms_tenant_record *tenant, const struct ms_usage_record *usage) {

@@ -263,11 +263,11 @@ MS_NODISCARD enum ms_code ms_change_version_drop(struct ms_txn *txn, struct ms_t
 
 /* Quota. Reserve up to want bytes for (instance, ino): grants what fits, *ret_granted may be less,
  * even 0; growth of the lease row and of usage.reserved in one step. at_least: below this much
- * nothing is granted. */
+ * nothing is granted. unasked: as in struct ms_tree. */
 MS_NODISCARD enum ms_code ms_change_reserve(struct ms_txn *txn, struct ms_tenant_id tenant,
                                             struct ms_instance_id instance, uint64_t ino,
-                                            uint64_t want, uint64_t at_least, uint64_t *ret_granted,
-                                            struct ms_error *reterr);
+                                            uint64_t want, uint64_t at_least, bool unasked,
+                                            uint64_t *ret_granted, struct ms_error *reterr);
 /* Give back what is above keep_bytes; 0: the lease row goes. */
 MS_NODISCARD enum ms_code ms_change_unreserve(struct ms_txn *txn, struct ms_tenant_id tenant,
                                               struct ms_instance_id instance, uint64_t ino,
@@ -275,12 +275,13 @@ MS_NODISCARD enum ms_code ms_change_unreserve(struct ms_txn *txn, struct ms_tena
 
 /* What a tenant may still reserve: allowance - metered - reserved, never below 0. */
 uint64_t ms_usage_left(const struct ms_tenant_record *tenant, const struct ms_usage_record *usage);
-/* The counters as they are at `now`, swept or not: what time has made count is added to produced.
- * A look at the index when nothing is overdue. Beyond 4096 overdue rows the rest waits for a sweep.
- */
+/* The counters as they are at `now`, swept or not: what is deleted, freed, binned, or counts in another
+ * class by then, packages that have ended, declarations that are over, and arrears. A look at two indexes
+ * when nothing is overdue. Beyond 4096 overdue rows the rest waits for a sweep; so do the inodes of a
+ * tenant whose arrears have ended. unasked: as in struct ms_tree. */
 MS_NODISCARD enum ms_code ms_usage_now(struct ms_txn *txn, struct ms_tenant_id tenant,
-                                       struct ms_instant now, struct ms_usage_record *ret_usage,
-                                       struct ms_error *reterr);
+                                       struct ms_instant now, bool unasked,
+                                       struct ms_usage_record *ret_usage, struct ms_error *reterr);
 
 /* ---- feed rows: what other processes must forget --------------------------------------------- */
 enum ms_feed_kind {

@@ -169,7 +169,7 @@ static enum ms_code reserve(const struct ms_tree *t, const struct ms_asset_recor
     *ret_bytes = 0;
     if (!ms_class_is_metered(class) || need == 0)
         return MS_OK;
-    MS_TRY(ms_row_get_usage(t->txn, ms_key_usage(t->id), &usage, reterr));
+    MS_TRY(ms_usage_now(t->txn, t->id, t->now, t->unasked, &usage, reterr));
     uint64_t left = ms_usage_left(&t->tenant, &usage);
     if (need > left)
         return ms_fail(reterr, MS_QUOTA,

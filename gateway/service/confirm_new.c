@@ -2,6 +2,7 @@
 #include "service/confirm_part.h"
 
 #include "quota/quota.h"
+#include "service/package.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -64,6 +65,14 @@ static bool is_platforms(enum ms_asset_type type) {
     return type == MS_TYPE_VOICE_MODEL || type == MS_TYPE_HUMAN_MODEL_2D;
 }
 
+/* It takes a unit when its MAIN is confirmed: without one its upload would be in vain. */
+static enum ms_code check_unit(const struct ms_tree *t, const struct ms_asset_new *make,
+                               struct ms_error *reterr) {
+    return ms_package_is_registered((uint8_t)make->origin, (uint8_t)make->type)
+               ? ms_package_may_register(t, (uint8_t)make->type, reterr)
+               : MS_OK;
+}
+
 static enum ms_code check_kind(const struct ms_tree *t, const struct ms_asset_new *make,
                                struct ms_error *reterr) {
     if ((unsigned)make->type >= MS_TYPE_COUNT || (unsigned)make->origin >= MS_ORIGIN_COUNT)
@@ -90,6 +99,7 @@ static enum ms_code create_op(struct ms_txn *txn, const void *in, void *out,
     MS_TRY(ms_tree_begin(&t, txn, in, reterr));
     MS_TRY(ms_tree_thawed(&t, "creating an asset", reterr));
     MS_TRY(check_kind(&t, make, reterr));
+    MS_TRY(check_unit(&t, make, reterr));
     MS_TRY(take_texts(make, &asset, reterr));
     struct ms_life life = ms_lc_create(t.now, true);
     ms_asset_set_life(&asset, &life);

@@ -4,6 +4,7 @@
 #include "base/checked.h"
 #include "model/derived.h"
 #include "quota/quota.h"
+#include "service/package.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -117,7 +118,7 @@ static enum ms_code pay(const struct seal *s, uint64_t replaces, struct ms_error
     struct ms_usage_record usage;
     if (!ms_class_is_metered(class) || need <= s->rows.upload.reserved)
         return MS_OK;
-    MS_TRY(ms_row_get_usage(s->t->txn, ms_key_usage(s->t->id), &usage, reterr));
+    MS_TRY(ms_usage_now(s->t->txn, s->t->id, s->t->now, s->t->unasked, &usage, reterr));
     uint64_t left = ms_usage_left(&s->t->tenant, &usage);
     if (need - s->rows.upload.reserved <= left)
         return MS_OK;
@@ -244,6 +245,16 @@ static void give_reason(struct seal *s) {
 
 /* ---- MAIN ------------------------------------------------------------------------------------ */
 
+/* A model or voice is registered by its first MAIN that is accepted. */
+static enum ms_code register_it(struct seal *s, struct ms_error *reterr) {
+    const struct ms_tree *t = s->t;
+    if (s->verdict != MS_OK)
+        return MS_OK;
+    MS_TRY(ms_package_register(t, &s->rows.asset.rec, reterr));
+    s->rows.asset.life = ms_asset_life(&s->rows.asset.rec);
+    return MS_OK;
+}
+
 /* Of an asset whose MAIN is not what was declared nothing is kept. */
 static enum ms_code fail_main(struct seal *s, struct ms_error *reterr) {
     MS_TRY(fail_file(s, reterr));
@@ -280,7 +291,8 @@ static enum ms_code seal_main(struct seal *s, struct ms_error *reterr) {
     MS_TRY(place(s, reterr));
     MS_TRY(add_bytes(s, 0, MS_WHY_SEAL, reterr));
     give_reason(s);
-    return step_to(s, event, s->rows.asset.rec.reason, reterr);
+    MS_TRY(step_to(s, event, s->rows.asset.rec.reason, reterr));
+    return register_it(s, reterr);
 }
 
 /* ---- TEMPORARY ------------------------------------------------------------------------------- */
@@ -314,8 +326,9 @@ static enum ms_code replace_main(struct seal *s, const struct ms_file_record *ol
     MS_TRY(note(s, MS_AUDIT_FILE_CONFIRMED, "it replaces the one before", reterr));
     if (failed) { /* checked as at creation */
         give_reason(s);
-        return step_to(s, s->t->tenant.review ? MS_EVENT_CONFIRM_REVIEW : MS_EVENT_CONFIRM, "",
-                       reterr);
+        MS_TRY(step_to(s, s->t->tenant.review ? MS_EVENT_CONFIRM_REVIEW : MS_EVENT_CONFIRM, "",
+                       reterr));
+        return register_it(s, reterr);
     }
     return ms_row_put_asset(s->t->txn, ms_key_asset(s->t->id, asset_of(s)), asset, reterr);
 }

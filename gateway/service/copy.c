@@ -45,7 +45,7 @@ static enum ms_code fits_quota(const struct copying *c, struct ms_error *reterr)
     struct ms_usage_record usage;
     if (!ms_class_is_metered(ms_class_of(a->origin, a->type, a->created, t->now)))
         return MS_OK;
-    MS_TRY(ms_row_get_usage(t->txn, ms_key_usage(t->id), &usage, reterr));
+    MS_TRY(ms_usage_now(t->txn, t->id, t->now, t->unasked, &usage, reterr));
     uint64_t left = ms_usage_left(&t->tenant, &usage);
     if (c->bytes <= left)
         return MS_OK;
@@ -129,7 +129,10 @@ static void fill_asset(struct copying *c, const char *name, enum ms_asset_type t
     ms_asset_set_life(a, &life);
     ms_txn_random(c->t->txn, a->id.b, MS_ID_BYTES);
     a->type = (uint8_t)type;
-    a->origin = ms_asset_type_is_model(type) ? from->origin : MS_ORIGIN_UPLOADED;
+    a->origin = from->origin;
+    a->created = from->created;
+    a->produced = from->produced;
+    a->seconds = from->seconds;
     (void)snprintf(a->name, sizeof a->name, "%s", name);
     (void)snprintf(a->description, sizeof a->description, "%s", from->description);
     (void)snprintf(a->tags, sizeof a->tags, "%s", from->tags);

@@ -1,10 +1,12 @@
 /* copy.h — a copy of an asset inside its tenant, without moving bytes (product.md 2 and 3.5).
  *
- * The copy is an asset of its own: new ids, created now, counted in full; its versions name the same
- * objects, which are reference-counted. Every confirmed file is copied. The copy of what the platform
- * produced is the tenant's own (UPLOADED), so that it can be changed; a model stays one, and only
- * administrators copy it. Holds, shares, scheduled operations and reviews are not copied, and what is
- * frozen, binned or not finished is not copied at all.
+ * The copy is an asset of its own: new ids, counted in full; its versions name the same objects, which
+ * are reference-counted. Every confirmed file is copied. It keeps its source's origin and instant of
+ * creation (bill.md section 2: else a copy every six months would be free for ever), so the copy of a
+ * produced video counts from when its source does, and is not the tenant's to change either; its minutes
+ * are not metered again. Models are copied by administrators only, and take no unit of a package. Holds,
+ * shares, scheduled operations and reviews are not copied, and what is frozen, binned or not finished is
+ * not copied at all.
  *
  * Threads: any.
  */

@@ -4,6 +4,7 @@
 #include "service/file_image.h"
 
 #include "quota/quota.h"
+#include "service/payment.h"
 #include "service/tenant.h"
 #include "service/upkeep_walk.h"
 
@@ -20,7 +21,7 @@ struct reserve_in {
     struct ms_tenant_id tenant;
     struct ms_instance_id instance;
     uint64_t ino, missing, at_least;
-    bool sweep;
+    bool sweep, unasked;
 };
 struct reserve_out {
     uint64_t granted;
@@ -107,8 +108,8 @@ static enum ms_code reserve_op(struct ms_txn *txn, const void *in, void *out,
         return code;
     ahead = ms_quota_lease_ahead(ms_usage_left(&tenant, &usage));
     return ms_change_reserve(txn, i->tenant, i->instance, i->ino,
-                             i->missing > ahead ? i->missing : ahead, i->at_least, &o->granted,
-                             reterr);
+                             i->missing > ahead ? i->missing : ahead, i->at_least, i->unasked,
+                             &o->granted, reterr);
 }
 
 struct give_back_in {
@@ -334,7 +335,8 @@ static enum ms_code reserve(struct ms_file *file, struct wish *wish, struct ms_e
     struct reserve_in in = {.tenant = file->tenant,
                             .instance = ms_store_instance(file->svc->store),
                             .ino = file->ino,
-                            .sweep = wish->last};
+                            .sweep = wish->last,
+                            .unasked = ms_payments_unasked(file->svc)};
     struct reserve_out out = {0};
     enum ms_code code;
 

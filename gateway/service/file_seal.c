@@ -1,5 +1,6 @@
 /* The seal: what the rules say of a content, and the one commit that makes it the file. */
 #include "service/file_image.h"
+#include "service/package.h"
 #include "service/produce.h"
 #include "service/writeback.h"
 
@@ -160,7 +161,8 @@ static enum ms_code settle_lease(const struct ms_tree *t, const struct ms_sealin
     if (metered && growth > lease.bytes) {
         uint64_t more = growth - lease.bytes;
 
-        MS_TRY(ms_change_reserve(t->txn, t->id, t->instance, s->ino, more, more, &granted, reterr));
+        MS_TRY(ms_change_reserve(t->txn, t->id, t->instance, s->ino, more, more, t->unasked,
+                                 &granted, reterr));
         if (granted < more)
             return ms_fail(
                 reterr, MS_QUOTA,
@@ -239,11 +241,16 @@ static enum ms_code settle_asset(const struct ms_tree *t, const struct ms_sealin
         MS_TRY(ms_produce_settle(t, asset, bytes, reterr));
     else
         MS_TRY(ms_change_bytes(t->txn, t->id, asset, bytes, MS_WHY_SEAL, t->now, reterr));
-    if (finished && j->verdict == MS_OK)
-        return ms_row_put_asset(t->txn, ms_key_asset(t->id, (struct ms_asset_id){asset->id}), asset,
-                                reterr);
-    give_reason(asset, j);
-    return confirm(t, j, reterr);
+    if (finished && j->verdict == MS_OK) {
+        MS_TRY(ms_row_put_asset(t->txn, ms_key_asset(t->id, (struct ms_asset_id){asset->id}), asset,
+                                reterr));
+    } else {
+        give_reason(asset, j);
+        MS_TRY(confirm(t, j, reterr));
+    }
+    if (!j->creation || s->size == 0 || j->verdict != MS_OK)
+        return MS_OK;
+    return ms_package_register(t, asset, reterr); /* of a model or voice: its first bytes */
 }
 
 static enum ms_code settle_file(const struct ms_tree *t, const struct ms_sealing *s,

@@ -100,21 +100,32 @@ static enum ms_code refuse_waiting(const struct ms_package_record *p, struct ms_
                    ms_id_text(p->id).s, at);
 }
 
-enum ms_code ms_package_none_waits(struct ms_txn *txn, const struct ms_tenant_record *tenant,
-                                   struct ms_instant now, unsigned kinds, struct ms_error *reterr) {
+enum ms_code ms_package_outcome_open(struct ms_txn *txn, const struct ms_tenant_record *tenant,
+                                     struct ms_instant now, struct ms_error *reterr) {
     struct ms_key prefix = ms_key_packages_of((struct ms_tenant_id){tenant->id});
-    struct ms_package_record p;
+    struct ms_package_record p, next;
     struct ms_scan scan;
     struct ms_view key;
     enum ms_code code;
     ms_scan_prefix(&scan, txn, ms_key_view(&prefix));
-    while ((code = ms_row_next_package(&scan, &key, &p, reterr)) == MS_OK)
-        if (((kinds >> p.kind) & 1) != 0 && ms_package_waits(tenant, &p, now)) {
+    while ((code = ms_row_next_package(&scan, &key, &p, reterr)) == MS_OK) {
+        if (!ms_package_waits(tenant, &p, now))
+            continue;
+        next = p;
+        (void)ms_package_pass(&next, true);
+        if (ms_package_due(&next).ms <= now.ms) {
             code = refuse_waiting(&p, reterr);
             break;
         }
+    }
     ms_scan_end(&scan);
     return ms_absent_is_fine(code, reterr);
+}
+
+void ms_package_at(const struct ms_tenant_record *tenant, struct ms_package_record *p,
+                   struct ms_instant now, bool unasked) {
+    while (ms_package_due(p).ms <= now.ms && (unasked || !ms_package_waits(tenant, p, now)))
+        (void)ms_package_pass(p, ms_package_may_renew(tenant, p));
 }
 
 static enum ms_code pass_row(struct ms_txn *txn, const struct ms_tenant_record *tenant,
@@ -168,15 +179,15 @@ static enum ms_code pass_once(struct ms_txn *txn, const struct ms_tenant_record 
 }
 
 enum ms_code ms_package_overdue(struct ms_txn *txn, const struct ms_tenant_record *tenant,
-                                struct ms_package_id id, struct ms_instant now, bool *ret_changed,
-                                struct ms_error *reterr) {
+                                struct ms_package_id id, struct ms_instant now, bool unasked,
+                                bool *ret_changed, struct ms_error *reterr) {
     struct ms_tenant_id t = {tenant->id};
     struct ms_package_record p;
     enum ms_code code = ms_row_get_package(txn, ms_key_package(t, id), &p, reterr);
     *ret_changed = false;
     if (code != MS_OK)
         return ms_absent_is_fine(code, reterr);
-    while (ms_package_due(&p).ms <= now.ms && !ms_package_waits(tenant, &p, now)) {
+    while (ms_package_due(&p).ms <= now.ms && (unasked || !ms_package_waits(tenant, &p, now))) {
         *ret_changed = true;
         MS_TRY(pass_once(txn, tenant, &p, ms_package_may_renew(tenant, &p), reterr));
     }
@@ -200,16 +211,6 @@ enum ms_code ms_package_answer(struct ms_txn *txn, const struct ms_tenant_record
     return ms_change_package_store(txn, t, &p, ms_package_due(&p), reterr);
 }
 
-/* Whatever is due of it; what would wait is paid. */
-static enum ms_code settle(struct ms_txn *txn, const struct ms_tenant_record *tenant,
-                           struct ms_package_record *p, struct ms_instant now,
-                           struct ms_error *reterr) {
-    while (ms_package_due(p).ms <= now.ms)
-        MS_TRY(pass_once(txn, tenant, p, ms_package_may_renew(tenant, p), reterr));
-    return ms_change_package_store(txn, (struct ms_tenant_id){tenant->id}, p, ms_package_due(p),
-                                   reterr);
-}
-
 enum ms_code ms_packages_overdue(struct ms_txn *txn, const struct ms_tenant_record *tenant,
                                  struct ms_instant now, struct ms_error *reterr) {
     return ms_packages_settled(txn, tenant, now, false, reterr);
@@ -227,11 +228,8 @@ enum ms_code ms_packages_settled(struct ms_txn *txn, const struct ms_tenant_reco
     while ((code = ms_row_next_package(&scan, &key, &p, reterr)) == MS_OK) {
         if (ms_package_due(&p).ms > now.ms)
             continue;
-        if (unasked)
-            code = settle(txn, tenant, &p, now, reterr);
-        else
-            code = ms_package_overdue(txn, tenant, (struct ms_package_id){p.id}, now, &changed,
-                                      reterr);
+        code = ms_package_overdue(txn, tenant, (struct ms_package_id){p.id}, now, unasked, &changed,
+                                  reterr);
         if (code != MS_OK)
             break;
     }
@@ -241,8 +239,8 @@ enum ms_code ms_packages_settled(struct ms_txn *txn, const struct ms_tenant_reco
 
 enum ms_code ms_package_effective(struct ms_txn *txn, const struct ms_tenant_record *tenant,
                                   const struct ms_asset_record *asset,
-                                  const struct ms_lc_facts *facts, struct ms_life *life,
-                                  struct ms_error *reterr) {
+                                  const struct ms_lc_facts *facts, bool unasked,
+                                  struct ms_life *life, struct ms_error *reterr) {
     struct ms_key key =
         ms_key_package((struct ms_tenant_id){tenant->id}, (struct ms_package_id){asset->package});
     struct ms_lc_facts then = *facts;
@@ -253,7 +251,8 @@ enum ms_code ms_package_effective(struct ms_txn *txn, const struct ms_tenant_rec
     if (code != MS_OK)
         return ms_absent_is_fine(code, reterr);
     then.actor_admin = 1;
-    while (ms_package_due(&p).ms <= facts->now.ms && life->rest != MS_STATE_DELETED) {
+    while (ms_package_due(&p).ms <= facts->now.ms && life->rest != MS_STATE_DELETED &&
+           (unasked || !ms_package_waits(tenant, &p, facts->now))) {
         bool renewing = p.auto_renew;
         then.now = ms_package_due(&p);
         then.mask = ms_tenant_mask(tenant, then.now);
@@ -285,17 +284,24 @@ static enum ms_code begin(struct ms_txn *txn, const struct call *c,
     return ms_packages_settled(txn, ret_tenant, ms_txn_instant(txn), c->unasked, reterr);
 }
 
-static enum ms_code get(struct ms_txn *txn, const struct call *c,
-                        const struct ms_tenant_record *tenant,
-                        struct ms_package_record *ret_package, struct ms_error *reterr) {
+static enum ms_code get_any(struct ms_txn *txn, const struct call *c,
+                            struct ms_package_record *ret_package, struct ms_error *reterr) {
     enum ms_code code =
         ms_row_get_package(txn, ms_key_package(c->ctx->tenant, c->id), ret_package, reterr);
-    if (code == MS_OK && ms_package_waits(tenant, ret_package, ms_txn_instant(txn)))
-        return refuse_waiting(ret_package, reterr);
     if (code != MS_NOT_FOUND)
         return code;
     return ms_fail(reterr, MS_NOT_FOUND, "this tenant has no package %s: see msasset package ls",
                    ms_id_text(c->id.id).s);
+}
+
+/* To change its terms, which the answer that is missing does too. */
+static enum ms_code get(struct ms_txn *txn, const struct call *c,
+                        const struct ms_tenant_record *tenant,
+                        struct ms_package_record *ret_package, struct ms_error *reterr) {
+    MS_TRY(get_any(txn, c, ret_package, reterr));
+    return ms_package_waits(tenant, ret_package, ms_txn_instant(txn))
+               ? refuse_waiting(ret_package, reterr)
+               : MS_OK;
 }
 
 /* *ret_taken: this order was taken before, and what it bought. */
@@ -414,6 +420,8 @@ static enum ms_code auto_renew_op(struct ms_txn *txn, const void *in, void *out,
     return ms_change_package_store(txn, c->ctx->tenant, p, ms_package_due(p), reterr);
 }
 
+/* ---- units ----------------------------------------------------------------------------------- */
+
 static enum ms_code may_bind(const struct ms_package_record *p, const struct ms_asset_record *asset,
                              struct ms_error *reterr) {
     const char *type = ms_asset_type_name((enum ms_asset_type)asset->type);
@@ -431,6 +439,31 @@ static enum ms_code may_bind(const struct ms_package_record *p, const struct ms_
     return MS_OK;
 }
 
+/* Needs: may_bind. One whose renewal waits is valid: its unit is taken, its term stays what it is. */
+static enum ms_code take_unit(const struct bound *b, struct ms_package_record *p,
+                              struct ms_asset_record *asset, struct ms_error *reterr) {
+    struct ms_asset_id id = {asset->id};
+    p->used++;
+    asset->package = p->id;
+    MS_TRY(ms_row_put_asset(b->txn, ms_key_asset(b->id, id), asset, reterr));
+    MS_TRY(ms_row_put_id(b->txn, ms_key_bound(b->id, (struct ms_package_id){p->id}, id), asset->id,
+                         reterr));
+    if (p->auto_renew)
+        MS_TRY(tell_asset(b, id, reterr));
+    return ms_change_package_store(b->txn, b->id, p, ms_package_due(p), reterr);
+}
+
+static struct bound binding(struct ms_txn *txn, const struct ms_tenant_record *tenant,
+                            const char *who) {
+    return (struct bound){.txn = txn,
+                          .tenant = tenant,
+                          .id = {tenant->id},
+                          .who = who,
+                          .event = MS_EVENT_AUTO_RENEW_ON,
+                          .at = ms_txn_instant(txn),
+                          .why = "bound to a package that renews itself"};
+}
+
 static enum ms_code bind_op(struct ms_txn *txn, const void *in, void *out,
                             struct ms_error *reterr) {
     const struct call *c = in;
@@ -440,26 +473,97 @@ static enum ms_code bind_op(struct ms_txn *txn, const void *in, void *out,
     struct ms_tenant_record tenant;
     struct ms_instant now = ms_txn_instant(txn);
     MS_TRY(begin(txn, c, &tenant, reterr));
-    MS_TRY(get(txn, c, &tenant, p, reterr));
+    MS_TRY(get_any(txn, c, p, reterr));
     MS_TRY(ms_row_get_asset(txn, ms_key_asset(t, c->asset), &asset, reterr));
     MS_TRY(ms_change_overdue(txn, &tenant, &asset, now, reterr));
     if (asset.rest == MS_STATE_DELETED)
         return ms_fail(reterr, MS_NOT_FOUND, "the asset is deleted for good");
     MS_TRY(may_bind(p, &asset, reterr));
-    p->used++;
-    asset.package = p->id;
-    MS_TRY(ms_row_put_asset(txn, ms_key_asset(t, c->asset), &asset, reterr));
-    MS_TRY(ms_row_put_id(txn, ms_key_bound(t, c->id, c->asset), c->asset.id, reterr));
-    struct bound b = {.txn = txn,
-                      .tenant = &tenant,
-                      .id = t,
-                      .who = c->ctx->who,
-                      .event = MS_EVENT_AUTO_RENEW_ON,
-                      .at = now,
-                      .why = "bound to a package that renews itself"};
-    if (p->auto_renew)
-        MS_TRY(tell_asset(&b, c->asset, reterr));
-    return ms_change_package_store(txn, t, p, ms_package_due(p), reterr);
+    struct bound b = binding(txn, &tenant, c->ctx->who);
+    return take_unit(&b, p, &asset, reterr);
+}
+
+bool ms_package_is_registered(uint8_t origin, uint8_t type) {
+    return origin != MS_ORIGIN_SYSTEM && (ms_package_fits(MS_PACKAGE_MODELING_2D, type) ||
+                                          ms_package_fits(MS_PACKAGE_VOICE_CLONE, type));
+}
+
+/* What the tenant has for a type. */
+struct units {
+    struct ms_package_record first; /* valid, with units left, the one that ends first */
+    bool there;
+    uint64_t packages, valid, used, amount; /* the latter two of valid ones */
+};
+
+static bool ends_before(const struct ms_package_record *a, const struct ms_package_record *b) {
+    struct ms_terms x = ms_package_terms(a), y = ms_package_terms(b);
+    int64_t d = ms_terms_end(&x).ms - ms_terms_end(&y).ms;
+    return d != 0 ? d < 0 : memcmp(a->id.b, b->id.b, MS_ID_BYTES) < 0;
+}
+
+static enum ms_code units_of(const struct ms_tree *t, uint8_t type, struct units *ret_units,
+                             struct ms_error *reterr) {
+    struct ms_key prefix = ms_key_packages_of(t->id);
+    struct ms_package_record p;
+    struct ms_scan scan;
+    struct ms_view key;
+    enum ms_code code;
+    *ret_units = (struct units){.there = false};
+    ms_scan_prefix(&scan, t->txn, ms_key_view(&prefix));
+    while ((code = ms_row_next_package(&scan, &key, &p, reterr)) == MS_OK) {
+        struct units *u = ret_units;
+        ms_package_at(&t->tenant, &p, t->now, t->unasked);
+        if (!ms_package_fits(p.kind, type))
+            continue;
+        u->packages++;
+        if (!ms_package_is_valid(&p))
+            continue;
+        u->valid++;
+        u->used += p.used;
+        u->amount += p.amount;
+        if (ms_package_left(&p) == 0 || (u->there && !ends_before(&p, &u->first)))
+            continue;
+        u->first = p;
+        u->there = true;
+    }
+    ms_scan_end(&scan);
+    return ms_absent_is_fine(code, reterr);
+}
+
+static enum ms_code needs_unit(const struct ms_tree *t, uint8_t type, struct units *ret_units,
+                               struct ms_error *reterr) {
+    bool model = ms_package_fits(MS_PACKAGE_MODELING_2D, type);
+    MS_TRY(units_of(t, type, ret_units, reterr));
+    if (ret_units->there)
+        return MS_OK;
+    return ms_fail(reterr, MS_QUOTA,
+                   "registering a %s needs a valid unit of %s: tenant %s has %" PRIu64
+                   " such packages, %" PRIu64 " of them valid, %" PRIu64 " of whose %" PRIu64
+                   " units are used: buy or renew one",
+                   ms_asset_type_name((enum ms_asset_type)type),
+                   ms_package_kind_name(model ? MS_PACKAGE_MODELING_2D : MS_PACKAGE_VOICE_CLONE),
+                   t->tenant.name, ret_units->packages, ret_units->valid, ret_units->used,
+                   ret_units->amount);
+}
+
+enum ms_code ms_package_may_register(const struct ms_tree *t, uint8_t type,
+                                     struct ms_error *reterr) {
+    struct units units;
+    return needs_unit(t, type, &units, reterr);
+}
+
+enum ms_code ms_package_register(const struct ms_tree *t, struct ms_asset_record *asset,
+                                 struct ms_error *reterr) {
+    struct bound b = binding(t->txn, &t->tenant, t->who);
+    struct ms_key key = ms_key_asset(t->id, (struct ms_asset_id){asset->id});
+    struct units units;
+    if (!ms_package_is_registered(asset->origin, asset->type) ||
+        !ms_package_id_is_none((struct ms_package_id){asset->package}))
+        return MS_OK;
+    MS_TRY(ms_packages_settled(t->txn, &t->tenant, t->now, t->unasked, reterr));
+    MS_TRY(needs_unit(t, asset->type, &units, reterr));
+    MS_TRY(take_unit(&b, &units.first, asset, reterr));
+    return ms_row_get_asset(t->txn, key, asset, reterr); /* its life may have moved too */
 }
 
 /* ---- entry points ---------------------------------------------------------------------------- */
@@ -565,7 +669,8 @@ static enum ms_code add(struct packages *to, const struct ms_package_record *p,
 
 /* As they are at now. */
 static enum ms_code list_in(struct ms_txn *txn, const struct ms_tenant_record *tenant,
-                            struct ms_instant now, struct packages *to, struct ms_error *reterr) {
+                            struct ms_instant now, bool unasked, struct packages *to,
+                            struct ms_error *reterr) {
     struct ms_key prefix = ms_key_packages_of((struct ms_tenant_id){tenant->id});
     struct ms_package_record p;
     struct ms_scan scan;
@@ -573,8 +678,7 @@ static enum ms_code list_in(struct ms_txn *txn, const struct ms_tenant_record *t
     enum ms_code code;
     ms_scan_prefix(&scan, txn, ms_key_view(&prefix));
     while ((code = ms_row_next_package(&scan, &key, &p, reterr)) == MS_OK) {
-        while (ms_package_due(&p).ms <= now.ms)
-            (void)ms_package_pass(&p, ms_package_may_renew(tenant, &p));
+        ms_package_at(tenant, &p, now, unasked);
         if ((code = add(to, &p, reterr)) != MS_OK)
             break;
     }
@@ -588,7 +692,7 @@ enum ms_code ms_package_list(struct ms_svc *svc, const struct ms_ctx *ctx,
     struct packages found = {0};
     struct ms_tree t;
     MS_TRY(ms_tree_read(&t, svc, ctx, reterr));
-    enum ms_code code = list_in(t.txn, &t.tenant, t.now, &found, reterr);
+    enum ms_code code = list_in(t.txn, &t.tenant, t.now, t.unasked, &found, reterr);
     ms_tree_read_end(&t);
     if (code != MS_OK) {
         free(found.list);
@@ -608,6 +712,7 @@ struct draw {
     size_t n;
 };
 
+/* One that waits is looked at as it will be when it is paid. */
 static enum ms_code draw_from(struct draw *d, struct ms_error *reterr) {
     size_t n = d->packages.n + 1;
     d->minutes = calloc(n, sizeof *d->minutes);
@@ -630,6 +735,24 @@ static enum ms_code draw_from(struct draw *d, struct ms_error *reterr) {
     return MS_OK;
 }
 
+/* Minutes of those before it, and of no other, are the same whatever the answer is. */
+static enum ms_code none_of_waiting(struct ms_txn *txn, const struct ms_tenant_record *tenant,
+                                    const struct draw *d, struct ms_instant now,
+                                    struct ms_error *reterr) {
+    struct ms_tenant_id t = {tenant->id};
+    for (size_t i = 0; i < d->n; i++) {
+        const struct ms_package_record *p = &d->packages.list[d->minutes[i].key];
+        struct ms_package_record stored;
+        if (ms_package_left(p) == d->minutes[i].left)
+            continue;
+        MS_TRY(ms_row_get_package(txn, ms_key_package(t, (struct ms_package_id){p->id}), &stored,
+                                  reterr));
+        if (ms_package_waits(tenant, &stored, now))
+            return refuse_waiting(&stored, reterr);
+    }
+    return MS_OK;
+}
+
 static enum ms_code take_minutes(struct ms_txn *txn, struct ms_tenant_id tenant,
                                  const struct draw *d, struct ms_error *reterr) {
     for (size_t i = 0; i < d->n; i++) {
@@ -643,15 +766,17 @@ static enum ms_code take_minutes(struct ms_txn *txn, struct ms_tenant_id tenant,
 }
 
 enum ms_code ms_package_draw(struct ms_txn *txn, const struct ms_tenant_record *tenant,
-                             struct ms_instant now, uint64_t hundredths, bool take,
-                             uint64_t *ret_rest, struct ms_error *reterr) {
+                             const struct ms_package_drawing *drawing, uint64_t *ret_rest,
+                             struct ms_error *reterr) {
     struct draw d = {.n = 0};
-    enum ms_code code = list_in(txn, tenant, now, &d.packages, reterr);
+    enum ms_code code = list_in(txn, tenant, drawing->now, true, &d.packages, reterr);
     if (code == MS_OK)
         code = draw_from(&d, reterr);
     if (code == MS_OK)
-        *ret_rest = (uint64_t)ms_minutes_draw(d.minutes, d.n, hundredths);
-    if (code == MS_OK && take)
+        *ret_rest = (uint64_t)ms_minutes_draw(d.minutes, d.n, drawing->hundredths);
+    if (code == MS_OK && !drawing->unasked)
+        code = none_of_waiting(txn, tenant, &d, drawing->now, reterr);
+    if (code == MS_OK && drawing->take)
         code = take_minutes(txn, (struct ms_tenant_id){tenant->id}, &d, reterr);
     free(d.packages.list);
     free(d.minutes);

@@ -24,6 +24,8 @@
 #include "service/service.h"
 #include "store/store.h"
 
+struct ms_tree;
+
 struct ms_package_order {
     const char *order; /* the buyer's id of this purchase, 1..MS_ORDER_MAX bytes without control
                           characters; the same again buys nothing more */
@@ -65,12 +67,13 @@ MS_NODISCARD enum ms_code ms_package_list(struct ms_svc *svc, const struct ms_ct
 
 /* ---- for the service, inside a write ---------------------------------------------------------- */
 
-/* Apply what is due of one package at or before now, up to a renewal that waits. *ret_changed: something
- * was. */
+/* Apply what is due of one package at or before now, up to a renewal that waits; unasked (payment.h): such
+ * a one is paid, and applied too. *ret_changed: something was. */
 MS_NODISCARD enum ms_code ms_package_overdue(struct ms_txn *txn,
                                              const struct ms_tenant_record *tenant,
                                              struct ms_package_id id, struct ms_instant now,
-                                             bool *ret_changed, struct ms_error *reterr);
+                                             bool unasked, bool *ret_changed,
+                                             struct ms_error *reterr);
 /* May it renew itself at its due instant? Not in arrears. Of one instant what is due comes first, as
  * everywhere: so arrears that begin then are too late. */
 bool ms_package_may_renew(const struct ms_tenant_record *tenant, const struct ms_package_record *p);
@@ -78,11 +81,11 @@ bool ms_package_may_renew(const struct ms_tenant_record *tenant, const struct ms
  * counts as valid, and nothing of it is applied. Never of one whose terms are free. */
 bool ms_package_waits(const struct ms_tenant_record *tenant, const struct ms_package_record *p,
                       struct ms_instant now);
-/* Errors: MS_BUSY a package of the tenant waits at now. kinds: mask of 1 << kind, those that matter. */
-MS_NODISCARD enum ms_code ms_package_none_waits(struct ms_txn *txn,
-                                                const struct ms_tenant_record *tenant,
-                                                struct ms_instant now, unsigned kinds,
-                                                struct ms_error *reterr);
+/* Errors: MS_BUSY a package waits, and what became of a term of it that is over too depends on the answer:
+ * who lifts the tenant's arrears now would change what they brought about meanwhile. */
+MS_NODISCARD enum ms_code ms_package_outcome_open(struct ms_txn *txn,
+                                                  const struct ms_tenant_record *tenant,
+                                                  struct ms_instant now, struct ms_error *reterr);
 /* The answer about a package as it was asked for. *ret_applied false: it does not wait so any more. */
 MS_NODISCARD enum ms_code ms_package_answer(struct ms_txn *txn,
                                             const struct ms_tenant_record *tenant,
@@ -103,12 +106,35 @@ MS_NODISCARD enum ms_code ms_packages_settled(struct ms_txn *txn,
 MS_NODISCARD enum ms_code ms_package_effective(struct ms_txn *txn,
                                                const struct ms_tenant_record *tenant,
                                                const struct ms_asset_record *asset,
-                                               const struct ms_lc_facts *facts,
+                                               const struct ms_lc_facts *facts, bool unasked,
                                                struct ms_life *life, struct ms_error *reterr);
-/* Take hundredths of a minute from valid packages, the one that ends first before others. take false:
- * only look. Needs: nothing overdue, to take.   ret_rest  what they do not hold */
+/* As the package is at now, nothing stored: what is due of it is passed, up to a renewal that waits for the
+ * payment command. */
+void ms_package_at(const struct ms_tenant_record *tenant, struct ms_package_record *p,
+                   struct ms_instant now, bool unasked);
+/* Take hundredths of a minute from valid packages, the one that ends first before others. Needs, to take:
+ * nothing overdue but renewals that wait. Errors: MS_BUSY minutes of a term are needed that the payment
+ * command has not answered for: whether they are there, and what of the video is pay-per-use, is open.
+ *   take     false: only look          unasked  payment.h
+ *   ret_rest  what they do not hold */
+struct ms_package_drawing {
+    struct ms_instant now;
+    uint64_t hundredths;
+    bool take, unasked;
+};
 MS_NODISCARD enum ms_code ms_package_draw(struct ms_txn *txn, const struct ms_tenant_record *tenant,
-                                          struct ms_instant now, uint64_t hundredths, bool take,
+                                          const struct ms_package_drawing *drawing,
                                           uint64_t *ret_rest, struct ms_error *reterr);
+/* Is this an asset of a type that takes a unit when it is registered (by the platform, no preset)? */
+bool ms_package_is_registered(uint8_t origin, uint8_t type);
+/* Register a model or voice: a unit of the valid package that ends first is deducted, and the package bound.
+ * What is due of packages is applied first. asset: as it is stored, changed; one that is bound already, or takes no
+ * unit, stays as it is. Errors: MS_QUOTA no unit is left, with the numbers. */
+MS_NODISCARD enum ms_code ms_package_register(const struct ms_tree *t,
+                                              struct ms_asset_record *asset,
+                                              struct ms_error *reterr);
+/* Only looked at: the same refusal, before anything is uploaded. */
+MS_NODISCARD enum ms_code ms_package_may_register(const struct ms_tree *t, uint8_t type,
+                                                  struct ms_error *reterr);
 
 #endif

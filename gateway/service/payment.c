@@ -8,6 +8,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #define PACKAGES 32u
 
@@ -110,9 +111,25 @@ static enum ms_code answer_op(struct ms_txn *txn, const void *in, void *out,
     return ms_package_answer(txn, &tenant, a->asked, a->now, a->paid, out, reterr);
 }
 
+/* The package as it is now; false: it does not wait any more. */
+static enum ms_code again(struct ms_svc *svc, const struct waiting *w, struct ms_instant now,
+                          struct ms_package_record *p, bool *ret_waits, struct ms_error *reterr) {
+    struct ms_tenant_record tenant;
+    struct ms_tenant_id id = {w->tenant.id};
+    struct ms_txn *txn;
+    MS_TRY(ms_read_begin(svc->store, &txn, reterr));
+    enum ms_code code = ms_row_get_tenant(txn, ms_key_tenant(id), &tenant, reterr);
+    if (code == MS_OK)
+        code = ms_row_get_package(txn, ms_key_package(id, (struct ms_package_id){p->id}), p, reterr);
+    ms_read_end(txn);
+    *ret_waits = code == MS_OK && ms_package_waits(&tenant, p, now);
+    return code;
+}
+
 static enum ms_code settle_one(struct ms_svc *svc, const struct waiting *w,
                                const struct ms_package_record *p, struct ms_instant now,
-                               struct ms_paid *paid, struct ms_error *reterr) {
+                               struct ms_asking *asking, struct ms_paid *paid, bool *ret_answered,
+                               struct ms_error *reterr) {
     struct answer a = {.tenant = {w->tenant.id}, .asked = p, .now = now};
     struct ms_error err = {0};
     bool applied;
@@ -122,35 +139,99 @@ static enum ms_code settle_one(struct ms_svc *svc, const struct waiting *w,
                              .out_size = sizeof applied,
                              .fence = ms_store_fence(svc->store),
                              .frees = true};
-    if (ask(svc, &w->tenant, p, &a.paid, &err) != MS_OK) {
+    *ret_answered = ask(svc, &w->tenant, p, &a.paid, &err) == MS_OK;
+    if (!*ret_answered) {
         ms_log_failure(svc->log, MS_LOG_WARN, "payment-without-answer", &err, "package",
                        ms_id_text(p->id).s, NULL);
-        paid->waiting++;
+        asking->in_vain++;
         return MS_OK;
     }
+    asking->in_vain = 0;
     MS_TRY(ms_store_write(svc->store, &write, reterr));
     paid->renewed += applied && a.paid;
     paid->refused += applied && !a.paid;
     return MS_OK;
 }
 
-/* One that has renewed itself may wait again, for the term after; one without an answer is asked once. */
-enum ms_code ms_payments_settle(struct ms_svc *svc, struct ms_tenant_id tenant,
-                                struct ms_instant now, bool may_ask, struct ms_paid *ret_paid,
-                                struct ms_error *reterr) {
-    bool settles = may_ask || ms_payments_unasked(svc);
+/* One that has renewed itself may wait again, for the term after: until it does not, or has no answer. */
+static enum ms_code settle_package(struct ms_svc *svc, const struct waiting *w,
+                                   struct ms_package_record *p, struct ms_instant now,
+                                   struct ms_asking *asking, struct ms_paid *paid,
+                                   struct ms_error *reterr) {
+    bool waits = true, answered = true;
+    while (waits && answered) {
+        if (asking->stopped && asking->stopped(asking->priv))
+            return ms_fail(reterr, MS_CANCELLED, "stopped; what is paid stays paid");
+        if (asking->in_vain >= MS_ASKED_IN_VAIN_MAX)
+            break;
+        MS_TRY(settle_one(svc, w, p, now, asking, paid, &answered, reterr));
+        if (answered)
+            MS_TRY(again(svc, w, now, p, &waits, reterr));
+    }
+    paid->waiting += waits;
+    return MS_OK;
+}
+
+static enum ms_code settle_all(struct ms_svc *svc, struct ms_tenant_id tenant, struct ms_instant now,
+                               struct ms_asking *asking, struct ms_paid *paid,
+                               struct ms_error *reterr) {
     struct ms_package_id after = {{{0}}};
-    struct ms_paid paid = {0};
     struct waiting w;
     do {
         MS_TRY(find(svc, tenant, now, &after, &w, reterr));
-        uint64_t unanswered = paid.waiting;
-        paid.waiting += settles ? 0 : w.n;
-        for (unsigned i = 0; settles && i < w.n; i++)
-            MS_TRY(settle_one(svc, &w, &w.package[i], now, &paid, reterr));
-        if (w.n > 0 && paid.waiting > unanswered) /* the others of this page are behind them */
-            after = (struct ms_package_id){w.package[w.n - 1].id};
+        for (unsigned i = 0; i < w.n; i++) {
+            after = (struct ms_package_id){w.package[i].id};
+            if (asking)
+                MS_TRY(settle_package(svc, &w, &w.package[i], now, asking, paid, reterr));
+            else
+                paid->waiting++;
+        }
     } while (w.n > 0);
+    return MS_OK;
+}
+
+/* One process asks at a time; for the others there is no answer yet. */
+static enum ms_code lock_questions(struct ms_svc *svc, struct ms_asking **asking, int *ret_lock,
+                                   struct ms_error *reterr) {
+    struct ms_error err = {0};
+    enum ms_code code = ms_svc_lock(svc, "payment.lock", ret_lock, &err);
+    if (code != MS_BUSY)
+        return ms_pass_up(code, &err, reterr);
+    *asking = NULL;
+    return MS_OK;
+}
+
+enum ms_code ms_payments_settle(struct ms_svc *svc, struct ms_tenant_id tenant,
+                                struct ms_instant now, struct ms_asking *asking,
+                                struct ms_paid *ret_paid, struct ms_error *reterr) {
+    struct ms_asking nobody = {0};
+    struct ms_paid paid = {0};
+    int lock = -1;
+    if (ms_payments_unasked(svc))
+        asking = &nobody;
+    else if (asking)
+        MS_TRY(lock_questions(svc, &asking, &lock, reterr));
+    enum ms_code code = settle_all(svc, tenant, now, asking, &paid, reterr);
+    if (lock >= 0)
+        close(lock);
     *ret_paid = paid;
+    return code;
+}
+
+enum ms_code ms_payments_waiting_since(struct ms_svc *svc, struct ms_tenant_id tenant,
+                                       struct ms_instant now, struct ms_instant *ret_since,
+                                       struct ms_error *reterr) {
+    struct ms_package_id after = {{{0}}};
+    struct ms_instant since = ms_instant_of(INT64_MAX);
+    struct waiting w = {.n = 0};
+    do {
+        if (!ms_payments_unasked(svc))
+            MS_TRY(find(svc, tenant, now, &after, &w, reterr));
+        for (unsigned i = 0; i < w.n; i++) {
+            after = (struct ms_package_id){w.package[i].id};
+            since = ms_instant_min(since, ms_package_due(&w.package[i]));
+        }
+    } while (w.n > 0);
+    *ret_since = since;
     return MS_OK;
 }

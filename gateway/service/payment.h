@@ -10,6 +10,10 @@
  * long, or is ended by a signal has not answered, and is asked again with the same order id, so it must
  * take an order once. Without a program every renewal is paid, by whoever comes first.
  *
+ * One process asks at a time: a lock on <dir>/payment.lock, dropped by the kernel when its holder dies;
+ * for the others what waits has no answer yet. A program that gave no answer three times in a row is not
+ * asked again in that run: it hangs, and would take its whole time for each question.
+ *
  * Its argument is the order id; on its standard input it finds a JSON object: order_id, tenant_id, tenant,
  * package_id, package, kind, amount, months, term (which one it is, from 1), begins.
  *
@@ -29,10 +33,23 @@ struct ms_paid {
     uint64_t renewed, refused; /* answers that were applied */
     uint64_t waiting;          /* packages without an answer */
 };
-/* Settle what waits at now. may_ask: start the program, if there is one; else those that need it go on
- * waiting. A program without an answer is no error. */
+/* One run's questions. {0} to begin with. */
+#define MS_ASKED_IN_VAIN_MAX 3u
+struct ms_asking {
+    unsigned in_vain; /* questions without an answer in a row; at the maximum nobody is asked any more */
+    bool (*stopped)(void *priv); /* looked at before each question; may be NULL */
+    void *priv;
+};
+/* Settle what waits at now. asking NULL: nobody is asked, what needs an answer goes on waiting. A
+ * program without an answer is no error. Errors: MS_CANCELLED stopped. */
 MS_NODISCARD enum ms_code ms_payments_settle(struct ms_svc *svc, struct ms_tenant_id tenant,
-                                             struct ms_instant now, bool may_ask,
+                                             struct ms_instant now, struct ms_asking *asking,
                                              struct ms_paid *ret_paid, struct ms_error *reterr);
+/* Only looked at: the due instant of the renewal that has waited longest; INT64_MAX: none waits for the
+ * program. */
+MS_NODISCARD enum ms_code ms_payments_waiting_since(struct ms_svc *svc, struct ms_tenant_id tenant,
+                                                    struct ms_instant now,
+                                                    struct ms_instant *ret_since,
+                                                    struct ms_error *reterr);
 
 #endif

@@ -25,10 +25,9 @@ static enum ms_code check_may(const struct ms_tree *t, uint64_t seconds, uint64_
 static enum ms_code minutes_of(const struct ms_tree *t, uint64_t seconds, bool take,
                                struct ms_minutes_used *ret_minutes, struct ms_error *reterr) {
     uint64_t hundredths = (uint64_t)ms_minutes_of_seconds(seconds), rest;
-    if (!t->unasked) /* minutes of a term that is not paid are none */
-        MS_TRY(ms_package_none_waits(t->txn, &t->tenant, t->now, 1u << MS_PACKAGE_VIDEO_MINUTES,
-                                     reterr));
-    MS_TRY(ms_package_draw(t->txn, &t->tenant, t->now, hundredths, take, &rest, reterr));
+    const struct ms_package_drawing drawing = {
+        .now = t->now, .hundredths = hundredths, .take = take, .unasked = t->unasked};
+    MS_TRY(ms_package_draw(t->txn, &t->tenant, &drawing, &rest, reterr));
     *ret_minutes = (struct ms_minutes_used){seconds, hundredths, rest};
     return MS_OK;
 }

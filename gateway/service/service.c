@@ -484,6 +484,26 @@ enum ms_code ms_svc_open(const struct ms_svc_options *options, struct ms_svc **r
     return MS_OK;
 }
 
+enum ms_code ms_svc_lock(struct ms_svc *svc, const char *name, int *ret_fd,
+                         struct ms_error *reterr) {
+    char path[sizeof svc->dir + 32], holder[24] = "?";
+    (void)snprintf(path, sizeof path, "%s/%s", svc->dir, name);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return ms_fail_errno(reterr, errno, "%s cannot be opened", path);
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
+        int n = snprintf(holder, sizeof holder, "%-20ld\n", (long)getpid());
+        if (pwrite(fd, holder, (size_t)n, 0) < 0)
+            ms_log_event(svc->log, MS_LOG_DEBUG, "lock-note-not-written", NULL);
+        *ret_fd = fd;
+        return MS_OK;
+    }
+    ssize_t n = pread(fd, holder, sizeof holder - 1, 0);
+    holder[n > 0 ? strcspn(holder, " \n") : 1] = '\0';
+    close(fd);
+    return ms_fail(reterr, MS_BUSY, "process %s", holder);
+}
+
 void ms_svc_close(struct ms_svc *svc) {
     if (!svc)
         return;

@@ -98,6 +98,11 @@ MS_NODISCARD enum ms_code ms_svc_init(const struct ms_svc_options *options,
 /* Also settles what dead processes left when rows alone do it (upkeep.h, ms_recover_quick). */
 MS_NODISCARD enum ms_code ms_svc_open(const struct ms_svc_options *options, struct ms_svc **ret_svc,
                                       struct ms_error *reterr);
+/* One process at a time: a lock on <dir>/<name>, which the kernel drops when its holder dies. Who holds it
+ * stands in the file.   ret_fd  the caller's: close() gives it back
+ * Errors: MS_BUSY another one has it: the message names its process. */
+MS_NODISCARD enum ms_code ms_svc_lock(struct ms_svc *svc, const char *name, int *ret_fd,
+                                      struct ms_error *reterr);
 void ms_svc_close(struct ms_svc *svc); /* needs: no live file. NULL is fine. */
 
 /* Wait until every mount of this host has done what all commits before the call ask for: handles refuse

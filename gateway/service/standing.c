@@ -36,6 +36,47 @@ struct ms_life ms_tenant_life(const struct ms_tenant_record *tenant, const struc
     return ms_arrears_life(ms_tenant_arrears(tenant), life, &then, each, priv);
 }
 
+/* ---- what is not applied yet ------------------------------------------------------------------ */
+
+static enum ms_code package_waits(const struct ms_tree *t, struct ms_id id, bool *ret_waits,
+                                  struct ms_error *reterr) {
+    struct ms_package_record p;
+    MS_TRY(ms_row_get_package(t->txn, ms_key_package(t->id, (struct ms_package_id){id}), &p,
+                              reterr));
+    *ret_waits = ms_package_waits(&t->tenant, &p, t->now);
+    return MS_OK;
+}
+
+static enum ms_code first_due(const struct ms_tree *t, struct ms_scan *scan,
+                              struct ms_error *reterr) {
+    struct ms_view key, value;
+    struct ms_tenant_id tenant;
+    struct ms_instant at;
+    struct ms_id id;
+    uint8_t kind;
+    bool passed = true;
+    while (passed) {
+        MS_TRY(ms_scan_next(scan, &key, &value, reterr));
+        MS_TRY(ms_key_split_due(key, &tenant, &at, &kind, &id, reterr));
+        passed = kind == MS_DUE_ARREARS;
+        if (kind == MS_DUE_PACKAGE)
+            MS_TRY(package_waits(t, id, &passed, reterr));
+    }
+    return MS_OK;
+}
+
+enum ms_code ms_tenant_has_due(const struct ms_tree *t, struct ms_instant before, bool *ret_has,
+                               struct ms_error *reterr) {
+    struct ms_key from = ms_key_dues_of(t->id);
+    struct ms_key to = ms_key_due(t->id, before, 0, (struct ms_id){{0}});
+    struct ms_scan scan;
+    ms_scan_begin(&scan, t->txn, ms_key_view(&from), ms_key_view(&to));
+    enum ms_code code = first_due(t, &scan, reterr);
+    ms_scan_end(&scan);
+    *ret_has = code == MS_OK;
+    return ms_absent_is_fine(code, reterr);
+}
+
 /* ---- in words -------------------------------------------------------------------------------- */
 
 struct dates {
@@ -134,8 +175,8 @@ enum ms_code ms_asset_warning(const struct ms_tree *t, const struct ms_asset_rec
     if (!ms_package_id_is_none(id))
         MS_TRY(ms_allow_absent(ms_row_get_package(t->txn, ms_key_package(t->id, id), &p, reterr),
                                &there));
-    while (there && ms_package_due(&p).ms <= t->now.ms)
-        (void)ms_package_pass(&p, ms_package_may_renew(&t->tenant, &p));
+    if (there)
+        ms_package_at(&t->tenant, &p, t->now, t->unasked);
     if (there)
         package_warning(&p, own);
     join(ret_text, whole, own);

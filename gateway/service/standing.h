@@ -34,6 +34,10 @@ void ms_tenant_warning(const struct ms_tenant_record *tenant, struct ms_instant 
  * nobody said why. */
 void ms_tenant_why(const struct ms_tenant_record *tenant, struct ms_instant now,
                    ms_warning ret_text);
+/* Has something come before `before` (exclusive) that an asset's life goes by, and that nobody has applied?
+ * Not arrears' own deadlines, nor a package that waits for its payment: that is valid as long. */
+MS_NODISCARD enum ms_code ms_tenant_has_due(const struct ms_tree *t, struct ms_instant before,
+                                            bool *ret_has, struct ms_error *reterr);
 /* Of its tenant's arrears and of the package that it is bound to; "" when all is well. Needs: a read,
  * or nothing overdue. */
 MS_NODISCARD enum ms_code ms_asset_warning(const struct ms_tree *t,

@@ -40,8 +40,8 @@ struct sweep {
     struct ms_svc *svc;
     struct ms_tenant_id tenant;
     struct ms_instant now;
-    bool
-        pays; /* the payment command is asked, and only tenants with a renewal that needs it matter */
+    struct ms_asking *asking; /* the payment command, and only tenants with a renewal that needs it matter;
+                                 NULL: nobody is asked */
     struct ms_sweep_result result;
     uint64_t damaged;
     struct ms_error first; /* of the damaged ones */
@@ -159,8 +159,8 @@ static enum ms_code apply_row(struct ms_txn *txn, struct ms_tenant_record *tenan
     struct ms_key key = ms_key_asset((struct ms_tenant_id){tenant->id}, row->asset);
     bool there;
     if (row->kind == MS_DUE_PACKAGE) {
-        MS_TRY(ms_package_overdue(txn, tenant, (struct ms_package_id){row->asset.id}, now, &there,
-                                  reterr));
+        MS_TRY(ms_package_overdue(txn, tenant, (struct ms_package_id){row->asset.id}, now, false,
+                                  &there, reterr));
         c->applied += there;
         return MS_OK;
     }
@@ -220,6 +220,11 @@ static void note_damage(struct sweep *s, const char *what, struct ms_id id,
         (void)ms_fail(&s->first, err->code, "%s %s: %.250s", what, ms_id_text(id).s, err->message);
 }
 
+/* Whose id a row of the index has. */
+static const char *named(uint8_t kind) {
+    return kind == MS_DUE_PACKAGE ? "package" : kind == MS_DUE_ARREARS ? "tenant" : "asset";
+}
+
 /* One after the other, so that an asset whose rows are damaged keeps no other from being swept. */
 static enum ms_code apply_singly(struct sweep *s, const struct batch *batch,
                                  struct ms_error *reterr) {
@@ -234,7 +239,7 @@ static enum ms_code apply_singly(struct sweep *s, const struct batch *batch,
             return code;
         }
         if (code != MS_OK)
-            note_damage(s, "asset", one.row[0].asset.id, &err);
+            note_damage(s, named(one.row[0].kind), one.row[0].asset.id, &err);
     }
     return MS_OK;
 }
@@ -290,36 +295,93 @@ static enum ms_code sweep_one(struct sweep *s, struct batch *batch, struct ms_er
 
 /* ---- the end of arrears ---------------------------------------------------------------------- */
 
-struct ended {
-    unsigned deleted;
-    bool more;
-};
-
 static enum ms_code end_op(struct ms_txn *txn, const void *in, void *out, struct ms_error *reterr) {
-    const struct sweep *s = in;
-    struct ended *o = out;
-    return ms_arrears_end(txn, s->tenant, s->now, &o->deleted, &o->more, reterr);
+    return ms_arrears_end(txn, in, out, reterr);
+}
+
+static enum ms_code end_some(const struct sweep *s, const struct ms_arrears_end *in,
+                             struct ms_arrears_ended *ret_ended, struct ms_error *reterr) {
+    struct ms_arrears_ended ended;
+    struct ms_error err = {0};
+    struct ms_write write = {.fn = end_op,
+                             .in = in,
+                             .out = &ended,
+                             .out_size = sizeof ended,
+                             .fence = ms_store_fence(s->svc->store),
+                             .frees = true};
+    enum ms_code code = ms_store_write(s->svc->store, &write, &err);
+    if (code == MS_OK)
+        *ret_ended = ended;
+    if (code == MS_BUSY) /* the walk over the index has applied what can be applied */
+        return ms_fail(reterr, MS_CORRUPT, "%.400s", err.message);
+    return ms_pass_up(code, &err, reterr);
+}
+
+/* The asset behind `*after`, whether it can be read or not. */
+static enum ms_code pass_over(const struct sweep *s, struct ms_asset_id *after,
+                              struct ms_error *reterr) {
+    struct ms_key from = ms_key_asset(s->tenant, *after), to;
+    struct ms_asset_id top;
+    struct ms_scan scan;
+    struct ms_view key, value;
+    struct ms_txn *txn;
+    memset(&top, 0xff, sizeof top);
+    to = ms_key_asset(s->tenant, top);
+    from.bytes[from.len++] = 0;
+    MS_TRY(ms_read_begin(s->svc->store, &txn, reterr));
+    ms_scan_begin(&scan, txn, ms_key_view(&from), ms_key_view(&to));
+    enum ms_code code = ms_scan_next(&scan, &key, &value, reterr);
+    if (code == MS_OK || code == MS_CORRUPT) {
+        *after = (struct ms_asset_id){ms_key_id_at(key, MS_TABLE_TENANT_KEY_BYTES)};
+        code = MS_OK;
+    }
+    ms_scan_end(&scan);
+    ms_read_end(txn);
+    return code;
+}
+
+/* As many at once as may be; where one of them is damaged, one after the other up to that one, which is
+ * passed over: it keeps no other from being deleted. */
+static enum ms_code delete_all(struct sweep *s, struct ms_arrears_end *in,
+                               struct ms_error *reterr) {
+    struct ms_arrears_ended ended = {.more = true};
+    struct ms_error err = {0};
+    in->max = MS_ARREARS_ASSETS;
+    while (ended.more) {
+        enum ms_code code = end_some(s, in, &ended, &err);
+        if (code == MS_OK) {
+            in->after = ended.after;
+            s->result.applied += ended.deleted;
+            s->result.purged += ended.deleted;
+            continue;
+        }
+        if (!is_damage(code))
+            return ms_pass_up(code, &err, reterr);
+        if (in->max == 1) {
+            MS_TRY(pass_over(s, &in->after, reterr));
+            note_damage(s, "asset", in->after.id, &err);
+        }
+        in->max = in->max == 1 ? MS_ARREARS_ASSETS : 1;
+    }
+    return MS_OK;
 }
 
 /* Behind everything that was due before, which the walk over the index has applied. */
 static enum ms_code end_arrears(struct sweep *s, struct ms_error *reterr) {
     struct ms_tenant_record tenant;
-    struct ended ended = {0};
-    struct ms_write write = {.fn = end_op,
-                             .in = s,
-                             .out = &ended,
-                             .out_size = sizeof ended,
-                             .fence = ms_store_fence(s->svc->store),
-                             .frees = true};
+    struct ms_arrears_end in = {.tenant = s->tenant, .now = s->now};
+    struct ms_arrears_ended begun;
+    struct ms_error err = {0};
     MS_TRY(ms_tenant_get(s->svc, s->tenant, &tenant, reterr));
-    ended.more = tenant.arrears != MS_ARREARS_ENDED &&
-                 ms_arrears_at(ms_tenant_arrears(&tenant), s->now) == MS_ARREARS_ENDED;
-    while (ended.more) {
-        MS_TRY(ms_store_write(s->svc->store, &write, reterr));
-        s->result.applied += ended.deleted;
-        s->result.purged += ended.deleted;
-    }
-    return MS_OK;
+    if (tenant.arrears == MS_ARREARS_ENDED ||
+        ms_arrears_at(ms_tenant_arrears(&tenant), s->now) != MS_ARREARS_ENDED)
+        return MS_OK;
+    enum ms_code code = end_some(s, &in, &begun, &err); /* what is of no asset */
+    if (is_damage(code))
+        note_damage(s, "tenant", s->tenant.id, &err);
+    else if (code != MS_OK)
+        return ms_pass_up(code, &err, reterr);
+    return code == MS_OK ? delete_all(s, &in, reterr) : MS_OK;
 }
 
 /* After the assets: what ended with its asset is over. */
@@ -353,12 +415,12 @@ static enum ms_code begin(struct sweep *s, struct ms_svc *svc, struct ms_error *
 
 static enum ms_code end(const struct sweep *s, struct ms_sweep_result *ret_result,
                         struct ms_error *reterr) {
-    if (s->damaged == 0) {
-        *ret_result = s->result;
+    *ret_result = s->result;
+    ret_result->damaged = s->damaged;
+    if (s->damaged == 0)
         return MS_OK;
-    }
     return ms_fail(reterr, s->first.code,
-                   "%" PRIu64 " assets or tenants could not be swept: run msasset fsck; "
+                   "%" PRIu64 " assets, packages or tenants could not be swept: run msasset fsck; "
                    "first: %.250s",
                    s->damaged, s->first.message);
 }
@@ -370,12 +432,12 @@ static enum ms_code sweep_due(struct sweep *s, struct ms_error *reterr) {
     struct batch batch;
     struct ms_paid paid;
     for (bool first = true;; first = false) {
-        MS_TRY(ms_payments_settle(s->svc, s->tenant, s->now, s->pays, &paid, reterr));
+        MS_TRY(ms_payments_settle(s->svc, s->tenant, s->now, s->asking, &paid, reterr));
         s->result.applied += paid.renewed + paid.refused;
-        if ((!first || s->pays) && paid.renewed + paid.refused == 0)
+        if ((!first || s->asking) && paid.renewed + paid.refused == 0)
             break;
         MS_TRY(sweep_one(s, &batch, reterr));
-        if (s->pays)
+        if (s->asking)
             break;
     }
     s->result.unpaid += paid.waiting;
@@ -386,8 +448,8 @@ static enum ms_code sweep_tenant(struct sweep *s, struct ms_tenant_id tenant,
                                  struct ms_error *reterr) {
     struct ms_paid paid = {0};
     s->tenant = tenant;
-    if (s->pays) {
-        MS_TRY(ms_payments_settle(s->svc, tenant, s->now, false, &paid, reterr));
+    if (s->asking) {
+        MS_TRY(ms_payments_settle(s->svc, tenant, s->now, NULL, &paid, reterr));
         if (paid.waiting == 0)
             return MS_OK;
     }
@@ -415,40 +477,46 @@ static enum ms_code sweep_all(struct sweep *s, struct ms_error *reterr) {
     return code == MS_NOT_FOUND ? MS_OK : code;
 }
 
-static enum ms_code sweep_named(struct ms_svc *svc, struct ms_tenant_id tenant, bool pays,
-                                struct ms_sweep_result *ret_result, struct ms_error *reterr) {
+static enum ms_code sweep_named(struct ms_svc *svc, struct ms_tenant_id tenant,
+                                struct ms_asking *asking, struct ms_sweep_result *ret_result,
+                                struct ms_error *reterr) {
     struct sweep s;
     struct ms_error err = {0};
     struct ms_tenant_record record;
+    *ret_result = (struct ms_sweep_result){0};
     MS_TRY(ms_tenant_get(svc, tenant, &record, reterr));
     MS_TRY(begin(&s, svc, reterr));
-    s.pays = pays;
+    s.asking = asking;
     enum ms_code code = sweep_tenant(&s, tenant, &err);
     return code == MS_OK ? end(&s, ret_result, reterr) : ms_pass_up(code, &err, reterr);
 }
 
-static enum ms_code sweep_every(struct ms_svc *svc, bool pays, struct ms_sweep_result *ret_result,
-                                struct ms_error *reterr) {
+static enum ms_code sweep_every(struct ms_svc *svc, struct ms_asking *asking,
+                                struct ms_sweep_result *ret_result, struct ms_error *reterr) {
     struct sweep s;
     struct ms_error err = {0};
+    *ret_result = (struct ms_sweep_result){0};
     MS_TRY(begin(&s, svc, reterr));
-    s.pays = pays;
+    s.asking = asking;
     enum ms_code code = sweep_all(&s, &err);
     return code == MS_OK ? end(&s, ret_result, reterr) : ms_pass_up(code, &err, reterr);
 }
 
 enum ms_code ms_sweep_tenant(struct ms_svc *svc, struct ms_tenant_id tenant,
                              struct ms_sweep_result *ret_result, struct ms_error *reterr) {
-    return sweep_named(svc, tenant, false, ret_result, reterr);
+    return sweep_named(svc, tenant, NULL, ret_result, reterr);
 }
 
 enum ms_code ms_sweep(struct ms_svc *svc, struct ms_sweep_result *ret_result,
                       struct ms_error *reterr) {
-    return sweep_every(svc, false, ret_result, reterr);
+    return sweep_every(svc, NULL, ret_result, reterr);
 }
 
 enum ms_code ms_sweep_payments(struct ms_svc *svc, struct ms_tenant_id tenant,
-                               struct ms_sweep_result *ret_result, struct ms_error *reterr) {
-    return ms_tenant_id_is_none(tenant) ? sweep_every(svc, true, ret_result, reterr)
-                                        : sweep_named(svc, tenant, true, ret_result, reterr);
+                               struct ms_asking *asking, struct ms_sweep_result *ret_result,
+                               struct ms_error *reterr) {
+    struct ms_asking own = {0};
+    struct ms_asking *how = asking ? asking : &own;
+    return ms_tenant_id_is_none(tenant) ? sweep_every(svc, how, ret_result, reterr)
+                                        : sweep_named(svc, tenant, how, ret_result, reterr);
 }

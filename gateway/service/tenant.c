@@ -303,7 +303,7 @@ enum ms_code ms_tenant_set_start(struct ms_svc *svc, const struct ms_ctx *ctx, b
 static enum ms_code quota_in(const struct ms_tree *t, struct ms_quota_info *ret_info,
                              struct ms_error *reterr) {
     struct ms_usage_record usage;
-    MS_TRY(ms_usage_now(t->txn, t->id, t->now, &usage, reterr));
+    MS_TRY(ms_usage_now(t->txn, t->id, t->now, t->unasked, &usage, reterr));
     *ret_info = (struct ms_quota_info){
         .allowance = t->tenant.free_bytes + usage.extra_allowance,
         .metered = usage.standard + usage.produced,

@@ -15,30 +15,7 @@ struct hold_args {
     const char *reason;
 };
 
-/* The first row that says that something of an asset's life was due: arrears' own are no such, nor are
- * packages that wait for their payment, and are valid as long. */
-static enum ms_code first_due(const struct ms_tree *t, struct ms_scan *scan,
-                              struct ms_error *reterr) {
-    struct ms_view key, value;
-    struct ms_tenant_id tenant;
-    struct ms_package_record p;
-    struct ms_instant at;
-    struct ms_id id;
-    uint8_t kind = MS_DUE_ARREARS;
-    bool waits = false;
-    while (kind == MS_DUE_ARREARS || waits) {
-        MS_TRY(ms_scan_next(scan, &key, &value, reterr));
-        MS_TRY(ms_key_split_due(key, &tenant, &at, &kind, &id, reterr));
-        waits = kind == MS_DUE_PACKAGE;
-        if (waits)
-            MS_TRY(ms_row_get_package(t->txn, ms_key_package(t->id, (struct ms_package_id){id}), &p,
-                                      reterr));
-        waits = waits && ms_package_waits(&t->tenant, &p, t->now);
-    }
-    return MS_OK;
-}
-
-/* ... and of a declared file, whose row in the log says what its asset showed then. */
+/* The first row that says that a declared file was due, whose row in the log says what its asset showed then. */
 static enum ms_code first_file_due(const struct ms_tree *t, struct ms_error *reterr) {
     struct ms_key from = ms_key_filedues_of(t->id);
     struct ms_key to = ms_key_filedue(t->id, ms_instant_add_ms(t->tenant.mask_since, 1),
@@ -54,19 +31,15 @@ static enum ms_code first_file_due(const struct ms_tree *t, struct ms_error *ret
 /* The mask remembers the freeze before this one only, so what was due when the last one began is
  * applied first. */
 static enum ms_code nothing_due_before(const struct ms_tree *t, struct ms_error *reterr) {
-    struct ms_scan scan;
-    struct ms_key from = ms_key_dues_of(t->id);
-    struct ms_key to =
-        ms_key_due(t->id, ms_instant_add_ms(t->tenant.mask_since, 1), 0, (struct ms_id){{0}});
+    bool has;
     if (ms_instant_is_none(t->tenant.mask_since))
         return MS_OK;
-    ms_scan_begin(&scan, t->txn, ms_key_view(&from), ms_key_view(&to));
-    enum ms_code code = first_due(t, &scan, reterr);
-    ms_scan_end(&scan);
-    if (code == MS_NOT_FOUND)
-        code = first_file_due(t, reterr);
-    if (code != MS_OK)
-        return ms_absent_is_fine(code, reterr);
+    MS_TRY(ms_tenant_has_due(t, ms_instant_add_ms(t->tenant.mask_since, 1), &has, reterr));
+    if (!has) {
+        enum ms_code code = first_file_due(t, reterr);
+        if (code != MS_OK)
+            return ms_absent_is_fine(code, reterr);
+    }
     return ms_fail(reterr, MS_BUSY,
                    "deadlines from before the last freeze of tenant %s are not applied yet: "
                    "run msasset sweep and try again",
@@ -198,7 +171,7 @@ static enum ms_code end_arrears(struct ms_tree *t, const char *reason, struct ms
     const struct change lift = {
         .hold = MS_HOLD_ARREARS, .at = t->now, .who = t->who, .why = reason};
     MS_TRY(ms_packages_settled(t->txn, &t->tenant, t->now, t->unasked, reterr));
-    MS_TRY(ms_package_none_waits(t->txn, &t->tenant, t->now, ~0u, reterr));
+    MS_TRY(ms_package_outcome_open(t->txn, &t->tenant, t->now, reterr));
     MS_TRY(not_ended_yet(t, reterr));
     MS_TRY(ms_arrears_record_hold(t, reterr));
     MS_TRY(note(t, MS_AUDIT_ARREARS_OFF, t->who, t->now, reason, reterr));
@@ -223,17 +196,24 @@ static enum ms_code arrears_op(struct ms_txn *txn, const void *in, void *out,
 
 /* ---- the end of arrears ---------------------------------------------------------------------- */
 
-static enum ms_code delete_some(struct ms_tree *t, unsigned *ret_deleted, bool *ret_more,
-                                struct ms_error *reterr) {
-    struct ms_key prefix = ms_key_assets_of(t->id);
+/* Assets behind *after, which moves on. *ret_more: there are further ones. */
+static enum ms_code delete_some(struct ms_tree *t, struct ms_asset_id *after, unsigned max,
+                                unsigned *ret_deleted, bool *ret_more, struct ms_error *reterr) {
+    struct ms_key from = ms_key_asset(t->id, *after), to;
+    struct ms_asset_id top;
     struct ms_asset_record asset;
     struct ms_scan scan;
     struct ms_view key;
     enum ms_code code = MS_OK;
-    ms_scan_prefix(&scan, t->txn, ms_key_view(&prefix));
-    while (code == MS_OK && *ret_deleted < MS_ARREARS_ASSETS) {
-        if ((code = ms_row_next_asset(&scan, &key, &asset, reterr)) == MS_OK)
+    memset(&top, 0xff, sizeof top);
+    to = ms_key_asset(t->id, top);
+    from.bytes[from.len++] = 0;
+    ms_scan_begin(&scan, t->txn, ms_key_view(&from), ms_key_view(&to));
+    while (code == MS_OK && *ret_deleted < max) {
+        if ((code = ms_row_next_asset(&scan, &key, &asset, reterr)) == MS_OK) {
+            *after = (struct ms_asset_id){asset.id};
             code = ms_change_overdue(t->txn, &t->tenant, &asset, t->now, reterr);
+        }
         *ret_deleted += code == MS_OK;
     }
     ms_scan_end(&scan);
@@ -241,20 +221,37 @@ static enum ms_code delete_some(struct ms_tree *t, unsigned *ret_deleted, bool *
     return ms_absent_is_fine(code, reterr);
 }
 
-enum ms_code ms_arrears_end(struct ms_txn *txn, struct ms_tenant_id tenant, struct ms_instant now,
-                            unsigned *ret_deleted, bool *ret_more, struct ms_error *reterr) {
-    struct ms_tree t = {.txn = txn, .writes = true, .id = tenant, .who = "msasset", .now = now};
-    *ret_deleted = 0;
-    *ret_more = false;
-    MS_TRY(ms_change_begin(txn, tenant, &t.tenant, reterr));
+static enum ms_code has_assets(const struct ms_tree *t, bool *ret_has, struct ms_error *reterr) {
+    struct ms_key prefix = ms_key_assets_of(t->id);
+    struct ms_scan scan;
+    struct ms_view key, value;
+    ms_scan_prefix(&scan, t->txn, ms_key_view(&prefix));
+    enum ms_code code = ms_scan_next(&scan, &key, &value, reterr);
+    ms_scan_end(&scan);
+    *ret_has = code != MS_NOT_FOUND; /* one that cannot be read is one */
+    return code == MS_CORRUPT ? MS_OK : ms_absent_is_fine(code, reterr);
+}
+
+enum ms_code ms_arrears_end(struct ms_txn *txn, const struct ms_arrears_end *in,
+                            struct ms_arrears_ended *ret_ended, struct ms_error *reterr) {
+    struct ms_tree t = {
+        .txn = txn, .writes = true, .id = in->tenant, .who = "msasset", .now = in->now};
+    struct ms_arrears_ended ended = {.after = in->after};
+    bool left;
+    *ret_ended = ended;
+    MS_TRY(ms_change_begin(txn, in->tenant, &t.tenant, reterr));
     struct ms_arrears a = ms_tenant_arrears(&t.tenant);
     struct ms_instant end = ms_arrears_end_at(a);
-    if (ms_arrears_at(a, now) != MS_ARREARS_ENDED || a.stage == MS_ARREARS_ENDED)
+    if (ms_arrears_at(a, in->now) != MS_ARREARS_ENDED || a.stage == MS_ARREARS_ENDED)
         return MS_OK;
     MS_TRY(ms_arrears_record_hold(&t, reterr));
     MS_TRY(ms_packages_overdue(txn, &t.tenant, end, reterr));
-    MS_TRY(delete_some(&t, ret_deleted, ret_more, reterr));
-    if (*ret_more)
+    MS_TRY(delete_some(&t, &ended.after, in->max, &ended.deleted, &ended.more, reterr));
+    *ret_ended = ended;
+    if (ended.more)
+        return MS_OK;
+    MS_TRY(has_assets(&t, &left, reterr));
+    if (left) /* damaged ones that were passed over, or that came behind the cursor */
         return MS_OK;
     MS_TRY(note(&t, MS_AUDIT_ARREARS_ENDED, "msasset", end, MS_ARREARS_ENDED_REASON, reterr));
     return set_stage(&t, MS_ARREARS_ENDED, reterr);

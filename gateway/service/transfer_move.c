@@ -44,7 +44,7 @@ static enum ms_code fits_quota(const struct ms_tree *to, const struct ms_asset_r
     enum ms_class class = ms_class_of(a->origin, a->type, a->created, to->now);
     if (!ms_class_is_metered(class))
         return MS_OK;
-    MS_TRY(ms_row_get_usage(to->txn, ms_key_usage(to->id), &usage, reterr));
+    MS_TRY(ms_usage_now(to->txn, to->id, to->now, to->unasked, &usage, reterr));
     uint64_t left = ms_usage_left(&to->tenant, &usage);
     *bytes += a->bytes;
     if (*bytes <= left)

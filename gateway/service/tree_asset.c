@@ -53,7 +53,8 @@ static enum ms_code apply_overdue(const struct ms_tree *t, struct ms_tree_asset 
     struct ms_package_id package = {a->rec.package};
     bool changed = false;
     if (!ms_package_id_is_none(package))
-        MS_TRY(ms_package_overdue(t->txn, &t->tenant, package, t->now, &changed, reterr));
+        MS_TRY(ms_package_overdue(t->txn, &t->tenant, package, t->now, t->unasked, &changed,
+                                  reterr));
     if (changed)
         MS_TRY(load_again(t, a, reterr));
     MS_TRY(ms_change_overdue(t->txn, &t->tenant, &a->rec, t->now, reterr));
@@ -67,7 +68,8 @@ static enum ms_code look_past_due(const struct ms_tree *t, struct ms_tree_asset 
     struct ms_lc_facts facts = ms_tree_facts(t, &a->rec);
     struct ms_life stored = ms_asset_life(&a->rec), life = stored;
     if (!ms_package_id_is_none((struct ms_package_id){a->rec.package}))
-        MS_TRY(ms_package_effective(t->txn, &t->tenant, &a->rec, &facts, &life, reterr));
+        MS_TRY(ms_package_effective(t->txn, &t->tenant, &a->rec, &facts, t->unasked, &life,
+                                    reterr));
     a->life = ms_tenant_life(&t->tenant, &life, &facts, NULL, NULL);
     if (a->life.fail == MS_FAIL_TIMEOUT && stored.fail != MS_FAIL_TIMEOUT) {
         a->rec.bytes = 0;
@@ -114,7 +116,8 @@ enum ms_code ms_tree_refused(const struct ms_tree *t, const struct ms_tree_asset
     if (rule == MS_LC_ALLOWED) /* the life cycle would allow it: then it is the asset's kind */
         text = rec->origin == MS_ORIGIN_CUSTOMIZED &&
                        !ms_asset_type_is_model((enum ms_asset_type)rec->type)
-                   ? "what the platform produced cannot be changed: copy it"
+                   ? "what the platform produced cannot be changed: read it, and write the bytes to a file "
+                         "of your own"
                : rec->origin == MS_ORIGIN_SYSTEM
                    ? "preset assets are read-only"
                    : "models and voices are the platform's: they cannot be read";

@@ -121,7 +121,8 @@ static enum ms_code first_lease(const struct ms_tree *t, uint64_t ino, uint64_t 
     *ret_leased = 0;
     if (want == 0)
         return MS_OK;
-    return ms_change_reserve(t->txn, t->id, t->instance, ino, want, 0, ret_leased, reterr);
+    return ms_change_reserve(t->txn, t->id, t->instance, ino, want, 0, t->unasked,
+                             ret_leased, reterr);
 }
 
 static enum ms_code new_file(const struct ms_tree *t, struct ms_inode_record *inode,

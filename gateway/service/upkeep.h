@@ -14,8 +14,9 @@
 /* ---- sweep ----------------------------------------------------------------------------------- */
 
 /* Apply what is due at the clock's now, tenant by tenant, at most 64 assets a commit, and let tree
- * operations be finished. An asset whose rows are damaged is left alone and named in the error;
- * everything else is done nevertheless. Errors: MS_CONFLICT the clock stands more than 5 minutes
+ * operations be finished. An asset, package or tenant whose rows are damaged is left alone and named in
+ * the error; everything else is done nevertheless, and *ret_result says what, with damaged > 0 (it is 0
+ * after any other failure). Errors: MS_CONFLICT the clock stands more than 5 minutes
  * behind the last commit: nothing is done and the log has an alarm. */
 struct ms_sweep_result {
     uint64_t applied; /* assets that changed, those below included */
@@ -24,6 +25,7 @@ struct ms_sweep_result {
     uint64_t tree_operations;
     uint64_t cancelled_files; /* declared and not confirmed in time */
     uint64_t unpaid;          /* packages whose renewal waits for an answer (payment.h) */
+    uint64_t damaged;         /* assets, packages and tenants that were left alone */
     uint64_t removed_uploads; /* of ended declarations, from the store (not by ms_sweep_tenant) */
     struct ms_instant next; /* there may be work then; none: nothing is known */
 };
@@ -35,8 +37,11 @@ MS_NODISCARD enum ms_code ms_sweep_tenant(struct ms_svc *svc, struct ms_tenant_i
                                           struct ms_error *reterr);
 /* Ask the payment command about every renewal that waits (payment.h), and sweep the tenants of these.
  * The two above do not: call this behind ms_sweep when it says unpaid > 0. Takes up to payment_timeout
- * for each. tenant: none: all. Errors: of ms_sweep_tenant. */
+ * for each. tenant: none: all. asking: NULL, or that of several calls in a row. Errors: of ms_sweep_tenant;
+ * MS_CANCELLED. */
+struct ms_asking;
 MS_NODISCARD enum ms_code ms_sweep_payments(struct ms_svc *svc, struct ms_tenant_id tenant,
+                                            struct ms_asking *asking,
                                             struct ms_sweep_result *ret_result,
                                             struct ms_error *reterr);
 

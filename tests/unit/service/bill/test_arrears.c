@@ -316,8 +316,89 @@ static void only_an_administrator_says_so(void **state) {
 #undef FX
 #define FX(test) cmocka_unit_test_setup_teardown(test, fx_setup_files, fx_teardown_files)
 
+static void spoil(struct ms_asset_record *asset) { asset->bytes += MS_GB; }
+static void mend(struct ms_asset_record *asset) { asset->bytes -= MS_GB; }
+
+static uint8_t stage(struct fx *f) {
+    struct ms_tenant_record tenant;
+    assert_ok(ms_tenant_get(&f->svc, f->ctx.tenant, &tenant, &test_err));
+    return tenant.arrears;
+}
+
+/* Its bytes are more than the tenant has, so it cannot be deleted: all others are, and the days behind
+ * that end stay open until it is mended. */
+static void a_damaged_asset_keeps_no_other_from_the_end_of_arrears(void **state) {
+    struct fx *f = *state;
+    struct ms_ctx ctx = admin(f);
+    struct ms_tenant_record tenant;
+    struct ms_asset_record asset;
+    struct ms_sweep_result r;
+    struct ms_id id[150];
+    char name[16];
+    for (unsigned i = 0; i < 150; i++) { /* more than two commits */
+        (void)snprintf(name, sizeof name, "%u.txt", i);
+        uint64_t ino = fx_file(f, fx_ino(f, "/files"), name, 10, "text/plain");
+        id[i] = fx_asset(f, ino).id;
+    }
+    assert_ok(ms_tenant_set_arrears(&f->svc, &ctx, true, "", &tenant, &test_err));
+    fx_change_asset(f, id[3], spoil);
+    fx_change_asset(f, id[77], spoil);
+    fx_advance(f, 2 * HALF);
+    assert_code(ms_sweep(&f->svc, &r, &test_err), MS_CORRUPT);
+    assert_int_equal(r.damaged, 2);
+    assert_non_null(strstr(test_err.message, "asset "));
+    for (unsigned i = 0; i < 150; i++)
+        assert_int_equal(fx_asset_by_id(f, id[i], &asset), i == 3 || i == 77);
+    assert_int_equal(stage(f), MS_ARREARS_HELD);
+    fx_change_asset(f, id[3], mend);
+    fx_change_asset(f, id[77], mend);
+    sweep(f);
+    assert_int_equal(stage(f), MS_ARREARS_ENDED);
+    assert_false(fx_asset_by_id(f, id[3], &asset));
+}
+
+/* A deadline from before the last freeze that cannot be applied, because its asset is damaged, keeps the hold
+ * from being recorded: that is this tenant's business, whatever its place among the others. */
+static void a_hold_that_cannot_be_recorded_stops_no_other_tenant(void **state) {
+    struct fx *f = *state;
+    struct ms_ctx ctx = admin(f), peer = ctx;
+    struct ms_tenant_record tenant;
+    struct ms_sweep_result r;
+    uint64_t ino = fx_file(f, fx_ino(f, "/files"), "a.txt", 10, "text/plain");
+    struct ms_id id = fx_asset(f, ino).id;
+    struct ms_asset_event gone = {.id = {id}, .event = MS_EVENT_DELETE};
+    assert_ok(ms_asset_apply(&f->svc, &ctx, &gone, NULL, &test_err));
+    fx_advance(f, 8 * DAY);
+    fx_change_asset(f, id, spoil); /* it was due a day ago */
+    for (unsigned i = 0; i < 2; i++)
+        assert_ok(ms_tenant_hold(&f->svc, &ctx, MS_HOLD_ADMIN, i == 0, "x", &test_err));
+    assert_ok(ms_tenant_set_arrears(&f->svc, &ctx, true, "", &tenant, &test_err));
+    struct ms_id other[4];
+    for (unsigned i = 0; i < 4; i++) { /* before and behind it, by id */
+        char name[8];
+        (void)snprintf(name, sizeof name, "u%u", i);
+        struct ms_tenant_options o = {.name = name, .free_bytes = UINT64_MAX, .retention_ms = -1};
+        assert_ok(ms_tenant_add(&f->svc, "root", &o, &tenant, &test_err));
+        other[i] = tenant.id;
+        peer.tenant = (struct ms_tenant_id){tenant.id};
+        assert_ok(ms_tenant_set_arrears(&f->svc, &peer, true, "", &tenant, &test_err));
+    }
+    fx_advance(f, 2 * HALF);
+    assert_code(ms_sweep(&f->svc, &r, &test_err), MS_CORRUPT);
+    assert_true(r.damaged > 0);
+    for (unsigned i = 0; i < 4; i++) {
+        assert_ok(ms_tenant_get(&f->svc, (struct ms_tenant_id){other[i]}, &tenant, &test_err));
+        assert_int_equal(tenant.arrears, MS_ARREARS_ENDED);
+    }
+    fx_change_asset(f, id, mend);
+    sweep(f);
+    assert_int_equal(stage(f), MS_ARREARS_ENDED);
+}
+
 FX_TESTS(FX(each_is_lifted_alone_in_every_order_swept),
          FX(each_is_lifted_alone_in_every_order_unswept),
          FX(what_is_left_decides_when_the_asset_goes),
          FX(the_end_takes_every_asset_and_keeps_the_tenant),
-         FX(off_after_the_end_gives_nothing_back), FX(only_an_administrator_says_so))
+         FX(off_after_the_end_gives_nothing_back),
+         FX(a_damaged_asset_keeps_no_other_from_the_end_of_arrears),
+         FX(a_hold_that_cannot_be_recorded_stops_no_other_tenant), FX(only_an_administrator_says_so))

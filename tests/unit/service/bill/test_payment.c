@@ -4,12 +4,14 @@
 #include "service/arrears.h"
 #include "service/asset.h"
 #include "service/bill.h"
+#include "service/bin.h"
 #include "service/payment.h"
 #include "service/upkeep.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static struct ms_instant now(struct fx *f) { return ms_clock_now(&f->clock.clock); }
 static void to(struct fx *f, struct ms_instant at) { fx_advance(f, at.ms - now(f).ms); }
@@ -24,7 +26,8 @@ static struct ms_sweep_result sweep(struct fx *f) {
     assert_ok(ms_sweep(&f->svc, &r, &test_err));
     if (r.unpaid == 0)
         return r;
-    assert_ok(ms_sweep_payments(&f->svc, (struct ms_tenant_id){{{0}}}, &paid, &test_err));
+    assert_ok(ms_sweep_payments(&f->svc, (struct ms_tenant_id){{{0}}}, NULL, &paid,
+                                &test_err));
     paid.applied += r.applied;
     return paid;
 }
@@ -69,9 +72,11 @@ static bool was_told(struct fx *f, const char *text) {
     return strstr(all, text) != NULL;
 }
 
-static struct ms_package_record got(struct fx *f, uint8_t kind, uint64_t amount, bool is_free) {
+static struct ms_package_record ordered(struct fx *f, struct ms_tenant_id tenant, const char *order,
+                                        uint8_t kind, uint64_t amount, bool is_free) {
     struct ms_ctx ctx = admin(f);
-    struct ms_package_order o = {.order = "first",
+    ctx.tenant = tenant;
+    struct ms_package_order o = {.order = order,
                                  .name = "pack",
                                  .kind = kind,
                                  .amount = amount,
@@ -82,6 +87,10 @@ static struct ms_package_record got(struct fx *f, uint8_t kind, uint64_t amount,
     struct ms_package_record p;
     assert_ok(ms_package_buy(&f->svc, &ctx, &o, &p, &test_err));
     return p;
+}
+
+static struct ms_package_record got(struct fx *f, uint8_t kind, uint64_t amount, bool is_free) {
+    return ordered(f, f->ctx.tenant, "first", kind, amount, is_free);
 }
 
 static struct ms_package_record bought(struct fx *f, uint8_t kind, uint64_t amount) {
@@ -219,8 +228,9 @@ static void in_arrears_nothing_is_asked(void **state) {
     assert_int_equal(asked(f, &differ), 0);
 }
 
-/* Paid after the end of the term, while the answer about it is still missing: that comes first. */
-static void arrears_end_behind_the_answers_that_came_before(void **state) {
+/* Paid after the end of the term, while the answer about it is still missing: one has nothing to do with
+ * the other. */
+static void arrears_end_while_an_answer_is_missing(void **state) {
     struct fx *f = *state;
     struct ms_ctx ctx = admin(f);
     struct ms_tenant_record tenant;
@@ -229,13 +239,126 @@ static void arrears_end_behind_the_answers_that_came_before(void **state) {
     to(f, ms_instant_add_ms(p.due_at, MS_DAY_MS));
     assert_ok(ms_tenant_set_arrears(&f->svc, &ctx, true, "", &tenant, &test_err));
     fx_advance(f, MS_DAY_MS);
-    assert_code(ms_tenant_set_arrears(&f->svc, &ctx, false, "", &tenant, &test_err), MS_BUSY);
+    assert_ok(ms_tenant_set_arrears(&f->svc, &ctx, false, "", &tenant, &test_err));
     assert_int_equal(seen(f).state, MS_PACKAGE_VALID);
     program(f, "exit 1");
     (void)sweep(f);
-    assert_ok(ms_tenant_set_arrears(&f->svc, &ctx, false, "", &tenant, &test_err));
     assert_int_equal(seen(f).state, MS_PACKAGE_GRACE);
     assert_int_equal(seen(f).ended.ms, p.due_at.ms);
+}
+
+/* ... unless the term behind it is over too: whether that renews itself, the arrears decide. */
+static void arrears_end_behind_an_answer_that_a_later_term_hangs_on(void **state) {
+    struct fx *f = *state;
+    struct ms_ctx ctx = admin(f);
+    struct ms_tenant_record tenant;
+    struct ms_package_record p = bought(f, MS_PACKAGE_ASSET_MANAGER, MS_GB);
+    struct ms_instant second = ms_instant_add_months(p.first, 2);
+    program(f, "kill -9 $$");
+    to(f, ms_instant_add_ms(second, -MS_DAY_MS));
+    assert_ok(ms_tenant_set_arrears(&f->svc, &ctx, true, "", &tenant, &test_err));
+    to(f, second);
+    assert_code(ms_tenant_set_arrears(&f->svc, &ctx, false, "", &tenant, &test_err), MS_BUSY);
+    assert_non_null(strstr(test_err.message, "payment command"));
+    program(f, "exit 0");
+    (void)sweep(f);
+    assert_ok(ms_tenant_set_arrears(&f->svc, &ctx, false, "", &tenant, &test_err));
+    assert_int_equal(seen(f).state, MS_PACKAGE_GRACE);
+    assert_int_equal(seen(f).ended.ms, second.ms);
+}
+
+/* It counts as valid: its units may be taken, and what has nothing to do with it goes on. */
+static void what_waits_is_valid(void **state) {
+    struct fx *f = *state;
+    struct ms_ctx ctx = admin(f);
+    struct ms_package_record p = bought(f, MS_PACKAGE_VOICE_CLONE, 2), other;
+    struct ms_make make = {.parent = fx_ino(f, "/voices"), .name = "v", .mode = S_IFREG | 0644};
+    struct ms_made made;
+    assert_ok(ms_tree_make(&f->svc, &ctx, &make, &made, &test_err));
+    fx_seal(f, made.node.inode.ino, 1000, "application/octet-stream", false);
+    program(f, "kill -9 $$");
+    to(f, ms_instant_add_ms(p.due_at, MS_DAY_MS));
+    assert_int_equal(sweep(f).unpaid, 1);
+    assert_ok(ms_bin_set(&f->svc, &ctx, 3 * MS_DAY_MS, NULL, &test_err));
+    assert_ok(ms_package_bind(&f->svc, &ctx, (struct ms_package_id){p.id}, made.asset, &other,
+                              &test_err));
+    assert_int_equal(seen(f).used, 1);
+    assert_int_equal(seen(f).bought, 1); /* nothing of the renewal is applied by that */
+    program(f, "exit 0");
+    assert_int_equal(sweep(f).applied, 1);
+    assert_int_equal(seen(f).used, 1);
+    assert_int_equal(seen(f).bought, 2);
+    assert_int_equal(fx_asset(f, made.node.inode.ino).auto_renew, 1);
+}
+
+static void a_program_that_hangs_is_asked_three_times(void **state) {
+    struct fx *f = *state;
+    struct ms_package_record p = {.id = {{0}}};
+    char order[8];
+    unsigned differ;
+    for (unsigned i = 0; i < 40; i++) { /* more than a page */
+        (void)snprintf(order, sizeof order, "o%u", i);
+        p = ordered(f, f->ctx.tenant, order, MS_PACKAGE_ASSET_MANAGER, MS_GB, false);
+    }
+    program(f, "kill -9 $$");
+    to(f, ms_instant_add_ms(p.due_at, MS_DAY_MS));
+    struct ms_sweep_result r = sweep(f);
+    assert_int_equal(r.unpaid, 40);
+    assert_int_equal(asked(f, &differ), MS_ASKED_IN_VAIN_MAX);
+    program(f, "exit 0");
+    r = sweep(f);
+    assert_int_equal(r.unpaid, 0);
+    assert_int_equal(r.applied, 40);
+}
+
+/* One without an answer keeps no other package from what is due of it, however much that is. */
+static void one_without_an_answer_keeps_no_other_waiting(void **state) {
+    struct fx *f = *state;
+    struct ms_package_record list[4], p = {.id = {{0}}};
+    char order[8], script[256];
+    for (unsigned i = 0; i < 4; i++) {
+        (void)snprintf(order, sizeof order, "o%u", i);
+        list[i] = ordered(f, f->ctx.tenant, order, MS_PACKAGE_ASSET_MANAGER, MS_GB, false);
+        if (i == 0 || memcmp(list[i].id.b, p.id.b, MS_ID_BYTES) > 0)
+            p = list[i]; /* the last one of its page */
+    }
+    (void)snprintf(script, sizeof script, "case $1 in *%s*) kill -9 $$;; esac\nexit 0",
+                   ms_id_text(p.id).s);
+    program(f, script);
+    to(f, ms_instant_add_ms(ms_instant_add_months(p.first, 3), 1));
+    struct ms_sweep_result r = sweep(f);
+    assert_int_equal(r.unpaid, 1);
+    assert_int_equal(r.applied, 3 * 3); /* each of the others for three terms */
+}
+
+static bool yes(void *priv) { return ++*(unsigned *)priv > 1; }
+
+static void a_run_that_is_stopped_asks_no_further(void **state) {
+    struct fx *f = *state;
+    unsigned questions = 0, differ;
+    struct ms_asking asking = {.stopped = yes, .priv = &questions};
+    struct ms_sweep_result r;
+    struct ms_package_record p = bought(f, MS_PACKAGE_ASSET_MANAGER, MS_GB);
+    (void)ordered(f, f->ctx.tenant, "second", MS_PACKAGE_ASSET_MANAGER, MS_GB, false);
+    program(f, "exit 0");
+    to(f, ms_instant_add_ms(p.due_at, MS_DAY_MS));
+    assert_code(ms_sweep_payments(&f->svc, f->ctx.tenant, &asking, &r, &test_err), MS_CANCELLED);
+    assert_int_equal(asked(f, &differ), 1);
+}
+
+static void one_process_asks_at_a_time(void **state) {
+    struct fx *f = *state;
+    unsigned differ;
+    int lock;
+    struct ms_package_record p = bought(f, MS_PACKAGE_ASSET_MANAGER, MS_GB);
+    program(f, "exit 0");
+    to(f, p.due_at);
+    assert_ok(ms_svc_lock(&f->svc, "payment.lock", &lock, &test_err));
+    assert_int_equal(sweep(f).unpaid, 1);
+    assert_int_equal(asked(f, &differ), 0);
+    close(lock);
+    assert_int_equal(sweep(f).unpaid, 0);
+    assert_int_equal(asked(f, &differ), 1);
 }
 
 /* Quota refusals and lists of the bin come from these. */
@@ -251,7 +374,7 @@ static void what_must_be_quick_asks_nobody(void **state) {
     assert_ok(ms_sweep(&f->svc, &r, &test_err));
     assert_int_equal(r.unpaid, 1);
     assert_int_equal(asked(f, &differ), 0);
-    assert_ok(ms_sweep_payments(&f->svc, f->ctx.tenant, &r, &test_err));
+    assert_ok(ms_sweep_payments(&f->svc, f->ctx.tenant, NULL, &r, &test_err));
     assert_int_equal(r.applied, 1);
     assert_int_equal(r.unpaid, 0);
     assert_int_equal(asked(f, &differ), 1);
@@ -325,6 +448,70 @@ static void a_run_of_one_tenant_asks_too(void **state) {
     assert_int_equal(asked(f, &differ), 1);
 }
 
+struct meanwhile {
+    struct fx *f;
+    unsigned calls, notes;
+    char note[512];
+};
+
+/* Another process asks, and gets the answer, between the two passes of a run. */
+static bool answered_meanwhile(void *priv, uint64_t done) {
+    struct meanwhile *m = priv;
+    struct ms_sweep_result r;
+    (void)done;
+    if (m->calls++ == 0)
+        assert_ok(ms_sweep_payments(&m->f->svc, m->f->ctx.tenant, NULL, &r, &test_err));
+    return true;
+}
+
+static void keep_note(void *priv, const char *tenant, const char *text) {
+    struct meanwhile *m = priv;
+    (void)tenant;
+    m->notes++;
+    (void)snprintf(m->note, sizeof m->note, "%s", text);
+}
+
+static void an_answer_that_came_meanwhile_leaves_no_day_open(void **state) {
+    struct fx *f = *state;
+    struct meanwhile m = {.f = f};
+    struct ms_bill_options options = {.progress = answered_meanwhile, .note = keep_note, .priv = &m};
+    struct ms_bill_result r;
+    struct ms_package_record p = bought(f, MS_PACKAGE_ASSET_MANAGER, MS_GB);
+    struct ms_instant day = ms_instant_add_ms(ms_instant_day_start(p.due_at), 3 * MS_DAY_MS);
+    program(f, "exit 0");
+    to(f, day);
+    assert_ok(ms_bill_run(&f->svc, &options, &r, &test_err));
+    assert_int_equal(closed_until(f, f->ctx.tenant).ms, day.ms);
+    assert_int_equal(seen(f).bought, 2);
+}
+
+/* Nothing is asked, and the days that wait are named; the real run says so once. */
+static void a_dry_run_names_the_days_that_wait(void **state) {
+    struct fx *f = *state;
+    struct meanwhile m = {.f = f};
+    struct ms_bill_options options = {.dry = true, .note = keep_note, .priv = &m};
+    struct ms_bill_result r;
+    struct ms_package_record p = bought(f, MS_PACKAGE_ASSET_MANAGER, MS_GB);
+    struct ms_instant ends = ms_instant_day_start(p.due_at);
+    char day[MS_RFC3339_S_LEN + 1], wanted[64];
+    unsigned differ;
+    program(f, "kill -9 $$");
+    to(f, ms_instant_add_ms(ends, 3 * MS_DAY_MS));
+    assert_ok(ms_bill_run(&f->svc, &options, &r, &test_err));
+    uint64_t days = r.days;
+    ms_instant_format_s(ends, day);
+    (void)snprintf(wanted, sizeof wanted, "no day from %.10s on", day);
+    assert_int_equal(m.notes, 1);
+    assert_non_null(strstr(m.note, wanted));
+    assert_non_null(strstr(m.note, "payment command"));
+    assert_int_equal(asked(f, &differ), 0);
+    options.dry = false;
+    m.notes = 0;
+    assert_code(ms_bill_run(&f->svc, &options, &r, &test_err), MS_TIMEOUT);
+    assert_int_equal(r.days, days);
+    assert_int_equal(m.notes, 1);
+}
+
 #undef FX
 #define FX(test) cmocka_unit_test_setup_teardown(test, fx_setup_files, fx_teardown_files)
 
@@ -333,5 +520,10 @@ FX_TESTS(FX(what_is_paid_is_renewed_at_the_terms_end),
          FX(what_is_not_paid_runs_out_at_the_terms_end),
          FX(without_an_answer_it_waits_and_is_asked_for_the_same_order),
          FX(a_program_that_is_not_there_has_not_answered), FX(in_arrears_nothing_is_asked),
-         FX(arrears_end_behind_the_answers_that_came_before), FX(what_must_be_quick_asks_nobody),
+         FX(arrears_end_while_an_answer_is_missing),
+         FX(arrears_end_behind_an_answer_that_a_later_term_hangs_on), FX(what_waits_is_valid),
+         FX(a_program_that_hangs_is_asked_three_times),
+         FX(one_without_an_answer_keeps_no_other_waiting), FX(a_run_that_is_stopped_asks_no_further),
+         FX(one_process_asks_at_a_time), FX(an_answer_that_came_meanwhile_leaves_no_day_open),
+         FX(a_dry_run_names_the_days_that_wait), FX(what_must_be_quick_asks_nobody),
          FX(a_day_waits_for_the_answer_and_no_other_tenants), FX(a_run_of_one_tenant_asks_too))

@@ -4,6 +4,7 @@
 
 #include "quota/quota.h"
 #include "service/change.h"
+#include "service/copy.h"
 #include "service/produce.h"
 #include "service/upkeep.h"
 
@@ -177,6 +178,30 @@ static struct ms_instant counts_from(void) {
     return ms_instant_add_months(info.asset.created, 6);
 }
 
+/* Else a copy every six months would be free for ever. Its minutes are not metered again. */
+static void a_copy_counts_when_its_source_does(void **state) {
+    struct world *w = *state;
+    struct ms_asset_info copy;
+    pay_per_use(w, true);
+    assert_ok(produce(w, "/videos/v.mp4"));
+    struct ms_instant due = counts_from();
+    ms_clock_fake_set(&w->clock, ms_instant_add_ms(due, -MS_DAY_MS));
+    assert_ok(ms_asset_copy(w->svc, &w->ctx, (struct ms_asset_id){info.asset.id}, "/videos/c.mp4",
+                            &copy, &test_err));
+    assert_int_equal(copy.asset.origin, MS_ORIGIN_CUSTOMIZED);
+    assert_int_equal(copy.asset.created.ms, info.asset.created.ms);
+    struct ms_ledger_record row = last_row(w);
+    assert_int_equal(row.hundredths + row.seconds, 0);
+    assert_int_equal(row.class_after, MS_CLASS_PRODUCED_FREE);
+    assert_int_equal(row.asset_created.ms, info.asset.created.ms);
+    assert_int_equal(quota_of(w).metered, 0);
+    ms_clock_fake_set(&w->clock, due);
+    assert_int_equal(quota_of(w).usage.produced, 2 * BYTES);
+    assert_ok(ms_asset_copy(w->svc, &w->ctx, (struct ms_asset_id){info.asset.id}, "/videos/d.mp4",
+                            &copy, &test_err));
+    assert_int_equal(quota_of(w).usage.produced, 3 * BYTES);
+}
+
 static void it_counts_at_its_instant_swept_or_not(void **state) {
     struct world *w = *state;
     struct ms_sweep_result swept;
@@ -251,6 +276,7 @@ int main(void) {
         TEST(what_is_switched_off_while_it_uploads_is_refused_too),
         TEST(what_is_no_video_or_is_there_or_comes_from_a_tenant_is_refused),
         TEST(it_needs_no_quota_until_it_counts),
+        TEST(a_copy_counts_when_its_source_does),
         TEST(it_counts_at_its_instant_swept_or_not),
         TEST(what_happens_to_it_moves_no_instant),
     };
