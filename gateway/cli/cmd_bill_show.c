@@ -1,5 +1,6 @@
 #include "cli/bill_common.h"
 #include "cli/bill_text.h"
+#include "cli/day_chart.h"
 #include "cli/out.h"
 
 #include "service/bill.h"
@@ -7,8 +8,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <unistd.h>
-
-#define CHART_WIDTH 48
 
 enum { OPT_FROM, OPT_TO, OPT_DAYS, OPT_CHART };
 
@@ -109,39 +108,6 @@ static enum ms_code show_adjustments(const struct ms_cli *cli, struct ms_instant
     return code;
 }
 
-/* ---- the chart ------------------------------------------------------------------------------- */
-
-static uint64_t mean_bytes(const struct ms_bill_day *d, bool allowed) {
-    ms_u128 sum = allowed ? d->day.allowance : 0;
-    for (size_t c = 0; c < MS_CLASS_COUNT && !allowed; c++)
-        sum += d->day.bytes[c];
-    return (uint64_t)(sum / MS_DAY_MS);
-}
-
-static void bar(uint64_t bytes, uint64_t most, uint64_t allowed) {
-    unsigned full = (unsigned)((ms_u128)bytes * CHART_WIDTH / most);
-    unsigned mark = (unsigned)((ms_u128)allowed * CHART_WIDTH / most);
-    for (unsigned i = 0; i < CHART_WIDTH; i++)
-        fputs(i < full ? "\u2588" : i == mark ? "\u2506" : " ", stdout);
-}
-
-/* What was stored on average on each day; the mark is what was allowed. */
-static void chart(const struct showing *s) {
-    uint64_t most = 1;
-    char day[MS_RFC3339_S_LEN + 1];
-    for (size_t i = 0; i < s->n; i++)
-        if (mean_bytes(&s->days[i], false) > most)
-            most = mean_bytes(&s->days[i], false);
-    printf("\nstored, mean of each day (\u2506 allowed)\n");
-    for (size_t i = 0; i < s->n; i++) {
-        uint64_t bytes = mean_bytes(&s->days[i], false);
-        ms_instant_format_s(s->days[i].day.midnight, day);
-        printf("%.10s  ", day);
-        bar(bytes, most, mean_bytes(&s->days[i], true));
-        printf(" %s\n", ms_out_size(bytes).s);
-    }
-}
-
 /* ---- the command ----------------------------------------------------------------------------- */
 
 static enum ms_code range(struct ms_cli *cli, struct ms_instant *ret_from,
@@ -174,7 +140,7 @@ static enum ms_code show(struct showing *s, struct ms_bill_text *text, struct ms
         code = show_adjustments(cli, from, to, reterr);
     if (code == MS_OK && !cli->json && s->n > 0 &&
         (cli->given[OPT_CHART] || (isatty(STDOUT_FILENO) && s->n > 1)))
-        chart(s);
+        ms_day_chart(s->days, s->n);
     return code;
 }
 

@@ -24,7 +24,9 @@ const struct ms_cmd ms_cmd_copy = {
             "does, and cannot be changed\n"
             "either. What is frozen, in the recycle bin, in review or failed is not copied; models "
             "and voices are copied by\n"
-            "administrators only, and take no unit of a package.\n\nExample:\n  msasset copy videos/a.mp4 videos/b.mp4\n",
+            "administrators only, and take no unit of a package.\n\n"
+            "Example:\n"
+            "  msasset copy videos/a.mp4 videos/b.mp4\n",
     .args_min = 2,
     .args_max = 2,
     .run = run,

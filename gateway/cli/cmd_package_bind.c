@@ -16,12 +16,13 @@ const struct ms_cmd ms_cmd_package_bind = {
     .name = "package bind",
     .args = "PACKAGE ASSET",
     .summary = "take a unit of a package for a model or voice that has none",
-    .help = "Models and voices take one when they are registered, of the valid package that ends first; "
-            "this is for those that\n"
+    .help = "Models and voices take one when they are registered, of the valid package that ends "
+            "first; this is for those that\n"
             "came without: copies, transferred ones. ASSET is a path or an id. MODELING_2D serves "
-            "HUMAN_MODEL_2D assets, VOICE_CLONE\n"
-            "VOICE_MODEL assets. The unit never comes back, also not when the asset is deleted. From now on the asset follows its package: "
-            "see package buy.\n",
+            "HUMAN_MODEL_2D assets,\n"
+            "VOICE_CLONE VOICE_MODEL assets. The unit never comes back, also not when the asset is "
+            "deleted. From now on the\n"
+            "asset follows its package: see package buy.\n",
     .args_min = 2,
     .args_max = 2,
     .run = run,

@@ -78,6 +78,13 @@ static enum ms_code look_past_due(const struct ms_tree *t, struct ms_tree_asset 
     return MS_OK;
 }
 
+enum ms_code ms_tree_asset_look(const struct ms_tree *t, struct ms_tree_asset *asset,
+                                struct ms_error *reterr) {
+    MS_TRY(look_past_due(t, asset, reterr));
+    derive(t, asset);
+    return MS_OK;
+}
+
 enum ms_code ms_tree_asset(const struct ms_tree *t, const struct ms_inode_record *inode,
                            struct ms_tree_asset *ret_asset, bool *ret_gone,
                            struct ms_error *reterr) {

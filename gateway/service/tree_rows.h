@@ -105,6 +105,9 @@ MS_NODISCARD enum ms_code ms_tree_asset(const struct ms_tree *t,
                                         const struct ms_inode_record *inode,
                                         struct ms_tree_asset *ret_asset, bool *ret_gone,
                                         struct ms_error *reterr);
+/* For walks over records: asset->rec is as it was read, the rest is what it is at t->now. Needs: a read. */
+MS_NODISCARD enum ms_code ms_tree_asset_look(const struct ms_tree *t, struct ms_tree_asset *asset,
+                                             struct ms_error *reterr);
 /* What is to be changed is gone from the tree: in the recycle bin (MS_WRONG_STATE), or deleted
  * (MS_NOT_FOUND). what: "rename". */
 enum ms_code ms_tree_is_gone(const struct ms_tree_asset *asset, const char *what,

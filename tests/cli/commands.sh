@@ -139,6 +139,16 @@ status 0 rm files/a.bin
 status 4 get files/a.bin
 status 0 ls --bin --json && json "length == 1 and .[0].asset_id == \"$id\" and .[0].asset_state == \"DELETING\""
 status 0 quota show --json && json '.bin_assets == 1 and .bin_bytes == 1000000'
+status 0 usage --json && json '.counted.bin_bytes == 1000000 and .counted.bytes == .metered_bytes
+    and ([.types[].bytes] | add) == .counted.bytes and .days_mean_bytes[-1].closed == false
+    and ([.top[].bytes] | . == (sort | reverse))'
+status 0 usage --top 1 --days --chart && printed 'LARGEST' && printed '(now)' && printed 'mean of each day'
+status 0 usage --top 0 --from 2020-01-01 --to 2020-01-02 && ! grep -q LARGEST out
+status 64 usage --top x && said '0 to 1000'
+status 64 usage --from 2030-01-01 && said 'behind'
+status 0 quota explain "$id" --json && json '.class == "standard" and .metered and .until_deleted and .bytes == 1000000'
+status 0 quota explain "$id" && printed 'recycle bin' && printed 'deleted for good'
+status 4 quota explain nothing
 status 0 restore files/a.bin
 status 0 get -f files/a.bin got.bin && cmp a.bin got.bin
 status 0 rm "$id"

@@ -3,7 +3,9 @@
 
 #include "service/arrears.h"
 #include "service/package.h"
+#include "service/usage.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -236,6 +238,139 @@ static void a_model_is_registered_with_a_unit_or_not_at_all(void **state) {
     check_findings(w->svc);
 }
 
+/* ---- what it is made of -------------------------------------------------------------------- */
+
+static bool keep_walking(void *priv, uint64_t assets) { return assets < *(uint64_t *)priv; }
+
+static void a_report_adds_up_and_names_the_largest(void **state) {
+    struct world *w = *state;
+    struct ms_usage_report r;
+    struct parcel main, cover;
+    char path[32];
+    uint64_t few = 1;
+    for (unsigned i = 0; i < 300; i++) { /* more than one read of a walk */
+        (void)snprintf(path, sizeof path, "/files/%u.txt", i);
+        (void)file(w, path, 1 + (i * 31) % 301);
+    }
+    parcel_init(&main, "f.mp4", MS_CATEGORY_MAIN, 5000, 1);
+    parcel_init(&cover, "c.png", MS_CATEGORY_COVER, 700, 2);
+    struct ms_asset_id film = create_asset(w, MS_TYPE_VIDEO, "film");
+    (void)bring_parcel(w, film, &main);
+    (void)bring_parcel(w, film, &cover);
+    ms_clock_fake_advance(&w->clock, 2 * MS_BIN_BYPASS_AGE_MS);
+    unlink_path(w, "/files/3.txt"); /* 94 bytes */
+    ms_clock_fake_advance(&w->clock, 1);
+    apply_event(w, film, MS_EVENT_SCHEDULE,
+                ms_instant_add_ms(ms_clock_now(&w->clock.clock), 1), MS_SCHEDULED_BLOCK);
+    ms_clock_fake_advance(&w->clock, 1); /* frozen, and nobody has swept */
+    const struct ms_usage_options options = {.top_max = 3};
+    assert_ok(ms_usage_report(w->svc, &w->ctx, &options, &r, &test_err));
+    assert_int_equal(r.all.assets, 301);
+    assert_int_equal(r.all.files, 302);
+    assert_int_equal(r.all.bytes, r.quota.metered);
+    assert_int_equal(r.class[MS_CLASS_STANDARD].bytes, r.quota.usage.standard);
+    assert_int_equal(r.type[MS_TYPE_VIDEO].bytes, 5700);
+    assert_int_equal(r.type[MS_TYPE_VIDEO].frozen_bytes, 5700);
+    assert_int_equal(r.type[MS_TYPE_COMMON_FILE].assets, 300);
+    assert_int_equal(r.all.frozen_assets, 1);
+    assert_int_equal(r.all.binned_assets, 1);
+    assert_int_equal(r.all.binned_bytes, r.quota.usage.binned_bytes);
+    assert_int_equal(r.top_n, 3);
+    assert_memory_equal(r.top[0].id.id.b, film.id.b, MS_ID_BYTES);
+    assert_int_equal(r.top[0].state, MS_STATE_BLOCK);
+    assert_int_equal(r.top[1].bytes, 301);
+    assert_int_equal(r.top[2].bytes, 300);
+    json_t *o = ms_usage_report_json(&r);
+    assert_non_null(o);
+    assert_int_equal(json_array_size(json_object_get(o, "top")), 3);
+    json_decref(o);
+    ms_usage_report_fini(&r);
+    const struct ms_usage_options stopped = {.looked_at = keep_walking, .priv = &few};
+    assert_code(ms_usage_report(w->svc, &w->ctx, &stopped, &r, &test_err), MS_CANCELLED);
+    ms_usage_report_fini(&r);
+    const struct ms_usage_options many = {.top_max = MS_USAGE_TOP_MAX + 1};
+    assert_code(ms_usage_report(w->svc, &w->ctx, &many, &r, &test_err), MS_RANGE);
+    ms_usage_report_fini(&r);
+    parcel_fini(&main);
+    parcel_fini(&cover);
+}
+
+static struct ms_usage_why *explained(struct world *w, struct ms_asset_id id) {
+    static struct ms_usage_why why;
+    assert_ok(ms_usage_explain(w->svc, &w->ctx, ms_id_text(id.id).s, &why, &test_err));
+    return &why;
+}
+
+static void an_asset_is_explained(void **state) {
+    struct world *w = *state;
+    struct ms_usage_why *why;
+    struct parcel p, cover;
+    struct ms_asset_new make = {
+        .type = MS_TYPE_VIDEO, .origin = MS_ORIGIN_CUSTOMIZED, .name = "v"};
+    struct ms_asset_id video, plain, preset;
+    struct ms_instant made, sealed;
+    w->ctx.admin = true;
+    made = ms_clock_now(&w->clock.clock);
+    assert_ok(ms_asset_create(w->svc, &w->ctx, &make, &video, &test_err));
+    why = explained(w, video);
+    assert_int_equal(why->bytes, 0);
+    assert_int_equal(why->since.ms, 0);
+    assert_non_null(strstr(why->why, "no committed bytes"));
+    ms_clock_fake_advance(&w->clock, 5000);
+    parcel_init(&p, "v.mp4", MS_CATEGORY_MAIN, 3000, 1);
+    assert_ok(declare_parcel(w, video, &p, &test_err));
+    assert_int_equal(explained(w, video)->reserved, 0); /* it needs no quota */
+    assert_ok(send_parcel(w, &p, &test_err));
+    struct ms_confirmed done;
+    sealed = ms_clock_now(&w->clock.clock);
+    assert_ok(confirm_parcel(w, p.file, MS_CONFIRM_CREATED, &done, &test_err));
+    parcel_init(&cover, "c.png", MS_CATEGORY_COVER, 100, 2);
+    (void)bring_parcel(w, video, &cover);
+    why = explained(w, video);
+    assert_int_equal(why->class, MS_CLASS_PRODUCED_FREE);
+    assert_false(why->metered);
+    assert_int_equal(why->since.ms, sealed.ms);
+    assert_int_equal(why->until.ms, ms_instant_add_months(made, 6).ms);
+    assert_false(why->until_deleted);
+    assert_int_equal(why->bytes, 3100);
+    assert_int_equal(why->main_bytes, 3000);
+    assert_non_null(strstr(why->why, "six calendar months"));
+    /* it counts from its instant on, swept or not */
+    for (unsigned swept = 0; swept < 2; swept++) {
+        struct ms_sweep_result r;
+        ms_clock_fake_set(&w->clock, ms_instant_add_months(made, 6));
+        why = explained(w, video);
+        assert_int_equal(why->class, MS_CLASS_PRODUCED);
+        assert_true(why->metered);
+        assert_int_equal(why->since.ms, ms_instant_add_months(made, 6).ms);
+        assert_int_equal(why->until.ms, 0);
+        assert_ok(ms_sweep(w->svc, &r, &test_err));
+    }
+    w->ctx.admin = false;
+    plain = file(w, "/files/a.txt", 200);
+    ms_clock_fake_advance(&w->clock, 2 * MS_BIN_BYPASS_AGE_MS);
+    struct ms_instant binned = ms_clock_now(&w->clock.clock);
+    unlink_path(w, "/files/a.txt");
+    why = explained(w, plain);
+    assert_int_equal(why->class, MS_CLASS_STANDARD);
+    assert_true(why->until_deleted);
+    assert_int_equal(why->until.ms, binned.ms + MS_BIN_RETENTION_MS);
+    assert_non_null(strstr(why->why, "recycle bin"));
+    w->ctx.admin = true;
+    make.origin = MS_ORIGIN_SYSTEM;
+    assert_ok(ms_asset_create(w->svc, &w->ctx, &make, &preset, &test_err));
+    why = explained(w, preset);
+    assert_int_equal(why->class, MS_CLASS_EXCLUDED);
+    assert_non_null(strstr(why->why, "preset"));
+    json_t *o = ms_usage_why_json(why);
+    assert_non_null(o);
+    assert_string_equal(json_string_value(json_object_get(o, "class")), "excluded");
+    json_decref(o);
+    w->ctx.admin = false;
+    parcel_fini(&p);
+    parcel_fini(&cover);
+}
+
 #define MEM_TEST(f) cmocka_unit_test_setup_teardown(f, world_setup_mem, world_teardown)
 int main(void) {
     const struct CMUnitTest tests[] = {
@@ -245,6 +380,8 @@ int main(void) {
         MEM_TEST(a_package_takes_its_capacity_and_what_is_bound_along),
         MEM_TEST(the_end_of_arrears_leaves_nothing),
         MEM_TEST(a_model_is_registered_with_a_unit_or_not_at_all),
+        MEM_TEST(a_report_adds_up_and_names_the_largest),
+        MEM_TEST(an_asset_is_explained),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
