@@ -443,6 +443,23 @@ static enum ms_code check_review_row(void *priv, struct ms_txn *txn, struct ms_v
     return MS_OK;
 }
 
+/* ---- I13: the package that it is bound to ----------------------------------------------------- */
+
+/* The other way round: fsck_package.c. */
+static enum ms_code check_bound(struct look *l, struct ms_error *reterr) {
+    struct ms_package_id package = {l->asset.package};
+    struct ms_key key = ms_key_bound(l->t, package, (struct ms_asset_id){l->asset.id});
+    struct ms_id row;
+    enum ms_fsck_seen seen;
+    if (ms_package_id_is_none(package))
+        return MS_OK;
+    MS_TRY(ms_fsck_see(ms_row_get_id(l->txn, key, &row, reterr), &seen));
+    if (seen == MS_FSCK_ABSENT)
+        say(l, "I13", "asset %s names package %s, which does not list it", ms_id_text(l->asset.id).s,
+            ms_id_text(package.id).s);
+    return MS_OK;
+}
+
 /* ---- all of it ------------------------------------------------------------------------------- */
 
 static enum ms_code check_asset(void *priv, struct ms_txn *txn, struct ms_view key,
@@ -458,6 +475,7 @@ static enum ms_code check_asset(void *priv, struct ms_txn *txn, struct ms_view k
     MS_TRY(check_inode(&l, reterr));
     MS_TRY(check_owner(&l, reterr));
     MS_TRY(check_review(&l, reterr));
+    MS_TRY(check_bound(&l, reterr));
     MS_TRY(check_bin(&l, reterr));
     l.f->result.assets++;
     return MS_OK;

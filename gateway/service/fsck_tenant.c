@@ -123,5 +123,6 @@ enum ms_code ms_fsck_tenant(struct ms_fsck *f, struct ms_error *reterr) {
     MS_TRY(check_tree(f, reterr));
     MS_TRY(ms_fsck_assets(f, reterr));
     MS_TRY(ms_fsck_answers(f, reterr));
+    MS_TRY(ms_fsck_packages(f, reterr));
     return ms_fsck_usage(f, reterr);
 }

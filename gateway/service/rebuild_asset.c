@@ -255,7 +255,14 @@ static enum ms_code put_bin(struct plan *p, const struct ms_life *life, struct m
                           p->t->now, "it was in the bin before the rebuild", reterr);
 }
 
+/* Packages do not come back with a rebuild: without one it renews nothing, and may be deleted. */
+static void unbind(struct ms_asset_record *asset) {
+    asset->package = (struct ms_id){{0}};
+    asset->auto_renew = 0;
+}
+
 static enum ms_code put_asset(struct plan *p, struct ms_error *reterr) {
+    unbind(&p->asset);
     struct ms_instant updated = p->asset.updated;
     struct ms_life life = ms_asset_life(&p->asset), out = out_of_bin(&life);
     struct ms_asset_id id = {p->asset.id};

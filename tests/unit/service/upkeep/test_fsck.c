@@ -3,6 +3,8 @@
 #include "content/hash.h"
 #include "model/facts.h"
 #include "model/keys.h"
+#include "quota/package.h"
+#include "service/change.h"
 #include "service/confirm.h"
 #include "service/request.h"
 #include "service/review.h"
@@ -66,7 +68,8 @@ static enum ms_code put_usage(struct ms_txn *txn, const struct scene *s, unsigne
     struct ms_usage_record u;
     enum ms_code code = ms_row_get_usage(txn, ms_key_usage(s->t), &u, e);
     uint64_t *field[] = {&u.standard,      &u.produced_free, &u.produced, &u.excluded, &u.assets,
-                         &u.binned_assets, &u.binned_bytes,  &u.inodes,   &u.reserved};
+                         &u.binned_assets, &u.binned_bytes,  &u.inodes,   &u.reserved,
+                         &u.extra_allowance};
     if (code != MS_OK)
         return code;
     *field[which] += more;
@@ -88,6 +91,7 @@ USAGE(usage_binned_assets, 5)
 USAGE(usage_binned_bytes, 6)
 USAGE(usage_inodes, 7)
 USAGE(usage_reserved, 8)
+USAGE(usage_capacity, 9)
 
 static enum ms_code put_asset(struct ms_txn *txn, const struct scene *s,
                               const struct ms_asset_record *a, struct ms_error *e) {
@@ -708,6 +712,40 @@ DAMAGE(transfer_under_another_id) {
     return ms_row_put_transfer(txn, ms_key_transfer(job_of(s)), &job, e);
 }
 
+DAMAGE(asset_of_a_package_that_does_not_list_it) {
+    SCENE;
+    struct ms_asset_record a = s->b.asset;
+    a.package = s->other;
+    return put_asset(txn, s, &a, e);
+}
+DAMAGE(package_that_lists_an_asset_of_no_package) {
+    SCENE;
+    struct ms_asset_id a = {s->b.asset.id};
+    return ms_row_put_id(txn, ms_key_bound(s->t, (struct ms_package_id){s->other}, a), a.id, e);
+}
+/* A package of units that renews itself, without a due row (named 1), or with an asset that does not know
+ * of its renewal (2). */
+static enum ms_code put_package(struct ms_txn *txn, const struct scene *s, unsigned what,
+                                struct ms_error *e) {
+    struct ms_package_record p = {.id = s->other, .kind = MS_PACKAGE_VOICE_CLONE, .amount = 1};
+    struct ms_package_id id = {s->other};
+    struct ms_asset_record a = s->b.asset;
+    struct ms_asset_id asset = {a.id};
+    MS_TRY(ms_package_begin(&p, s->tenant.created, 1, 1, e));
+    (void)snprintf(p.order, sizeof p.order, "o");
+    (void)snprintf(p.name, sizeof p.name, "n");
+    p.auto_renew = 1;
+    if (what == 1) {
+        p.due_at = ms_package_due(&p);
+        return ms_row_put_package(txn, ms_key_package(s->t, id), &p, e);
+    }
+    a.package = p.id;
+    MS_TRY(put_asset(txn, s, &a, e));
+    MS_TRY(ms_row_put_id(txn, ms_key_bound(s->t, id, asset), a.id, e));
+    return ms_change_package_store(txn, s->t, &p, ms_package_due(&p), e);
+}
+DAMAGE(package_without_due_row) { return put_package(txn, arg, 1, e); }
+DAMAGE(bound_asset_that_renews_otherwise) { return put_package(txn, arg, 2, e); }
 DAMAGE(tenant_without_name) {
     SCENE;
     return ms_row_del(txn, ms_key_tname(s->tenant.name), e);
@@ -749,6 +787,11 @@ static const struct damage {
     const char *name, *finds; /* what fsck says, and nothing else; several with blanks between */
     change_fn *fn;
 } damages[] = {
+    ROW(usage_capacity, "I13"),
+    ROW(asset_of_a_package_that_does_not_list_it, "I13"),
+    ROW(package_that_lists_an_asset_of_no_package, "I13"),
+    ROW(package_without_due_row, "I5"),
+    ROW(bound_asset_that_renews_otherwise, "I13"),
     ROW(usage_standard, "I4"),
     ROW(usage_produced_free, "I4"),
     ROW(usage_produced, "I4"),
