@@ -7,6 +7,7 @@
 #include "service/upkeep.h"
 
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -542,7 +543,149 @@ static enum ms_code go_on(struct run *run, struct ms_error *reterr) {
                            : MS_OK;
 }
 
-static enum ms_code run_each(struct run *run, struct ms_error *reterr) {
+/* ---- many at once ----------------------------------------------------------------------------- */
+
+/* Plans of tenants of which nothing is due are handed to the store together: one sync for all that wait
+ * at the same time, where each alone would cost one. What does not go as planned is done again singly. */
+#define SLOTS 32u
+
+struct slot {
+    struct ms_tenant_record tenant;
+    struct plan plan;
+    ms_u128 lines[LINES_LOOKED_AT];
+    unsigned lines_n;
+    struct closed closed;
+    struct ms_write_request request;
+};
+
+struct batch {
+    pthread_mutex_t mutex;
+    pthread_cond_t done;
+    unsigned n, committed; /* committed: under mutex */
+    struct slot slot[SLOTS];
+};
+
+/* On the writer's thread. */
+static void slot_done(struct ms_write_request *request) {
+    struct batch *b = request->priv;
+    pthread_mutex_lock(&b->mutex);
+    b->committed++;
+    pthread_cond_signal(&b->done);
+    pthread_mutex_unlock(&b->mutex);
+}
+
+static void wait_for_all(struct batch *b) {
+    pthread_mutex_lock(&b->mutex);
+    while (b->committed < b->n)
+        pthread_cond_wait(&b->done, &b->mutex);
+    pthread_mutex_unlock(&b->mutex);
+}
+
+static bool went_well(const struct slot *slot) {
+    return slot->request.code == MS_OK && !slot->closed.due && !slot->closed.overtaken;
+}
+
+static void count_slot(struct run *run, const struct slot *slot) {
+    if (!went_well(slot))
+        return;
+    run->plan = slot->plan;
+    count(run);
+}
+
+/* As it was planned; further days, and whatever else there is, as for one alone. */
+static enum ms_code finish_slot(struct run *run, struct slot *slot, struct ms_error *reterr) {
+    struct ms_tenant_id id = {slot->tenant.id};
+    const struct ms_write_request *r = &slot->request;
+    if (r->code == MS_CONFLICT || r->code == MS_FENCED)
+        return ms_pass_up(r->code, &r->error, reterr);
+    if (!went_well(slot))
+        return run_noted(run, id, &slot->tenant, reterr);
+    count_slot(run, slot);
+    run->lines_n = slot->lines_n;
+    memcpy(run->lines, slot->lines, sizeof run->lines);
+    judge_lines(run, slot->tenant.name);
+    if (slot->plan.until.ms < run->through.ms)
+        return run_noted(run, id, &slot->tenant, reterr);
+    run->result.tenants++;
+    return MS_OK;
+}
+
+static enum ms_code finish_batch(struct run *run, struct batch *b, struct ms_error *reterr) {
+    enum ms_code code = MS_OK;
+    wait_for_all(b);
+    for (unsigned i = 0; i < b->n && code == MS_OK; i++)
+        code = finish_slot(run, &b->slot[i], reterr);
+    b->n = b->committed = 0;
+    return code;
+}
+
+static enum ms_code has_come(struct run *run, struct ms_tenant_id id, bool *ret_has,
+                             struct ms_error *reterr) {
+    struct ms_key from = ms_key_dues_of(id);
+    struct ms_key to = ms_key_due(id, ms_instant_add_ms(ms_clock_now(run->svc->clock), 1), 0,
+                                  (struct ms_id){{0}});
+    struct ms_scan scan;
+    struct ms_view key, value;
+    struct ms_txn *txn;
+    MS_TRY(ms_read_begin(run->svc->store, &txn, reterr));
+    ms_scan_begin(&scan, txn, ms_key_view(&from), ms_key_view(&to));
+    enum ms_code code = ms_scan_next(&scan, &key, &value, reterr);
+    ms_scan_end(&scan);
+    ms_read_end(txn);
+    *ret_has = code == MS_OK;
+    return ms_absent_is_fine(code, reterr);
+}
+
+static void submit(struct run *run, struct batch *b, const struct ms_tenant_record *tenant) {
+    struct slot *slot = &b->slot[b->n++];
+    slot->tenant = *tenant;
+    slot->plan = run->plan;
+    slot->lines_n = run->lines_n;
+    memcpy(slot->lines, run->lines, sizeof slot->lines);
+    slot->request = (struct ms_write_request){.write = {.fn = close_op,
+                                                        .in = &slot->plan,
+                                                        .out = &slot->closed,
+                                                        .out_size = sizeof slot->closed,
+                                                        .fence = ms_store_fence(run->svc->store)},
+                                              .done = slot_done,
+                                              .priv = b};
+    ms_store_submit(run->svc->store, &slot->request);
+}
+
+/* *ret_taken false: it is one to be done alone: something of it is due, it is parked, or there is nothing
+ * to close. */
+static enum ms_code take_slot(struct run *run, struct batch *b,
+                              const struct ms_tenant_record *tenant, bool *ret_taken,
+                              struct ms_error *reterr) {
+    struct ms_tenant_id id = {tenant->id};
+    struct ms_tenant_record seen;
+    struct ms_error err = {0};
+    bool due;
+    *ret_taken = false;
+    if (run->o->dry)
+        return MS_OK;
+    MS_TRY(has_come(run, id, &due, reterr));
+    if (due)
+        return MS_OK;
+    run->lines_n = 0;
+    run->limit = run->through;
+    if (make_plan(run, id, &seen, &err) != MS_OK || run->plan.n == 0 || run->plan.park)
+        return MS_OK;
+    submit(run, b, tenant);
+    *ret_taken = true;
+    return b->n == SLOTS ? finish_batch(run, b, reterr) : MS_OK;
+}
+
+static enum ms_code run_one_of(struct run *run, struct batch *b, struct ms_tenant_id id,
+                               const struct ms_tenant_record *tenant, struct ms_error *reterr) {
+    bool taken;
+    MS_TRY(take_slot(run, b, tenant, &taken, reterr));
+    if (taken)
+        return MS_OK;
+    return run_noted(run, id, tenant, reterr);
+}
+
+static enum ms_code run_each_with(struct run *run, struct batch *b, struct ms_error *reterr) {
     struct ms_tenant_record tenant;
     struct ms_tenant_id id = {{{0}}};
     struct ms_error err = {0};
@@ -550,12 +693,28 @@ static enum ms_code run_each(struct run *run, struct ms_error *reterr) {
     while ((code = ms_tenant_behind(run->svc, id, &tenant, &err)) == MS_OK || code == MS_CORRUPT) {
         id = (struct ms_tenant_id){tenant.id};
         if (code == MS_OK)
-            MS_TRY(run_noted(run, id, &tenant, reterr));
+            MS_TRY(run_one_of(run, b, id, &tenant, reterr));
         else
             MS_TRY(note_failure(run, ms_id_text(id.id).s, code, &err, reterr));
         MS_TRY(go_on(run, reterr));
     }
-    return code == MS_NOT_FOUND ? MS_OK : ms_pass_up(code, &err, reterr);
+    return code == MS_NOT_FOUND ? finish_batch(run, b, reterr) : ms_pass_up(code, &err, reterr);
+}
+
+static enum ms_code run_each(struct run *run, struct ms_error *reterr) {
+    struct batch *b = calloc(1, sizeof *b);
+    if (!b)
+        return ms_fail(reterr, MS_NO_MEMORY, "no memory to close days of %u tenants at once", SLOTS);
+    (void)pthread_mutex_init(&b->mutex, NULL);
+    (void)pthread_cond_init(&b->done, NULL);
+    enum ms_code code = run_each_with(run, b, reterr);
+    wait_for_all(b); /* stopped: what was handed over is the writer's until then, and closed */
+    for (unsigned i = 0; code != MS_OK && i < b->n; i++)
+        count_slot(run, &b->slot[i]);
+    (void)pthread_cond_destroy(&b->done);
+    (void)pthread_mutex_destroy(&b->mutex);
+    free(b);
+    return code;
 }
 
 /* A program that hangs keeps no day of a tenant open that does not wait for it. */

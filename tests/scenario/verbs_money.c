@@ -75,7 +75,7 @@ static enum ms_code verb_produce(struct scene *s, int n, char **words, struct ms
     return code;
 }
 
-static enum ms_code verb_quota(struct scene *s, int n, char **words, struct ms_error *reterr) {
+static enum ms_code verb_settings(struct scene *s, int n, char **words, struct ms_error *reterr) {
     const char *free_bytes = scene_value(n, words, "free"), *pay = scene_value(n, words, "pay");
     scene_only(s, n, words, "free pay");
     if (free_bytes)
@@ -177,7 +177,7 @@ static const struct scene_verb verbs[] = {
     {"standing", 1, 5, verb_standing,
      "[arrears=STAGE] [says=WORDS] [frozen=yes|no] [used=BYTES] [left=BYTES]: so the tenant stands"},
     {"produce", 2, 4, verb_produce, "LABEL PATH [seconds=N] [bytes=N]: a composited video"},
-    {"quota", 1, 2, verb_quota, "[free=BYTES] [pay=on|off]: the tenant's settings from now on"},
+    {"settings", 1, 2, verb_settings, "[free=BYTES] [pay=on|off]: the tenant's settings from now on"},
     {"counts", 1, 4, verb_counts, "LABEL [class=C] [says=WORDS] [until=INSTANT]: as quota explain has it"},
     {"buy", 1, 5, verb_buy,
      "LABEL [kind=K] [renew=on|off] [amount=N] [terms=N]: a package of months"},
