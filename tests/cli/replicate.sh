@@ -110,6 +110,9 @@ refusals() {
     status 0 rm "$id"
     status 5 replicate info "$id" && said 'recycle bin'
     status 0 restore "$id"
+    # a model takes a unit where it is registered
+    status 6 asset create twin --type HUMAN_MODEL_2D && said 'needs a valid unit'
+    status 0 package buy models --kind MODELING_2D --amount 5 --months 12 --order o1
     status 0 asset create twin --type HUMAN_MODEL_2D --json
     model=$(jq -r .asset_id out)
     status 5 replicate info "$model" # not finished
@@ -118,6 +121,10 @@ refusals() {
     status 77 --as media/bob replicate info "$model" && said 'administrators only'
     status 0 replicate info "$model" && cp out model.blob
     pull model.blob 77 --as media/bob && said 'administrators only'
+    pull model.blob 6 && said 'needs a valid unit'
+    gate b
+    status 0 package buy models --kind MODELING_2D --amount 5 --months 12 --order o1
+    gate a
     pull model.blob 0 && json '.asset_type == "HUMAN_MODEL_2D"'
     settled b
 }

@@ -2,6 +2,8 @@
  * stream; URLs of a real store: tests/cli/replicate.sh. */
 #include "copies.h"
 
+#include "service/package.h"
+
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -166,6 +168,18 @@ static void a_store_that_fails_leaves_nothing_either(void **state) {
     nothing_is_left(two->b);
 }
 
+/* A model takes a unit where it is registered: of each gateway's own. */
+static void buy_units(struct world *w) {
+    const struct ms_package_order o = {.order = "units",
+                                       .name = "models",
+                                       .kind = MS_PACKAGE_MODELING_2D,
+                                       .amount = 1,
+                                       .months = 12,
+                                       .terms = 1};
+    struct ms_package_record p;
+    assert_ok(ms_package_buy(w->svc, &w->admin, &o, &p, &test_err));
+}
+
 static void a_model_is_for_administrators_on_both_sides(void **state) {
     struct two *two = *state;
     struct world *a = two->a;
@@ -175,6 +189,7 @@ static void a_model_is_for_administrators_on_both_sides(void **state) {
         .type = MS_TYPE_HUMAN_MODEL_2D, .origin = MS_ORIGIN_CUSTOMIZED, .name = "twin"};
     struct ms_asset_id id;
     parcel_init(&twin, "twin.bin", MS_CATEGORY_MAIN, 1000, 5);
+    buy_units(a);
     assert_ok(ms_asset_create(a->svc, &a->admin, &make, &id, &test_err));
     (void)bring_parcel(a, id, &twin);
     struct ms_buf blob = {0};
@@ -185,12 +200,16 @@ static void a_model_is_for_administrators_on_both_sides(void **state) {
     assert_code(ms_replicate_send(a->svc, &a->ctx, &send, &test_err), MS_NOT_PERMITTED);
     assert_ok(ms_replicate_send(a->svc, &a->admin, &send, &test_err));
     close(send.fd);
-    for (int admin = 0; admin < 2; admin++) {
+    for (int admin = 0; admin < 3; admin++) { /* as a tenant, without a unit, with one */
         const struct ms_replicate_pull take = {.blob = ms_buf_view(&blob),
                                                .from = open(two->c.stream, O_RDONLY)};
+        if (admin == 2)
+            buy_units(two->b);
         assert_code(ms_replicate_pull(two->b->svc, admin ? &two->b->admin : &two->b->ctx, &take, &info,
                                       &test_err),
-                    admin ? MS_OK : MS_NOT_PERMITTED);
+                    admin == 2   ? MS_OK
+                    : admin == 1 ? MS_QUOTA
+                                 : MS_NOT_PERMITTED);
         close(take.from);
     }
     assert_int_equal(info.asset.type, MS_TYPE_HUMAN_MODEL_2D);
