@@ -474,6 +474,7 @@ struct ms_file_job {
     size_t intents_n;
 
     struct ms_write_request request;
+    pthread_t writer; /* who asked for it */
     union {
         struct {
             struct ms_slot_in in;
@@ -497,6 +498,7 @@ void ms_file_job_go(struct ms_file_job *job, void (*step)(struct ms_file_job *jo
 void ms_file_job_end(struct ms_file_job *job); /* with job->code and job->err */
 enum ms_code ms_file_job_fail(struct ms_file_job *job,
                               enum ms_code code); /* remembers; job->err is filled */
+/* The last act of a step, with no lock held: this thread may run the commit. */
 void ms_file_job_write(struct ms_file_job *job, ms_write_fn *fn, const void *in, void *out,
                        size_t out_size, void (*step)(struct ms_file_job *job));
 void ms_file_job_call(struct ms_file_job *job, struct ms_tree_call *call);

@@ -16,9 +16,13 @@ static void run_step(struct ms_task *task) {
     job->step(job);
 }
 
-void ms_file_job_go(struct ms_file_job *job, void (*step)(struct ms_file_job *job)) {
+static void prepare(struct ms_file_job *job, void (*step)(struct ms_file_job *job)) {
     job->step = step;
     job->task = (struct ms_task){.run = run_step};
+}
+
+void ms_file_job_go(struct ms_file_job *job, void (*step)(struct ms_file_job *job)) {
+    prepare(job, step);
     ms_engine_follow(job->file->svc->engine, &job->task);
 }
 
@@ -165,10 +169,16 @@ enum ms_code ms_file_job_fail(struct ms_file_job *job, enum ms_code code) {
 
 /* ---- one step after another ------------------------------------------------------------------ */
 
+/* The thread that made the batch goes on with its own job. Other jobs of the batch are for others: it may be in the
+ * midst of something that waits. */
 static void written(struct ms_write_request *request) {
     struct ms_file_job *job = request->priv;
 
-    ms_file_job_go(job, job->step);
+    prepare(job, job->step);
+    if (pthread_equal(job->writer, pthread_self()))
+        ms_engine_follow(job->file->svc->engine, &job->task);
+    else
+        ms_engine_post(job->file->svc->engine, &job->task);
 }
 
 void ms_file_job_call(struct ms_file_job *job, struct ms_tree_call *call) {
@@ -184,13 +194,14 @@ void ms_file_job_write(struct ms_file_job *job, ms_write_fn *fn, const void *in,
     struct ms_store *store = job->file->svc->store;
 
     job->step = step;
+    job->writer = pthread_self();
     job->request = (struct ms_write_request){
         .write =
             {.fn = fn, .in = in, .out = out, .out_size = out_size, .fence = ms_store_fence(store)},
         .done = written,
         .priv = job,
     };
-    ms_store_submit(store, &job->request);
+    ms_store_submit_here(store, &job->request);
 }
 
 static enum ms_code copy_result(struct ms_uploaded *to, const struct ms_upload_result *from,

@@ -37,7 +37,7 @@ enum ms_code ms_store_fail(struct ms_store *store, struct ms_error *reterr, int 
     if (code == MS_PANIC)
         atomic_store(&store->panic, 1);
     if (rc == MDB_MAP_FULL || rc == MDB_TXN_FULL)
-        store->w.no_room = rc; /* only writes end so, and the writer thread makes room */
+        store->w.no_room = rc; /* only writes end so, and who leads makes room */
     switch (rc) {
     case MDB_MAP_FULL:
         return ms_fail(reterr, code,

@@ -10,7 +10,7 @@
  * The first version of a value: u8 envelope version, u64 XXH3-64 over key, version and value, value.
  *
  * Locks, in order: map_mutex (a write transaction of this process is open, or the map is being changed), then
- * threads.mutex; answered.mutex alone. The writer thread owns what says so; everything else is atomic or set at open.
+ * threads.mutex; answered.mutex alone. Who leads (queue.c) owns what says so; everything else is atomic or set at open.
  */
 #ifndef MS_STORE_INTERNAL_H
 #define MS_STORE_INTERNAL_H
@@ -153,13 +153,17 @@ struct ms_store {
     struct {
         _Atomic(struct ms_write_request *) pushed; /* newest first */
         _Atomic uint32_t asleep, tick, closing;
+        _Atomic uint32_t leading;    /* enum leading of queue.c; futex of the thread */
+        _Atomic uint32_t left;       /* whether the last who led left something in w.ready */
         _Atomic uint32_t finished;   /* futex: grows when operations are done; ms_store_write waits on it */
+        _Atomic uint32_t waiting;    /* how many do so */
         _Atomic uint32_t submitting; /* threads inside ms_store_submit, whose request may be done and gone */
+        _Atomic int64_t ticked_ns;
         pthread_t thread;
         bool started;
     } queue;
 
-    struct { /* the writer thread's */
+    struct { /* of who leads */
         struct ms_write_request *ready; /* oldest first */
         struct ms_store_number numbers[MS_STORE_NUMBERS];
         struct ms_store_batch batch;
@@ -167,7 +171,7 @@ struct ms_store {
         struct ms_store_op op;
         bool registered, alarmed, trim_age;
         int no_room; /* MDB_MAP_FULL or MDB_TXN_FULL came up in this batch */
-        int64_t ticked_ns, measured_ns;
+        int64_t measured_ns, pause_until_ns;
         uint64_t room_low; /* once the data file is longer, more blocks are asked for */
         bool no_disk;      /* the disk gave no more, and little is left */
         unsigned batches_since_measure;
@@ -238,13 +242,21 @@ MS_NODISCARD enum ms_code ms_txn_put_any(struct ms_txn *txn, struct ms_view key,
 MS_NODISCARD enum ms_code ms_txn_del_any(struct ms_txn *txn, struct ms_view key, struct ms_error *reterr);
 void ms_scan_begin_any(struct ms_scan *scan, struct ms_txn *txn, struct ms_view from, struct ms_view to);
 
-/* writer.c */
+/* queue.c */
+/* The oldest waiting request, or NULL; of who leads, as the next two. */
+struct ms_write_request *ms_queue_take(struct ms_store *store);
+void ms_queue_complete(struct ms_write_request *request, enum ms_code code);
+void ms_queue_wake_callers(struct ms_store *store);
 MS_NODISCARD enum ms_code ms_writer_start(struct ms_store *store, struct ms_error *reterr);
 void ms_writer_stop(struct ms_store *store);
 /* Run the ten-second duties at the next chance, for tests. */
 void ms_writer_tick(struct ms_store *store);
 
-/* room.c: the writer's, outside of its transactions. */
+/* writer.c */
+/* One batch that begins with this request, and answers to all of its operations. */
+void ms_writer_run(struct ms_store *store, struct ms_write_request *first);
+
+/* room.c: of who leads, outside of transactions. */
 void ms_room_keep(struct ms_store *store);
 uint64_t ms_room_free_bytes(struct ms_store *store); /* on LMDB's free list; walks it */
 /* True: the disk is full and this write is none that frees. */

@@ -141,13 +141,14 @@ struct ms_write {
     bool frees;      /* deletes, metering, settling: may go on when the map is so full that others are refused */
 };
 
-/* Run in the next group commit and wait until it is durable. */
+/* Run in the next group commit and wait until it is durable. When nobody else writes, this thread runs the batch: its
+ * own operation and those that others have queued, and calls their done. */
 MS_NODISCARD enum ms_code ms_store_write(struct ms_store *store, const struct ms_write *write,
                                          struct ms_error *reterr);
 
-/* The same without waiting: done is called once, on the writer thread, after the commit; it must be short and must
- * not call ms_store_write. request is the caller's memory until then. done may be through before this returns, and
- * whoever learns of it so may close the store: ms_store_close waits for such a call to leave. */
+/* The same without waiting: done is called once, after the commit, on the store's own thread or on one that writes; it
+ * must be short and must not call ms_store_write. request is the caller's memory until then. done may be through before
+ * this returns, and whoever learns of it so may close the store: ms_store_close waits for such a call to leave. */
 struct ms_write_request {
     struct ms_write write;
     void (*done)(struct ms_write_request *request);
@@ -159,6 +160,9 @@ struct ms_write_request {
     uint32_t seed[8];
 };
 void ms_store_submit(struct ms_store *store, struct ms_write_request *request);
+/* The same for a thread that has time for a commit and holds no lock: when nobody else writes it does so itself, which
+ * spares two switches of threads. done, of others' requests too, may have been called on it when this returns. */
+void ms_store_submit_here(struct ms_store *store, struct ms_write_request *request);
 
 /* ---- processes ------------------------------------------------------------------------------- */
 

@@ -1,4 +1,4 @@
-/* writer.c — group commit: one thread per process writes what all its threads ask for.
+/* writer.c — group commit: whoever leads (queue.c) writes what all threads of the process ask for.
  *
  * A durable commit costs a disk flush; two hundred operations share one. A batch takes what is queued and what comes
  * meanwhile, and never waits for more. An operation fails alone: one that has written nothing leaves nothing to roll
@@ -11,7 +11,6 @@
 #include "base/assert.h"
 
 #include <inttypes.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/statvfs.h>
@@ -26,99 +25,6 @@ enum run {
     RUN_APART, /* no room in this batch */
     RUN_SPOILT, /* the batch has rows of an operation that failed: again, nested */
 };
-
-/* ---- the queue ------------------------------------------------------------------------------- */
-
-static void wake_writer(struct ms_store *store) {
-    if (atomic_exchange(&store->queue.asleep, 0))
-        ms_futex_wake(&store->queue.asleep, false);
-}
-
-void ms_store_submit(struct ms_store *store, struct ms_write_request *request) {
-    struct ms_write_request *head =
-        atomic_load_explicit(&store->queue.pushed, memory_order_relaxed);
-
-    MS_ASSERT(store->queue.started); /* not on a store that was opened read-only */
-    MS_ASSERT(*store->same_process); /* a child must exec */
-    MS_ASSERT(request->write.fn);
-    request->error.code = MS_OK;
-    request->seeded = false;
-    atomic_fetch_add(&store->queue.submitting, 1);
-    do
-        request->next = head;
-    while (!atomic_compare_exchange_weak(&store->queue.pushed, &head, request));
-    wake_writer(store);
-    atomic_fetch_sub(&store->queue.submitting, 1); /* the last touch of the store: see ms_writer_stop */
-}
-
-/* The oldest waiting request, or NULL. */
-static struct ms_write_request *take(struct ms_store *store) {
-    struct ms_write_request *r = store->w.ready, *pushed;
-
-    if (!r) {
-        pushed = atomic_load_explicit(&store->queue.pushed, memory_order_relaxed)
-                     ? atomic_exchange(&store->queue.pushed, NULL)
-                     : NULL;
-        while (pushed) {
-            struct ms_write_request *next = pushed->next;
-
-            pushed->next = r;
-            r = pushed;
-            pushed = next;
-        }
-    }
-    if (r)
-        store->w.ready = r->next;
-    return r;
-}
-
-static void complete(struct ms_write_request *request, enum ms_code code) {
-    request->code = code;
-    if (code == MS_OK)
-        request->error.code = MS_OK;
-    request->done(request);
-}
-
-struct waiting_write {
-    struct ms_write_request request;
-    _Atomic uint32_t done;
-};
-
-static void note_done(struct ms_write_request *request) {
-    struct waiting_write *w = (struct waiting_write *)(void *)request;
-
-    atomic_store(&w->done, 1); /* the caller may be gone from here on */
-}
-
-/* All who wait, with one call to the kernel: most of them belong to the batch that is through. */
-static void wake_callers(struct ms_store *store) {
-    atomic_fetch_add(&store->queue.finished, 1);
-    ms_futex_wake(&store->queue.finished, false);
-}
-
-enum ms_code ms_store_write(struct ms_store *store, const struct ms_write *write,
-                            struct ms_error *reterr) {
-    struct waiting_write w;
-
-    if (store->options.read_only)
-        return ms_fail(reterr, MS_READ_ONLY, "%s was opened read-only", store->dir);
-    MS_ASSERT(!ms_store_in_read(store)); /* map growth would wait for that read for ever */
-    MS_ASSERT(!pthread_equal(pthread_self(), store->queue.thread));
-    w.request.write = *write;
-    w.request.done = note_done;
-    atomic_init(&w.done, 0);
-    ms_store_submit(store, &w.request);
-    for (;;) {
-        uint32_t finished = atomic_load(&store->queue.finished);
-
-        if (atomic_load(&w.done))
-            break;
-        ms_futex_wait(&store->queue.finished, finished, -1);
-    }
-    if (w.request.code != MS_OK && reterr)
-        *reterr = w.request.error;
-    return w.request.code;
-}
 
 /* ---- one batch ------------------------------------------------------------------------------- */
 
@@ -462,8 +368,8 @@ static void run_alone(struct ms_store *store, struct ms_write_request *request) 
                        atomic_load(&store->map_bytes));
     }
     atomic_fetch_add_explicit(&store->operations, 1, memory_order_relaxed);
-    complete(request, code);
-    wake_callers(store);
+    ms_queue_complete(request, code);
+    ms_queue_wake_callers(store);
 }
 
 static void run_apart(struct ms_store *store) {
@@ -478,7 +384,7 @@ static void run_apart(struct ms_store *store) {
         run_alone(store, requests[i]);
 }
 
-/* ---- the thread ------------------------------------------------------------------------------ */
+/* ---- a batch whole --------------------------------------------------------------------------- */
 
 static bool is_full(struct ms_store *store) {
     struct ms_store_batch *b = &store->w.batch;
@@ -489,11 +395,11 @@ static bool is_full(struct ms_store *store) {
 
 static void fail_all(struct ms_store *store, struct ms_write_request *first,
                      const struct ms_error *err) {
-    for (struct ms_write_request *r = first; r; r = take(store)) {
+    for (struct ms_write_request *r = first; r; r = ms_queue_take(store)) {
         r->error = *err;
-        complete(r, err->code);
+        ms_queue_complete(r, err->code);
     }
-    wake_callers(store);
+    ms_queue_wake_callers(store);
 }
 
 /* Each operation that failed alone keeps its own result. */
@@ -508,9 +414,9 @@ static void publish(struct ms_store *store, enum ms_code code, const struct ms_e
             r->error = *err;
             r->code = code;
         }
-        complete(r, r->code);
+        ms_queue_complete(r, r->code);
     }
-    wake_callers(store);
+    ms_queue_wake_callers(store);
 }
 
 static enum ms_code begin_with_room(struct ms_store *store, bool nested, struct ms_error *reterr) {
@@ -568,7 +474,7 @@ static void run_batch(struct ms_store *store, struct ms_write_request *request) 
         fail_all(store, request, &err);
         return;
     }
-    for (; request; request = is_full(store) ? NULL : take(store)) {
+    for (; request; request = is_full(store) ? NULL : ms_queue_take(store)) {
         enum run run;
 
         b->requests[b->n++] = request;
@@ -621,80 +527,8 @@ static void measure(struct ms_store *store) {
     alarm_room(store, percent);
 }
 
-static void tick(struct ms_store *store) {
-    int64_t now = ms_store_mono(store);
-    unsigned long_reads;
-    char text[24];
-    int dead = 0;
-
-    if (!atomic_exchange(&store->queue.tick, 0) && now - store->w.ticked_ns < MS_STORE_TICK_NS)
-        return;
-    store->w.ticked_ns = now;
-    mdb_reader_check(store->env, &dead);
-    ms_page_sweep(store);
-    store->w.trim_age = true;
-    long_reads = ms_store_long_reads(store);
-    if (long_reads > 0) {
-        snprintf(text, sizeof text, "%u", long_reads);
-        ms_log_event(store->options.log, MS_LOG_WARN, "store.long_reads", "dir", store->dir, "open",
-                     text, (char *)NULL);
-    }
-}
-
-/* Sleep until something is queued, or a tick is due. */
-static void rest(struct ms_store *store) {
-    atomic_store(&store->queue.asleep, 1);
-    if (!atomic_load(&store->queue.pushed) && !atomic_load(&store->queue.closing) &&
-        !atomic_load(&store->queue.tick))
-        ms_futex_wait(&store->queue.asleep, 1, MS_STORE_TICK_NS);
-    atomic_store(&store->queue.asleep, 0);
-}
-
-static void *writer_main(void *arg) {
-    struct ms_store *store = arg;
-
-    for (;;) {
-        bool closing = atomic_load(&store->queue.closing);
-        struct ms_write_request *request = take(store);
-
-        if (request) {
-            measure(store);
-            ms_room_keep(store);
-            run_batch(store, request);
-            if (ms_page_others_wait(store))
-                ms_clock_sleep_ns(
-                    MS_STORE_PAUSE_NS); /* LMDB's lock is not fair: let the others have it */
-        } else if (closing) {
-            return NULL;
-        } else {
-            rest(store);
-        }
-        tick(store);
-    }
-}
-
-enum ms_code ms_writer_start(struct ms_store *store, struct ms_error *reterr) {
-    store->w.ticked_ns = ms_store_mono(store);
-    store->queue.started = true;
-    if (pthread_create(&store->queue.thread, NULL, writer_main, store) != 0) {
-        store->queue.started = false;
-        return ms_fail(reterr, MS_NO_MEMORY, "no thread for writing to %s", store->dir);
-    }
-    return MS_OK;
-}
-
-void ms_writer_stop(struct ms_store *store) {
-    if (!store->queue.started)
-        return;
-    atomic_store(&store->queue.closing, 1);
-    wake_writer(store);
-    pthread_join(store->queue.thread, NULL);
-    while (atomic_load(&store->queue.submitting) > 0)
-        sched_yield(); /* its request is done, and whoever saw that closes; it only has to leave */
-    store->queue.started = false;
-}
-
-void ms_writer_tick(struct ms_store *store) {
-    atomic_store(&store->queue.tick, 1);
-    wake_writer(store);
+void ms_writer_run(struct ms_store *store, struct ms_write_request *first) {
+    measure(store);
+    ms_room_keep(store);
+    run_batch(store, first);
 }

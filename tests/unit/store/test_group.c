@@ -88,7 +88,7 @@ struct queued {
 static void count_done(struct ms_write_request *request) {
     struct queued *q = request->priv;
 
-    q->place = atomic_load(q->done); /* only the writer thread counts */
+    q->place = atomic_load(q->done); /* one batch after the other, one thread at a time */
     atomic_fetch_add(q->done, 1);
 }
 
@@ -116,6 +116,93 @@ static void submitted_operations_run_in_order_and_answer_once(void **state) {
     assert_true(after.commits - before.commits < 500);
     assert_true(after.commits - before.commits >= 4); /* 256 at most in one */
     free(q);
+}
+
+struct mixer {
+    struct ms_store *store;
+    unsigned bad, here;
+};
+
+struct mixed {
+    struct ms_write_request request;
+    uint64_t sum;
+    pthread_t by;
+    _Atomic unsigned done;
+};
+
+static void mixed_done(struct ms_write_request *request) {
+    struct mixed *m = request->priv;
+
+    m->by = pthread_self();
+    atomic_store(&m->done, 1);
+}
+
+/* Every way to write, in turn. */
+static void *mix(void *arg) {
+    struct mixer *w = arg;
+
+    for (unsigned i = 0; i < EACH; i++) {
+        struct mixed m = {.request = {.write = {.fn = add_op, .in = "sum"}}};
+        struct ms_error err;
+
+        m.request.write.out = &m.sum;
+        m.request.write.out_size = sizeof m.sum;
+        m.request.done = mixed_done;
+        m.request.priv = &m;
+        if (i % 3 == 0) {
+            w->bad += ms_store_write(w->store, &m.request.write, &err) != MS_OK;
+            continue;
+        }
+        if (i % 3 == 1)
+            ms_store_submit(w->store, &m.request);
+        else
+            ms_store_submit_here(w->store, &m.request);
+        while (!atomic_load(&m.done))
+            sched_yield();
+        w->bad += m.request.code != MS_OK;
+        w->here += pthread_equal(m.by, pthread_self()) != 0;
+    }
+    return NULL;
+}
+
+static void whoever_leads_nobody_is_forgotten(void **state) {
+    struct store_test *t = *state;
+    struct mixer mixers[THREADS];
+    pthread_t ids[THREADS];
+    uint64_t sum = 0;
+
+    for (unsigned i = 0; i < THREADS; i++) {
+        mixers[i] = (struct mixer){.store = t->store};
+        assert_int_equal(pthread_create(&ids[i], NULL, mix, &mixers[i]), 0);
+    }
+    for (unsigned i = 0; i < THREADS; i++) {
+        pthread_join(ids[i], NULL);
+        assert_int_equal(mixers[i].bad, 0);
+    }
+    assert_ok(ms_store_write(t->store, &(struct ms_write){.fn = add_op, .in = "sum", .out = &sum, .out_size = 8},
+                             &test_err));
+    assert_int_equal(sum, THREADS * EACH + 1);
+}
+
+/* Alone, a thread that may wait commits itself; inside a read it must not. */
+static void a_thread_alone_commits_itself(void **state) {
+    struct store_test *t = *state;
+    struct mixer w = {.store = t->store};
+    struct mixed m = {.request = {.write = {.fn = add_op, .in = "sum", .out = &m.sum, .out_size = 8}}};
+    struct ms_txn *txn;
+
+    mix(&w);
+    assert_int_equal(w.bad, 0);
+    assert_true(w.here > 0);
+    m.request.done = mixed_done;
+    m.request.priv = &m;
+    assert_ok(ms_read_begin(t->store, &txn, &test_err));
+    ms_store_submit_here(t->store, &m.request);
+    while (!atomic_load(&m.done))
+        sched_yield();
+    ms_read_end(txn);
+    assert_false(pthread_equal(m.by, pthread_self()));
+    assert_int_equal(m.sum, EACH + 1);
 }
 
 static void closing_waits_for_what_is_queued(void **state) {
@@ -327,6 +414,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         T(operations_of_many_threads_share_commits_and_fail_alone),
         T(submitted_operations_run_in_order_and_answer_once),
+        T(whoever_leads_nobody_is_forgotten),
+        T(a_thread_alone_commits_itself),
         T(a_batch_runs_again_only_for_who_failed_behind_a_write),
         T(the_store_may_close_when_the_last_operation_is_done),
         T(closing_waits_for_what_is_queued),
