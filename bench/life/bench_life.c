@@ -1,6 +1,9 @@
 /* bench_life — a folder with a great many assets, into the bin and out again; a freeze of its tenant; a
  * sweep with a share of them due.
  *
+ * Into the bin is one commit, and then the rows of its assets follow: both are timed, and between them what
+ * is read at once: the state of one asset, and .trash/, which is read for the first time then.
+ *
  *   bench_life [-n assets] [-d due] [DIR]        (1000000, 100000; /dev/shm, or /var/tmp)
  *
  * While each of them is at work, another thread makes one small durable change after the other (the
@@ -10,6 +13,7 @@
  *
  * The assets are copies of one, so they have rows and no bytes of their own. Time is a fake clock's. */
 #include "bench/support/bare_lmdb.h"
+#include "service/asset.h"
 #include "service/copy.h"
 #include "service/tenant.h"
 #include "service/tree.h"
@@ -207,12 +211,47 @@ static uint64_t move(struct ms_vtree *vt, uint64_t from, uint64_t to, const char
     return moved.done;
 }
 
+/* One asset of it, as a reader sees it. */
+static void look(struct ms_asset_id id, enum ms_state want) {
+    static struct ms_asset_info info;
+    begin();
+    must(ms_asset_get(svc, &ctx, id, &info, &err), "an asset of the folder");
+    end("the state of an asset in it", 1);
+    if (info.state != want) {
+        fprintf(stderr, "bench_life: an asset of the folder is %s\n", ms_state_name(info.state));
+        exit(1);
+    }
+}
+
+static struct ms_asset_id first_of(const char *path) {
+    struct ms_node node;
+    must(ms_tree_walk(svc, &ctx, path, &node, &err), path);
+    return (struct ms_asset_id){node.inode.asset};
+}
+
+static void into_the_bin(struct ms_vtree *vt, uint64_t trash) {
+    struct ms_asset_id id = first_of("/big/000/00000000.txt");
+    struct ms_node node;
+    uint64_t ino, done;
+    begin();
+    must(ms_tree_bin(svc, &ctx, tenant.root_ino, "big", &ino, &err), "the folder");
+    end("big is in the bin: the transaction", 1);
+    look(id, MS_STATE_DELETING);
+    begin();
+    must(ms_vtree_lookup(vt, &ctx, trash, "big", &node, &err), ".trash/big");
+    end("the first look into .trash/", 1);
+    begin();
+    must(ms_tree_settle(svc, &ctx, &done, &err), "the rows of its assets");
+    end("the rows of its assets", done);
+    look(id, MS_STATE_DELETING);
+}
+
 static void into_the_bin_and_out(void) {
     struct ms_vtree *vt;
     struct ms_node trash;
     must(ms_vtree_new(svc, ctx.tenant, tenant.root_ino, &vt, &err), "the bin");
     must(ms_vtree_lookup(vt, &ctx, tenant.root_ino, MS_TRASH_NAME, &trash, &err), ".trash");
-    (void)move(vt, tenant.root_ino, trash.inode.ino, "mv big .trash/");
+    into_the_bin(vt, trash.inode.ino);
     ms_clock_fake_advance(&fake, MS_HOUR_MS);
     (void)move(vt, trash.inode.ino, tenant.root_ino, "mv .trash/big .");
     ms_vtree_free(vt);

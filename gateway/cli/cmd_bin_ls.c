@@ -49,6 +49,29 @@ static enum ms_code list_all(struct listing *l, struct ms_bin_entry *page,
     return MS_OK;
 }
 
+/* Folders whose assets are not all listed yet. */
+static enum ms_code list_folders(struct listing *l, struct ms_error *reterr) {
+    struct ms_bin_folder *folders;
+    size_t n;
+    MS_TRY(ms_bin_folders(l->cli->svc, &l->cli->ctx, &folders, &n, reterr));
+    for (size_t i = 0; i < n; i++) {
+        const struct ms_bin_folder *f = &folders[i];
+        struct ms_out_text at = ms_out_time(f->at);
+        if (l->array)
+            (void)json_array_append_new(
+                l->array, json_pack("{s:n,s:s,s:s,s:o,s:s,s:b,s:o}", "asset_id", "path", f->path,
+                                    "asset_state", "DELETING", "binned_time", ms_out_json_time(f->at),
+                                    "who", f->who, "folder", 1, "listed", ms_out_json_u64(f->assets)));
+        else
+            fprintf(stderr,
+                    "folder %s, deleted %s by %s: %llu of its assets are in this list so far, the "
+                    "others follow\n",
+                    f->path, at.s, f->who, (unsigned long long)f->assets);
+    }
+    free(folders);
+    return MS_OK;
+}
+
 static enum ms_code finish(struct listing *l, struct ms_error *reterr) {
     if (l->array)
         return ms_out_json(l->array, reterr);
@@ -71,7 +94,9 @@ static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr) {
         l.array = json_array();
     else
         l.table = ms_table_new(heads);
-    enum ms_code code = list_all(&l, page, reterr);
+    enum ms_code code = list_folders(&l, reterr);
+    if (code == MS_OK)
+        code = list_all(&l, page, reterr);
     free(page);
     if (code == MS_OK)
         return finish(&l, reterr);
@@ -89,6 +114,8 @@ const struct ms_cmd ms_cmd_bin_ls = {
             "was frozen while it\n"
             "lay there shows BLOCK and is kept without end. msasset restore brings an asset back, "
             "msasset purge and\n"
-            "msasset bin empty delete for good. A mount shows the same as .trash.\n",
+            "msasset bin empty delete for good. A mount shows the same as .trash.\n"
+            "A folder that was deleted as a whole, and whose assets are not all in the list yet, is "
+            "named first.\n",
     .run = run,
 };

@@ -23,6 +23,8 @@ enum {
     OPT_DEBUG
 };
 
+#define TREE_INTERVAL_MS MS_MINUTE_MS /* how soon a mount takes up what another process left */
+
 struct starting {
     struct ms_cli *cli;
     const char *dir;
@@ -128,7 +130,11 @@ static enum ms_code serve(struct starting *s, const char *tenant, struct ms_erro
     if (!cli->svc->read_only &&
         (code = ms_catalogue_start(cli->svc, MS_CATALOGUE_INTERVAL_MS, &keeper, reterr)) != MS_OK)
         return code;
-    code = ms_mount_run(cli->svc, &mount, on_ready, s, reterr);
+    if (!cli->svc->read_only)
+        code = ms_tree_worker_start(cli->svc, TREE_INTERVAL_MS, reterr);
+    if (code == MS_OK)
+        code = ms_mount_run(cli->svc, &mount, on_ready, s, reterr);
+    ms_tree_worker_stop(cli->svc);
     ms_catalogue_stop(keeper);
     return code;
 }

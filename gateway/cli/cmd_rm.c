@@ -58,6 +58,32 @@ static enum ms_code remove_tree(struct ms_cli *cli, uint64_t parent, const struc
     return ms_tree_unlink(cli->svc, &cli->ctx, parent, name, false, &gone, reterr);
 }
 
+/* The folder is in the bin: its assets' rows follow here, or, stopped, with a sweep. */
+static enum ms_code follow(struct ms_cli *cli, struct ms_error *reterr) {
+    bool more = true;
+    while (more && !ms_cli_stopped())
+        MS_TRY(ms_tree_settle_some(cli->svc, &cli->ctx, &more, reterr));
+    return more ? ms_fail(reterr, MS_CANCELLED,
+                          "stopped by a signal; the folder is in the recycle bin, a mount or msasset "
+                          "sweep writes what is left to write about its assets")
+                : MS_OK;
+}
+
+static enum ms_code remove_folder(struct ms_cli *cli, uint64_t parent, const struct ms_node *node,
+                                  const char *name, struct ms_error *reterr) {
+    struct ms_error err = {0};
+    uint64_t ino;
+    enum ms_code code = MS_UNSUPPORTED;
+    if (!cli->given[OPT_FORCE])
+        code = ms_tree_bin(cli->svc, &cli->ctx, parent, name, &ino, &err);
+    if (code == MS_OK)
+        return follow(cli, reterr);
+    if (code == MS_UNSUPPORTED) /* for good */
+        return remove_tree(cli, parent, node, name, reterr);
+    *reterr = err;
+    return code;
+}
+
 static enum ms_code remove_path(struct ms_cli *cli, const char *path, struct ms_error *reterr) {
     struct ms_node parent, node;
     char name[MS_NAME_BYTES_MAX + 1];
@@ -68,7 +94,8 @@ static enum ms_code remove_path(struct ms_cli *cli, const char *path, struct ms_
         return code;
     if (S_ISDIR(node.inode.mode) && !cli->given[OPT_RECURSIVE])
         return ms_fail(reterr, MS_IS_DIR, "\"%s\" is a folder: say --recursive", path);
-    return remove_tree(cli, parent.inode.ino, &node, name, reterr);
+    return S_ISDIR(node.inode.mode) ? remove_folder(cli, parent.inode.ino, &node, name, reterr)
+                                    : remove_tree(cli, parent.inode.ino, &node, name, reterr);
 }
 
 static enum ms_code each(struct ms_cli *cli, const char *arg, json_t *results,
@@ -100,7 +127,11 @@ const struct ms_cmd ms_cmd_rm = {
             "counts against the quota\n"
             "until then; msasset restore brings it back. A name beside other hard links of the "
             "same file just goes.\n"
-            "--force deletes for good, at once.\n\nExamples:\n  msasset rm videos/old.mp4\n"
+            "--force deletes for good, at once.\n"
+            "A folder goes as a whole, at once, with all that it holds; what has to be written about "
+            "each asset follows.\nStopped meanwhile, it is in the bin all the same: a mount or "
+            "msasset sweep goes on. One asset in it that is\nbound to a package that renews itself "
+            "keeps the folder.\n\nExamples:\n  msasset rm videos/old.mp4\n"
             "  msasset rm -r videos/drafts\n",
     .opts = {{"recursive", 'r', NULL, "folders with all they hold"},
              {"force", 'f', NULL, "delete for good, not to the bin"}},

@@ -1,5 +1,6 @@
 /* One event of the life cycle on one asset: the table decides, rows follow, in one commit. */
 #include "service/asset_in.h"
+#include "service/treeop.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -35,6 +36,7 @@ static enum ms_code place_is_free(const struct ms_tree *t, const struct ms_asset
     struct ms_bin_record bin;
     struct ms_inode_record dir;
     struct ms_found found;
+    bool attached;
 
     MS_TRY(ms_row_get_id(t->txn, ms_key_binasset(t->id, (struct ms_asset_id){asset->id}), &id.id,
                          reterr));
@@ -42,7 +44,8 @@ static enum ms_code place_is_free(const struct ms_tree *t, const struct ms_asset
     if (asset->ino == 0)
         return MS_OK;
     MS_TRY(ms_tree_inode(t, bin.parent, &dir, reterr));
-    if (dir.nlink == 0) /* the folder was removed: it is made again */
+    MS_TRY(ms_treeop_attached(t, bin.parent, &attached, reterr));
+    if (dir.nlink == 0 || !attached) /* the folder was removed: it is made again */
         return MS_OK;
     MS_TRY(ms_tree_find(t, bin.parent, bin.name, &found, reterr));
     if (found.found)

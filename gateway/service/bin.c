@@ -7,6 +7,7 @@
 
 #include <fnmatch.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define ASSETS_A_COMMIT 64u /* an operation holds the writer until it ends: about 10 ms */
@@ -93,14 +94,67 @@ enum ms_code ms_bin_list(struct ms_svc *svc, const struct ms_ctx *ctx, struct ms
     struct page page = {.after = after, .entries = ret_entries, .max = max};
     struct ms_error err = {0};
     struct ms_tree t;
-    if (ms_bin_id_is_none(after))
-        apply_due(svc, ctx);
+    struct ms_sweep_result swept;
+    if (ms_bin_id_is_none(after) && !svc->read_only &&
+        ms_sweep_deadlines(svc, ctx->tenant, &swept, NULL) != MS_OK)
+        swept = (struct ms_sweep_result){0};
     MS_TRY(ms_tree_read(&t, svc, ctx, reterr));
     enum ms_code code = list_in(&t, &page, &err);
     ms_tree_read_end(&t);
     if (code == MS_OK)
         *ret_n = page.n;
     return ms_pass_up(code, &err, reterr);
+}
+
+/* ---- folders on their way -------------------------------------------------------------------- */
+
+static enum ms_code fill_folder(const struct ms_tree *t, const struct ms_treeop_record *op,
+                                struct ms_bin_folder *f, struct ms_error *reterr) {
+    MS_AUTO(ms_buf_fini) struct ms_buf path = MS_BUF_MAX(sizeof f->path - 1);
+    bool there;
+    *f = (struct ms_bin_folder){.at = op->at, .assets = op->cursor};
+    (void)snprintf(f->who, sizeof f->who, "%s", op->who);
+    MS_TRY(ms_allow_absent(ms_tree_path_in(t, op->parent, op->name, &path, reterr), &there));
+    if (there)
+        memcpy(f->path, path.data, path.len);
+    return MS_OK;
+}
+
+static enum ms_code folders_in(const struct ms_tree *t, struct ms_bin_folder *list, size_t *n,
+                               struct ms_error *reterr) {
+    struct ms_key prefix = ms_key_treeops_of(t->id);
+    struct ms_treeop_record op;
+    struct ms_scan scan;
+    struct ms_view key;
+    enum ms_code code = MS_OK;
+    ms_scan_prefix(&scan, t->txn, ms_key_view(&prefix));
+    while (*n < t->tenant.treeops && code == MS_OK) {
+        code = ms_row_next_treeop(&scan, &key, &op, reterr);
+        if (code == MS_OK && op.kind == MS_TREEOP_BIN)
+            code = fill_folder(t, &op, &list[(*n)++], reterr);
+    }
+    ms_scan_end(&scan);
+    return ms_absent_is_fine(code, reterr);
+}
+
+enum ms_code ms_bin_folders(struct ms_svc *svc, const struct ms_ctx *ctx,
+                            struct ms_bin_folder **ret_folders, size_t *ret_n,
+                            struct ms_error *reterr) {
+    struct ms_tree t;
+    struct ms_error err = {0};
+    size_t n = 0;
+    MS_TRY(ms_tree_read(&t, svc, ctx, reterr));
+    struct ms_bin_folder *list = calloc(t.tenant.treeops + 1, sizeof *list);
+    enum ms_code code = list ? folders_in(&t, list, &n, &err)
+                             : ms_fail(&err, MS_NO_MEMORY, "no memory for a list of folders");
+    ms_tree_read_end(&t);
+    if (code != MS_OK) {
+        free(list);
+        return ms_pass_up(code, &err, reterr);
+    }
+    *ret_folders = list;
+    *ret_n = n;
+    return MS_OK;
 }
 
 /* ---- empty ----------------------------------------------------------------------------------- */

@@ -19,8 +19,20 @@ struct ms_bin_entry {
     char who[MS_WHO_MAX + 1];
     char path[8192]; /* where it was; "" when it was nowhere */
 };
-/* In the order of ids behind `after`, bounded pages; *ret_n below max: the end. What is due is applied
- * first where that can be done. */
+/* A folder that went in as a whole (ms_tree_bin), and whose assets' rows are not all written yet: those that
+ * are not are in no list of entries. */
+struct ms_bin_folder {
+    struct ms_instant at;
+    uint64_t assets; /* that are in the list already */
+    char who[MS_WHO_MAX + 1];
+    char path[8192]; /* where it was */
+};
+/* All of them, in no order; the caller's: free(). */
+MS_NODISCARD enum ms_code ms_bin_folders(struct ms_svc *svc, const struct ms_ctx *ctx,
+                                         struct ms_bin_folder **ret_folders, size_t *ret_n,
+                                         struct ms_error *reterr);
+/* In the order of ids behind `after`, bounded pages; *ret_n below max: the end. Deadlines that
+ * have come are applied first where that can be done; folders on their way are not waited for. */
 MS_NODISCARD enum ms_code ms_bin_list(struct ms_svc *svc, const struct ms_ctx *ctx,
                                       struct ms_bin_id after, struct ms_bin_entry *ret_entries,
                                       size_t max, size_t *ret_n, struct ms_error *reterr);

@@ -6,7 +6,7 @@
 #include "service/arrears.h"
 #include "service/chain.h"
 #include "service/package.h"
-#include "service/tree_rows.h"
+#include "service/treeop.h"
 #include "service/writeback.h"
 
 #include <inttypes.h>
@@ -254,6 +254,7 @@ const char *ms_audit_event_name(uint8_t event) {
         {MS_AUDIT_ARREARS_ON, "ARREARS_ON"},
         {MS_AUDIT_ARREARS_OFF, "ARREARS_OFF"},
         {MS_AUDIT_ARREARS_ENDED, "ARREARS_ENDED"},
+        {MS_AUDIT_FOLDER_BINNED, "FOLDER_BINNED"},
     };
     for (size_t i = 0; i < MS_ARRAY_LEN(names); i++)
         if (names[i].event == event)
@@ -449,9 +450,9 @@ static enum ms_code end_of_arrears(const struct overdue *o) {
                            MS_EVENT_TERMINATE, at, MS_ARREARS_ENDED_REASON, o->reterr);
 }
 
-enum ms_code ms_change_overdue(struct ms_txn *txn, const struct ms_tenant_record *tenant,
-                               struct ms_asset_record *asset, struct ms_instant now,
-                               struct ms_error *reterr) {
+static enum ms_code apply_deadlines(struct ms_txn *txn, const struct ms_tenant_record *tenant,
+                                    struct ms_asset_record *asset, struct ms_instant now,
+                                    struct ms_error *reterr) {
     struct ms_life life = ms_asset_life(asset);
     struct ms_lc_facts facts = {
         .now = now, .origin = asset->origin, .retention_ms = tenant->retention_ms};
@@ -465,6 +466,27 @@ enum ms_code ms_change_overdue(struct ms_txn *txn, const struct ms_tenant_record
         return end_of_arrears(&o);
     MS_TRY(ms_change_uploads_overdue(txn, tenant, asset, now, reterr));
     return settle_class(&o, now.ms + 1);
+}
+
+/* It went into the bin with its folder: behind what was due before. */
+static enum ms_code follow_folder(struct ms_txn *txn, const struct ms_tenant_record *tenant,
+                                  struct ms_asset_record *asset, struct ms_error *reterr) {
+    struct ms_treeop_record op;
+    bool there;
+    MS_TRY(ms_treeop_of(txn, tenant, asset->ino, &op, &there, reterr));
+    if (!there)
+        return MS_OK;
+    MS_TRY(apply_deadlines(txn, tenant, asset, op.at, reterr));
+    if (asset->rest == MS_STATE_DELETED || asset->binned)
+        return MS_OK;
+    return ms_treeop_apply(txn, tenant, &op, asset, reterr);
+}
+
+enum ms_code ms_change_overdue(struct ms_txn *txn, const struct ms_tenant_record *tenant,
+                               struct ms_asset_record *asset, struct ms_instant now,
+                               struct ms_error *reterr) {
+    MS_TRY(follow_folder(txn, tenant, asset, reterr));
+    return apply_deadlines(txn, tenant, asset, now, reterr);
 }
 
 enum ms_code ms_change_put_off(struct ms_txn *txn, const struct ms_tenant_record *tenant,

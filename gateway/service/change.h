@@ -30,6 +30,7 @@ MS_NODISCARD enum ms_code ms_change_begin(struct ms_txn *txn, struct ms_tenant_i
 #define MS_AUDIT_ARREARS_ON 242
 #define MS_AUDIT_ARREARS_OFF 241
 #define MS_AUDIT_ARREARS_ENDED 240 /* every asset of it was deleted */
+#define MS_AUDIT_FOLDER_BINNED 239 /* a folder with all it held (service/treeop.h); why: its path */
 #define MS_AUDIT_FILE_DECLARED 249
 #define MS_AUDIT_FILE_CONFIRMED 248
 #define MS_AUDIT_FILE_CANCELLED 247
@@ -119,6 +120,7 @@ enum ms_due_other {
     MS_DUE_CLASS = 64,   /* a produced video starts to count: its six months are over */
     MS_DUE_PACKAGE = 65, /* of a package, whose id it names: service/package.h */
     MS_DUE_ARREARS = 66, /* of the tenant, whose id it names: service/arrears.h */
+    MS_DUE_TREE = 67,    /* of an operation on a folder, whose id it names: service/treeop.h */
 };
 /* What an asset waits for next: a deadline of its life, or the change of its class; kind NONE and
  * INT64_MAX for nothing. Of two at one instant the life's comes first. */
@@ -129,7 +131,8 @@ struct ms_asset_due {
 struct ms_asset_due ms_asset_due(const struct ms_asset_record *asset, struct ms_mask mask);
 const char *ms_asset_due_name(uint8_t kind);
 
-/* Apply what is overdue for one asset at `now`, its declared files too, dated with the due instants; the record is what
+/* Apply what is overdue for one asset at `now`, its declared files too, dated with the due instants, and what
+ * became of it with its folder (service/treeop.h); the record is what
  * remains (rest may be DELETED: then every row of it but audit and ledger is gone). Each write use
  * case calls this first. */
 MS_NODISCARD enum ms_code ms_change_overdue(struct ms_txn *txn,

@@ -50,8 +50,9 @@ static enum ms_code apply_overdue(struct ms_txn *txn, const struct ms_tenant_rec
         code = ms_row_next_due(&scan, &key, &due, reterr);
         if (code == MS_OK)
             code = ms_key_split_due(key, &of, &at, &kind, &asset_id.id, reterr);
-        /* of packages and arrears: ms_usage_now knows */
-        if (code == MS_OK && (kind == MS_DUE_PACKAGE || kind == MS_DUE_ARREARS))
+        /* of packages and arrears: ms_usage_now knows; a folder on its way into the bin frees nothing */
+        if (code == MS_OK &&
+            (kind == MS_DUE_PACKAGE || kind == MS_DUE_ARREARS || kind == MS_DUE_TREE))
             continue;
         if (code == MS_OK)
             code = ms_row_get_asset(txn, ms_key_asset(id, asset_id), &asset, reterr);

@@ -104,6 +104,20 @@ static enum ms_code check_arrears_row(struct look *l, struct ms_id id, struct ms
     return MS_OK;
 }
 
+/* I14, from the index. */
+static enum ms_code check_tree_row(struct look *l, struct ms_id id, struct ms_instant at,
+                                   struct ms_error *reterr) {
+    struct ms_treeop_record op;
+    struct ms_key key = ms_key_treeop(l->t, (struct ms_treeop_id){id});
+    enum ms_fsck_seen seen;
+    MS_TRY(ms_fsck_see(ms_row_get_treeop(l->txn, key, &op, reterr), &seen));
+    if (seen == MS_FSCK_ABSENT ||
+        (seen == MS_FSCK_THERE && (op.kind != MS_TREEOP_BIN || op.at.ms != at.ms)))
+        say(l, "I14", "a due row (%" PRId64 " ms) of an operation on a folder, %s, which %s", at.ms,
+            ms_id_text(id).s, seen == MS_FSCK_ABSENT ? "is not there" : "is another one");
+    return MS_OK;
+}
+
 static enum ms_code check_due_row(void *priv, struct ms_txn *txn, struct ms_view key,
                                   struct ms_view value, struct ms_error *reterr) {
     struct look l = look_at(priv, txn);
@@ -123,6 +137,8 @@ static enum ms_code check_due_row(void *priv, struct ms_txn *txn, struct ms_view
         return check_package_row(&l, id.id, at, reterr);
     if (kind == MS_DUE_ARREARS)
         return check_arrears_row(&l, id.id, at, reterr);
+    if (kind == MS_DUE_TREE)
+        return check_tree_row(&l, id.id, at, reterr);
     MS_TRY(ms_fsck_see(ms_row_get_asset(txn, ms_key_asset(l.t, id), &l.asset, reterr), &seen));
     if (seen == MS_FSCK_DAMAGED)
         return MS_OK;

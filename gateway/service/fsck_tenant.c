@@ -2,6 +2,7 @@
 #include "service/fsck_part.h"
 
 #include "service/tree_check.h"
+#include "service/tree_rows.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -34,6 +35,37 @@ static enum ms_code check_arrears(struct ms_fsck *f, struct ms_txn *txn,
     return MS_OK;
 }
 
+/* I14 from the operations' side: each has its due row, and the record counts them. */
+static enum ms_code check_treeops(struct ms_fsck *f, struct ms_txn *txn, struct ms_error *reterr) {
+    struct ms_tenant_id t = {f->tenant.id};
+    struct ms_key prefix = ms_key_treeops_of(t);
+    struct ms_tenant_record tenant;
+    struct ms_treeop_record op;
+    struct ms_scan scan;
+    struct ms_view key;
+    enum ms_fsck_seen seen;
+    enum ms_code code;
+    uint32_t n = 0;
+    ms_scan_prefix(&scan, txn, ms_key_view(&prefix));
+    while ((code = ms_row_next_treeop(&scan, &key, &op, reterr)) == MS_OK) {
+        struct ms_key due = ms_key_due(t, op.at, MS_DUE_TREE, op.id);
+        if (op.kind != MS_TREEOP_BIN)
+            continue;
+        n++;
+        if (!ms_txn_has(txn, ms_key_view(&due)))
+            ms_fsck_finding(f, "I14",
+                            "tenant %s: operation %s on folder %" PRIu64 " has no due row",
+                            f->tenant.name, ms_id_text(op.id).s, op.ino);
+    }
+    ms_scan_end(&scan);
+    MS_TRY(ms_absent_is_fine(code, reterr));
+    MS_TRY(ms_fsck_see(ms_row_get_tenant(txn, ms_key_tenant(t), &tenant, reterr), &seen));
+    if (seen == MS_FSCK_THERE && tenant.treeops != n)
+        ms_fsck_finding(f, "I14", "tenant %s counts %" PRIu32 " folders on their way into the bin, there are %" PRIu32,
+                        f->tenant.name, tenant.treeops, n);
+    return MS_OK;
+}
+
 static enum ms_code check_record(struct ms_fsck *f, struct ms_txn *txn, void *priv,
                                  struct ms_error *reterr) {
     struct ms_tenant_id t = {f->tenant.id};
@@ -54,6 +86,7 @@ static enum ms_code check_record(struct ms_fsck *f, struct ms_txn *txn, void *pr
     if (seen == MS_FSCK_ABSENT)
         ms_fsck_finding(f, "tenant", "tenant %s has no counters", f->tenant.name);
     MS_TRY(check_arrears(f, txn, seen == MS_FSCK_THERE ? &usage : NULL, reterr));
+    MS_TRY(check_treeops(f, txn, reterr));
     MS_TRY(ms_fsck_see(ms_row_get_inode(txn, ms_key_inode(t, f->tenant.root_ino), &root, reterr),
                        &seen));
     if (seen == MS_FSCK_ABSENT)

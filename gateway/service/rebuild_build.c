@@ -235,6 +235,7 @@ static enum ms_code add_tenant(struct ms_rebuild *r, struct ms_tenant_id id,
                         ms_id_text(id.id).s, line.tenant.name);
     }
     line.tenant.closed_until = (struct ms_instant){0}; /* the ledger begins anew, the bill too */
+    line.tenant.treeops = 0; /* what was on its way into the bin is told as it was */
     struct ms_tenant_options options = {.name = line.tenant.name,
                                         .free_bytes = line.tenant.free_bytes,
                                         .retention_ms = line.tenant.retention_ms,

@@ -41,12 +41,37 @@ static bool is_taken(const struct ms_tree *t, uint64_t dir, const char *nfc) {
     return ms_txn_has(t->txn, ms_key_view(&key));
 }
 
+/* A removed folder that has names in it was on its way into the bin (treeop.h): the operation is no part of
+ * what is told, so it is in the tree again, as everything in it. */
+static enum ms_code be_there(const struct ms_tree *t, uint64_t dir, struct ms_built *built,
+                             struct ms_error *reterr) {
+    struct ms_inode_record inode;
+    struct ms_view text;
+    char name[MS_NAME_BYTES_MAX + 1];
+    struct ms_key key = ms_key_symlink(t->id, dir);
+    MS_TRY(ms_tree_inode(t, dir, &inode, reterr));
+    if (inode.nlink > 0)
+        return MS_OK;
+    MS_TRY(ms_txn_get(t->txn, ms_key_view(&key), &text, reterr));
+    (void)snprintf(name, sizeof name, "%.*s", (int)text.n, (const char *)text.p);
+    MS_TRY(ms_row_del(t->txn, key, reterr));
+    inode.nlink = 2;
+    MS_TRY(ms_tree_put(t, &inode, reterr));
+    MS_TRY(ms_rebuild_name(t, inode.parent, name, &inode, built, reterr));
+    MS_TRY(ms_tree_bin_count(t->txn, t->id, inode.parent, false, reterr));
+    built->folders++;
+    ms_built_note(built, "folder", "\"%.90s\" was on its way into the recycle bin: it is in the tree",
+                  name);
+    return ms_tree_raise(t, inode.parent, 1, reterr);
+}
+
 enum ms_code ms_rebuild_name(const struct ms_tree *t, uint64_t dir, const char *name,
                              const struct ms_inode_record *inode, struct ms_built *built,
                              struct ms_error *reterr) {
     char legal[MS_NAME_BYTES_MAX + 1], free[MS_NAME_BYTES_MAX + 1], nfc[MS_NAME_BYTES_MAX + 1];
     struct ms_inode_record folder;
     unsigned n = 1;
+    MS_TRY(be_there(t, dir, built, reterr));
     MS_TRY(ms_tree_dir(t, dir, &folder, reterr));
     if (ms_name_check(name, nfc, NULL) == MS_OK)
         (void)snprintf(legal, sizeof legal, "%s", name);

@@ -76,6 +76,7 @@ struct ms_svc {
     struct ms_random *random;
     struct ms_log *log;
     struct ms_files *files;
+    struct ms_tree_worker *worker; /* service/tree.h; NULL: there is none */
     char dir[4096];
     char object_url[1025];
     char review_words[3001], review_command[3001];

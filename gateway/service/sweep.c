@@ -42,6 +42,7 @@ struct sweep {
     struct ms_instant now;
     struct ms_asking *asking; /* the payment command, and only tenants with a renewal that needs it matter;
                                  NULL: nobody is asked */
+    bool leaves_tree; /* operations on folders are left to others while they move no bytes */
     struct ms_sweep_result result;
     uint64_t damaged;
     struct ms_error first; /* of the damaged ones */
@@ -251,17 +252,23 @@ static void work_at(struct ms_sweep_result *result, struct ms_instant at) {
         result->next = at;
 }
 
+/* One that is to be settled now: any, or (leaves_tree) a folder in the bin whose assets' retention is over. */
 static enum ms_code has_tree_operation(struct sweep *s, bool *ret_has, struct ms_error *reterr) {
     struct ms_key prefix = ms_key_treeops_of(s->tenant);
+    struct ms_treeop_record op;
     struct ms_scan scan;
-    struct ms_view key, value;
+    struct ms_view key;
     struct ms_txn *txn;
+    enum ms_code code;
+    *ret_has = false;
     MS_TRY(ms_read_begin(s->svc->store, &txn, reterr));
     ms_scan_prefix(&scan, txn, ms_key_view(&prefix));
-    enum ms_code code = ms_scan_next(&scan, &key, &value, reterr);
+    while (!*ret_has && (code = ms_row_next_treeop(&scan, &key, &op, reterr)) == MS_OK)
+        *ret_has = !s->leaves_tree || (op.kind == MS_TREEOP_BIN &&
+                                       ms_instant_add_ms(op.at, op.retention_ms).ms <= s->now.ms);
     ms_scan_end(&scan);
     ms_read_end(txn);
-    return ms_allow_absent(code, ret_has);
+    return *ret_has ? MS_OK : ms_absent_is_fine(code, reterr);
 }
 
 static enum ms_code settle_tree(struct sweep *s, struct ms_error *reterr) {
@@ -478,8 +485,8 @@ static enum ms_code sweep_all(struct sweep *s, struct ms_error *reterr) {
 }
 
 static enum ms_code sweep_named(struct ms_svc *svc, struct ms_tenant_id tenant,
-                                struct ms_asking *asking, struct ms_sweep_result *ret_result,
-                                struct ms_error *reterr) {
+                                struct ms_asking *asking, bool leaves_tree,
+                                struct ms_sweep_result *ret_result, struct ms_error *reterr) {
     struct sweep s;
     struct ms_error err = {0};
     struct ms_tenant_record record;
@@ -487,6 +494,7 @@ static enum ms_code sweep_named(struct ms_svc *svc, struct ms_tenant_id tenant,
     MS_TRY(ms_tenant_get(svc, tenant, &record, reterr));
     MS_TRY(begin(&s, svc, reterr));
     s.asking = asking;
+    s.leaves_tree = leaves_tree;
     enum ms_code code = sweep_tenant(&s, tenant, &err);
     return code == MS_OK ? end(&s, ret_result, reterr) : ms_pass_up(code, &err, reterr);
 }
@@ -504,7 +512,7 @@ static enum ms_code sweep_every(struct ms_svc *svc, struct ms_asking *asking,
 
 enum ms_code ms_sweep_tenant(struct ms_svc *svc, struct ms_tenant_id tenant,
                              struct ms_sweep_result *ret_result, struct ms_error *reterr) {
-    return sweep_named(svc, tenant, NULL, ret_result, reterr);
+    return sweep_named(svc, tenant, NULL, false, ret_result, reterr);
 }
 
 enum ms_code ms_sweep(struct ms_svc *svc, struct ms_sweep_result *ret_result,
@@ -518,5 +526,10 @@ enum ms_code ms_sweep_payments(struct ms_svc *svc, struct ms_tenant_id tenant,
     struct ms_asking own = {0};
     struct ms_asking *how = asking ? asking : &own;
     return ms_tenant_id_is_none(tenant) ? sweep_every(svc, how, ret_result, reterr)
-                                        : sweep_named(svc, tenant, how, ret_result, reterr);
+                                        : sweep_named(svc, tenant, how, false, ret_result, reterr);
+}
+
+enum ms_code ms_sweep_deadlines(struct ms_svc *svc, struct ms_tenant_id tenant,
+                                struct ms_sweep_result *ret_result, struct ms_error *reterr) {
+    return sweep_named(svc, tenant, NULL, true, ret_result, reterr);
 }

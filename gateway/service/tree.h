@@ -156,12 +156,33 @@ MS_NODISCARD enum ms_code ms_tree_rename(struct ms_svc *svc, const struct ms_ctx
 /* Operations on a folder as a whole (TREEOP rows): done at once in the tree, the rows of assets
  * below it follow. */
 enum ms_treeop_kind {
-    MS_TREEOP_RETYPE = 1 /* moved to another type folder: AUDIO <-> MUSIC, types without suffixes */
+    MS_TREEOP_RETYPE = 1, /* moved to another type folder: AUDIO <-> MUSIC, types without suffixes */
+    MS_TREEOP_BIN = 2     /* in the recycle bin (service/treeop.h) */
 };
-/* Let them follow, in commits of at most 256 inodes; may be killed, repeated, and run beside
+/* The folder goes to the recycle bin with all that it holds: one commit, whatever that is. It is out of the
+ * tree at once, its assets show DELETING, and lie in the bin at the paths where they were, however young they
+ * are; a name beside others that lie elsewhere, and what is no asset, just goes; a file that somebody has not
+ * closed yet goes as by unlink. Their rows follow (ms_tree_settle), and so do counts: binned assets and bytes.
+ * *ret_ino: the folder's. Errors: MS_NOT_DIR; MS_BUSY a folder of every tenant; MS_WRONG_STATE an asset in it
+ * is bound to a package that renews itself: nothing is done; MS_UNSUPPORTED the bin is off. */
+MS_NODISCARD enum ms_code ms_tree_bin(struct ms_svc *svc, const struct ms_ctx *ctx, uint64_t parent,
+                                      const char *name, uint64_t *ret_ino, struct ms_error *reterr);
+/* Let them follow, in commits of at most 64 inodes; may be killed, repeated, and run beside
  * others. *ret_done: how many operations of the tenant are finished now. */
 MS_NODISCARD enum ms_code ms_tree_settle(struct ms_svc *svc, const struct ms_ctx *ctx,
                                          uint64_t *ret_done, struct ms_error *reterr);
+/* One such commit. *ret_more false: no operation of the tenant waits. */
+MS_NODISCARD enum ms_code ms_tree_settle_some(struct ms_svc *svc, const struct ms_ctx *ctx,
+                                              bool *ret_more, struct ms_error *reterr);
+
+/* A thread that lets them follow for every tenant: woken by ms_tree_bin() of this process, and each interval
+ * for what others have left. One for a service, which must be writable. Without it ms_tree_bin() leaves that
+ * to a sweep, and ms_vtree_rename() does it before it answers. */
+struct ms_tree_worker;
+MS_NODISCARD enum ms_code ms_tree_worker_start(struct ms_svc *svc, int64_t interval_ms,
+                                               struct ms_error *reterr);
+void ms_tree_worker_stop(struct ms_svc *svc); /* behind the commit that is at work; no worker is fine */
+void ms_tree_worker_wake(struct ms_svc *svc); /* likewise */
 
 enum ms_attr {
     MS_ATTR_MODE = 1,

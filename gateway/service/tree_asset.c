@@ -2,7 +2,7 @@
  * makes of it. */
 #include "base/checked.h"
 #include "service/package.h"
-#include "service/tree_rows.h"
+#include "service/treeop.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -67,6 +67,7 @@ static enum ms_code look_past_due(const struct ms_tree *t, struct ms_tree_asset 
                                   struct ms_error *reterr) {
     struct ms_lc_facts facts = ms_tree_facts(t, &a->rec);
     struct ms_life stored = ms_asset_life(&a->rec), life = stored;
+    MS_TRY(ms_treeop_life(t, &a->rec, &life, reterr));
     if (!ms_package_id_is_none((struct ms_package_id){a->rec.package}))
         MS_TRY(ms_package_effective(t->txn, &t->tenant, &a->rec, &facts, t->unasked, &life,
                                     reterr));

@@ -1,7 +1,7 @@
 /* Every row of the tree against its neighbours; see tree_check.h. */
 #include "service/tree_check.h"
 
-#include "service/tree_rows.h"
+#include "service/treeop.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -195,7 +195,10 @@ static enum ms_code check_removed_dir(struct check *c, const struct ms_inode_rec
     struct ms_key key = ms_key_symlink(c->t->id, dir->ino);
     uint64_t seq;
     MS_TRY(last_seq(c, dir->ino, &seq, reterr));
-    if (links != 0 || seq != 0 || dir->subdirs != 0)
+    struct ms_treeop_record op;
+    bool on_its_way;
+    MS_TRY(ms_treeop_of_folder(c->t->txn, c->t->id, dir->ino, &op, &on_its_way, reterr));
+    if (links != 0 || (!on_its_way && (seq != 0 || dir->subdirs != 0)))
         report(c, "T2", "removed folder %" PRIu64 " has names, or something in it", dir->ino);
     bool ghost = dir->binned > 0;
     if (!ghost && !dir->orphan)
@@ -501,6 +504,23 @@ static enum ms_code check_bin(struct check *c, struct ms_view key, struct ms_vie
     return add_number(&c->remembered, bin.parent, reterr);
 }
 
+static enum ms_code check_treeop(struct check *c, struct ms_view key, struct ms_view value,
+                                 struct ms_error *reterr) {
+    struct ms_treeop_record op;
+    struct ms_inode_record dir;
+    bool there;
+    (void)key;
+    MS_TRY(ms_treeop_decode(value, &op, reterr));
+    if (op.kind != MS_TREEOP_BIN)
+        return MS_OK;
+    MS_TRY(allow_absent(ms_row_get_inode(c->t->txn, ms_key_inode(c->t->id, op.ino), &dir, reterr),
+                        &there, reterr));
+    if (!there || !S_ISDIR(dir.mode) || dir.nlink != 0)
+        report(c, "I14", "folder %" PRIu64 " is on its way into the bin and %s", op.ino,
+               there ? "was not removed" : "is not there");
+    return add_number(&c->remembered, op.ino, reterr);
+}
+
 /* ---- counts ---------------------------------------------------------------------------------- */
 
 static int by_number(const void *a, const void *b) {
@@ -542,7 +562,12 @@ static enum ms_code recount(struct check *c, struct ms_view key, struct ms_view 
                             struct ms_error *reterr) {
     struct ms_inode_record dir;
     struct ms_bin_record bin;
+    struct ms_treeop_record op;
     const uint8_t *table = key.p;
+    if (*table == 'R') {
+        MS_TRY(ms_treeop_decode(value, &op, reterr));
+        return op.kind == MS_TREEOP_BIN ? add_number(&c->remembered, op.ino, reterr) : MS_OK;
+    }
     if (*table == 'B') {
         MS_TRY(ms_bin_decode(value, &bin, reterr));
         return bin.ino ? add_number(&c->remembered, bin.parent, reterr) : MS_OK;
@@ -563,6 +588,7 @@ static enum ms_code check_counts(struct check *c, struct ms_error *reterr) {
     c->remembered.n = c->remembering[0].n = c->remembering[1].n = 0;
     MS_TRY(pass(c, ms_key_inodes_of(c->ctx.tenant), recount, reterr));
     MS_TRY(pass(c, ms_key_bins_of(c->ctx.tenant), recount, reterr));
+    MS_TRY(pass(c, ms_key_treeops_of(c->ctx.tenant), recount, reterr));
     (void)counts_agree(c, true);
     return MS_OK;
 }
@@ -596,6 +622,7 @@ static enum ms_code check_all(struct check *c, struct ms_error *reterr) {
     MS_TRY(pass(c, table_of(ms_key_symlink(id, 0)), check_target, reterr));
     MS_TRY(pass(c, ms_key_orphans_of(id), check_mark, reterr));
     MS_TRY(pass(c, ms_key_bins_of(id), check_bin, reterr));
+    MS_TRY(pass(c, ms_key_treeops_of(id), check_treeop, reterr));
     return check_counts(c, reterr);
 }
 

@@ -1,5 +1,5 @@
 /* Looking: by name, by path, by listing. */
-#include "service/tree_rows.h"
+#include "service/treeop.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -199,15 +199,17 @@ enum ms_code ms_tree_list(struct ms_svc *svc, const struct ms_ctx *ctx, uint64_t
                           struct ms_error *reterr) {
     struct ms_tree t;
     struct ms_inode_record inode;
-    if (after_seq == UINT64_MAX) {
-        *ret_n = 0;
+    bool attached = false;
+    *ret_n = 0;
+    if (after_seq == UINT64_MAX)
         return MS_OK;
-    }
     MS_TRY(ms_tree_read(&t, svc, ctx, reterr));
     enum ms_code code = ms_tree_inode(&t, dir, &inode, reterr);
     if (code == MS_OK && !S_ISDIR(inode.mode))
         code = ms_fail(reterr, MS_NOT_DIR, "inode %" PRIu64 " is not a folder", dir);
     if (code == MS_OK)
+        code = ms_treeop_attached(&t, dir, &attached, reterr);
+    if (code == MS_OK && attached)
         code = list(&t, dir, after_seq, ret_nodes, max, ret_n, reterr);
     ms_tree_read_end(&t);
     return code;

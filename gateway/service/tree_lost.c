@@ -1,6 +1,6 @@
 /* What becomes of a file that lost a name: other names, the recycle bin, an orphan, or nothing. */
 #include "service/bin.h"
-#include "service/tree_rows.h"
+#include "service/treeop.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -98,15 +98,26 @@ static enum ms_code purge(const struct ms_tree *t, struct ms_found *f,
     return ms_change_purge(t->txn, t->id, t->who, &f->asset.rec, event, verdict->at, why, reterr);
 }
 
+enum ms_event ms_tree_unlink_event(const struct ms_tree *t, const struct ms_asset_record *asset,
+                                   const struct ms_life *life, const char *name,
+                                   const char **ret_why) {
+    bool never = life->rest == MS_STATE_CREATING && !life->sealed;
+    /* what an administrator has frozen goes no shorter way than the bin */
+    bool young = !life->holds && t->now.ms - asset->created.ms < MS_BIN_BYPASS_AGE_MS;
+    bool bypasses = !life->holds && ms_bin_bypassed(&t->tenant, name);
+    *ret_why = never      ? "never closed"
+               : young    ? "younger than the bin takes"
+               : bypasses ? "its name bypasses the bin"
+                          : "the bin is off";
+    return never || young || bypasses ? MS_EVENT_FORCE_DELETE : MS_EVENT_DELETE;
+}
+
 /* The last name of an asset goes: bin, or for good. */
 static enum ms_code asset_goes(const struct ms_tree *t, uint64_t parent, struct ms_found *f,
                                struct ms_gone *ret_gone, struct ms_error *reterr) {
-    bool never = f->asset.life.rest == MS_STATE_CREATING && !f->asset.life.sealed;
-    /* what an administrator has frozen goes no shorter way than the bin */
-    bool young = !f->asset.life.holds && t->now.ms - f->asset.rec.created.ms < MS_BIN_BYPASS_AGE_MS;
-    bool bypasses = !f->asset.life.holds && ms_bin_bypassed(&t->tenant, f->name.spelling);
+    const char *why;
     enum ms_event event =
-        never || young || bypasses ? MS_EVENT_FORCE_DELETE : MS_EVENT_DELETE;
+        ms_tree_unlink_event(t, &f->asset.rec, &f->asset.life, f->name.spelling, &why);
     struct ms_lc_facts facts = ms_tree_facts(t, &f->asset.rec);
     struct ms_lc_verdict verdict = ms_lc_step(&f->asset.life, event, &facts);
     if (verdict.rule != MS_LC_ALLOWED)
@@ -115,10 +126,6 @@ static enum ms_code asset_goes(const struct ms_tree *t, uint64_t parent, struct 
         ret_gone->binned = true;
         MS_TRY(into_bin(t, parent, f, &verdict, reterr));
     } else {
-        const char *why = never      ? "never closed"
-                          : young    ? "younger than the bin takes"
-                          : bypasses ? "its name bypasses the bin"
-                                     : "the bin is off";
         MS_TRY(purge(t, f, &verdict, event, why, reterr));
     }
     memset(&f->inode.asset, 0, sizeof f->inode.asset);
@@ -147,6 +154,8 @@ enum ms_code ms_tree_lost(const struct ms_tree *t, uint64_t parent, struct ms_fo
         return ms_fail(reterr, MS_CORRUPT,
                        "inode %" PRIu64 " had a name but counts none: run msasset fsck",
                        inode->ino);
+    if (inode->nlink > 1 && !S_ISDIR(inode->mode))
+        MS_TRY(ms_treeop_drop_names(t, inode, reterr));
     inode->nlink = S_ISDIR(inode->mode) ? 0 : inode->nlink - 1;
     ms_tree_touch(t, inode, MS_TOUCH_CTIME);
     *ret_gone = (struct ms_gone){.ino = inode->ino, .nlink = inode->nlink, .entry_parent = parent};

@@ -1,6 +1,6 @@
 /* Out of the bin: the asset gets its name back, and the folders above it are made again when they
  * are missing. */
-#include "service/tree_rows.h"
+#include "service/treeop.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -99,13 +99,80 @@ static enum ms_code ghost_name(const struct ms_tree *t, uint64_t ino,
     return MS_OK;
 }
 
+static enum ms_code folder_again(const struct ms_tree *t, uint64_t ino, uint64_t *ret_ino,
+                                 struct ms_error *reterr);
+
+/* A folder of that name in another; a new one gets the looks of `like`. */
+static enum ms_code like_folder(const struct ms_tree *t, uint64_t parent, uint64_t like,
+                                const char *name, uint64_t *ret_ino, struct ms_error *reterr) {
+    struct ms_inode_record old, fresh;
+    struct ms_found f;
+    char free[MS_NAME_BYTES_MAX + 1];
+    MS_TRY(ms_tree_find(t, parent, name, &f, reterr));
+    if (f.found && S_ISDIR(f.inode.mode)) {
+        *ret_ino = f.inode.ino;
+        return MS_OK;
+    }
+    MS_TRY(ms_tree_free_name(t, parent, name, free, reterr));
+    MS_TRY(new_folder(t, parent, free, ret_ino, reterr));
+    MS_TRY(ms_tree_inode(t, like, &old, reterr));
+    MS_TRY(ms_tree_inode(t, *ret_ino, &fresh, reterr));
+    fresh.mode = old.mode;
+    fresh.uid = old.uid;
+    fresh.gid = old.gid;
+    return ms_tree_put(t, &fresh, reterr);
+}
+
+/* The folder is on its way into the bin with all that is in it: what is restored meanwhile gets folders of
+ * its own at the same path. */
+static enum ms_code folder_beside(const struct ms_tree *t, uint64_t ino, uint64_t removed,
+                                  uint64_t *ret_ino, struct ms_error *reterr) {
+    uint64_t chain[MS_DEPTH_MAX + 1], parent = ino;
+    char name[MS_NAME_BYTES_MAX + 1];
+    size_t n = 0;
+    do {
+        if (n == MS_ARRAY_LEN(chain))
+            return ms_fail(reterr, MS_CORRUPT, "folders above inode %" PRIu64 " have no end", ino);
+        chain[n++] = parent;
+        MS_TRY(ms_tree_step_up(t, chain[n - 1], &parent, name, reterr));
+    } while (chain[n - 1] != removed);
+    MS_TRY(folder_again(t, parent, &parent, reterr));
+    while (n-- > 0) {
+        uint64_t above;
+        MS_TRY(ms_tree_step_up(t, chain[n], &above, name, reterr));
+        MS_TRY(like_folder(t, parent, chain[n], name, &parent, reterr));
+    }
+    *ret_ino = parent;
+    return MS_OK;
+}
+
+static enum ms_code is_on_its_way(const struct ms_tree *t, uint64_t ino, uint64_t *ret_removed,
+                                  struct ms_error *reterr) {
+    struct ms_treeop_record op;
+    bool there = false;
+    *ret_removed = 0;
+    if (t->tenant.treeops == 0)
+        return MS_OK;
+    MS_TRY(ms_treeop_above(t->txn, t->id, ino, ret_removed, reterr));
+    if (*ret_removed != 0)
+        MS_TRY(ms_treeop_of_folder(t->txn, t->id, *ret_removed, &op, &there, reterr));
+    if (!there)
+        *ret_removed = 0;
+    return MS_OK;
+}
+
 /* The folder that a bin entry came from, made again with everything above it that is missing. */
 static enum ms_code folder_again(const struct ms_tree *t, uint64_t ino, uint64_t *ret_ino,
                                  struct ms_error *reterr) {
-    uint64_t ghosts[GHOSTS_MAX];
+    uint64_t ghosts[GHOSTS_MAX], removed;
     size_t n = 0;
     struct ms_inode_record dir;
     for (;;) {
+        MS_TRY(is_on_its_way(t, ino, &removed, reterr));
+        if (removed != 0) {
+            MS_TRY(folder_beside(t, ino, removed, &ino, reterr));
+            break;
+        }
         MS_TRY(ms_tree_inode(t, ino, &dir, reterr));
         if (dir.nlink > 0)
             break;

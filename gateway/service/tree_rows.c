@@ -1,5 +1,5 @@
 /* Begin, inodes, names, places: the rows that every operation of the tree is made of. */
-#include "service/tree_rows.h"
+#include "service/treeop.h"
 
 #include "service/payment.h"
 #include "service/upkeep.h"
@@ -50,7 +50,7 @@ enum ms_code ms_tree_write_metered(struct ms_svc *svc, const struct ms_ctx *ctx,
     struct ms_error err = {0};
     struct ms_sweep_result swept;
     enum ms_code code = ms_tree_write(svc, ctx, fn, args, out, out_size, &err);
-    if (code == MS_QUOTA && ms_sweep_tenant(svc, ctx->tenant, &swept, NULL) == MS_OK) {
+    if (code == MS_QUOTA && ms_sweep_deadlines(svc, ctx->tenant, &swept, NULL) == MS_OK) {
         memset(&err, 0, sizeof err);
         code = ms_tree_write(svc, ctx, fn, args, out, out_size, &err);
     }
@@ -135,7 +135,9 @@ enum ms_code ms_tree_dir(const struct ms_tree *t, uint64_t ino, struct ms_inode_
     MS_TRY(ms_tree_inode(t, ino, &dir, reterr));
     if (!S_ISDIR(dir.mode))
         return ms_fail(reterr, MS_NOT_DIR, "inode %" PRIu64 " is not a folder", ino);
-    if (dir.nlink == 0)
+    bool attached;
+    MS_TRY(ms_treeop_attached(t, ino, &attached, reterr));
+    if (dir.nlink == 0 || !attached)
         return ms_fail(reterr, MS_NOT_FOUND, "folder %" PRIu64 " has been removed", ino);
     *ret_dir = dir;
     return MS_OK;
@@ -182,9 +184,12 @@ static enum ms_code dangling(const struct ms_found *f, uint64_t parent, struct m
 enum ms_code ms_tree_find(const struct ms_tree *t, uint64_t parent, const char *name,
                           struct ms_found *ret_found, struct ms_error *reterr) {
     struct ms_found *f = ret_found;
-    f->has_asset = false;
+    bool attached;
+    f->found = f->has_asset = false;
     MS_TRY(ms_name_check(name, f->nfc, reterr));
-    MS_TRY(name_row(t, parent, f, reterr));
+    MS_TRY(ms_treeop_attached(t, parent, &attached, reterr));
+    if (attached)
+        MS_TRY(name_row(t, parent, f, reterr));
     if (!f->found)
         return MS_OK;
     enum ms_code code =

@@ -248,6 +248,11 @@ MS_NODISCARD enum ms_code ms_tree_take_over(const struct ms_tree *t, struct ms_t
                                             const struct ms_judged *judged,
                                             struct ms_error *reterr);
 
+/* DELETE, or FORCE_DELETE for what no bin takes when its last name, this one, goes; *ret_why: why for good. */
+enum ms_event ms_tree_unlink_event(const struct ms_tree *t, const struct ms_asset_record *asset,
+                                   const struct ms_life *life, const char *name,
+                                   const char **ret_why);
+
 /* The folder has one more, or one less, thing in the bin. At 0 a removed folder is forgotten, and
  * so on upwards. */
 MS_NODISCARD enum ms_code ms_tree_bin_count(struct ms_txn *txn, struct ms_tenant_id tenant,

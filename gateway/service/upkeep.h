@@ -31,10 +31,15 @@ struct ms_sweep_result {
 };
 MS_NODISCARD enum ms_code ms_sweep(struct ms_svc *svc, struct ms_sweep_result *ret_result,
                                    struct ms_error *reterr);
-/* The same for one tenant: before a quota is refused for good. Errors: also MS_NO_TENANT. */
+/* The same for one tenant. Errors: also MS_NO_TENANT. */
 MS_NODISCARD enum ms_code ms_sweep_tenant(struct ms_svc *svc, struct ms_tenant_id tenant,
                                           struct ms_sweep_result *ret_result,
                                           struct ms_error *reterr);
+/* The same, for who waits: folders on their way into the bin (treeop.h) stay on it unless the retention of
+ * what they hold is over. Before a quota is refused for good. */
+MS_NODISCARD enum ms_code ms_sweep_deadlines(struct ms_svc *svc, struct ms_tenant_id tenant,
+                                             struct ms_sweep_result *ret_result,
+                                             struct ms_error *reterr);
 /* Ask the payment command about every renewal that waits (payment.h), and sweep the tenants of these.
  * The two above do not: call this behind ms_sweep when it says unpaid > 0. Takes up to payment_timeout
  * for each. tenant: none: all. asking: NULL, or that of several calls in a row. Errors: of ms_sweep_tenant;

@@ -19,7 +19,7 @@
  * number them otherwise. A folder appears with the first file below it and leaves the listing with
  * the last one; it can still be named (and removed) while the kernel remembers it, or "rm -r" would
  * complain. Files that time has deleted for good are not shown, swept or not; what time has put
- * into the bin appears when it is swept.
+ * into the bin appears when it is swept. What went with its folder shows at once.
  *
  * Numbers of virtual things have bit 63 set, which no inode has. They are hashes of what they stand
  * for, told apart where two are equal, and hold while the struct ms_vtree knows them: as long as
@@ -97,14 +97,17 @@ MS_NODISCARD enum ms_code ms_vtree_rmdir(struct ms_vtree *vtree, const struct ms
  *                     a commit, and what cannot be restored stays.
  *   into .trash/      deletes: a file goes to the bin however young it is, and shows there at the
  *                     path where it was, whatever new_name says; what the bin does not take (links,
- *                     a name beside others, a file nobody has closed yet) goes as by unlink. Of
- *                     a folder all files, 64 a commit, then the folder.
+ *                     a name beside others, a file nobody has closed yet) goes as by unlink. A
+ *                     folder goes as a whole (ms_tree_bin); where the bin is off, for good, 64 files
+ *                     a commit, then the folder.
  * *ret_moved: what the mount must know. Errors: as above; MS_NOT_PERMITTED inside .trash/;
  * MS_WRONG_STATE; MS_EXISTS no_replace; MS_IS_DIR, MS_NOT_DIR, MS_NOT_EMPTY, MS_WRONG_KIND. */
 struct ms_vmoved {
     bool binned;   /* new_parent has no such name: the kernel must not believe in it */
     uint64_t ino;  /* of a file that was restored; else 0 */
-    uint64_t done; /* files that were restored or deleted, also when it failed in the middle */
+    /* files that were restored or deleted, also when it failed in the middle; a folder that went as a whole
+     * is one */
+    uint64_t done;
 };
 MS_NODISCARD enum ms_code ms_vtree_rename(struct ms_vtree *vtree, const struct ms_ctx *ctx,
                                           const struct ms_rename *rename,

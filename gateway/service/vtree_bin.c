@@ -1,7 +1,9 @@
 /* The recycle bin's records, read once and then followed through the change feed. */
+#include "service/treeop.h"
 #include "service/vtree_part.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
@@ -136,6 +138,18 @@ static enum ms_code file_of(struct ms_vtree *vt, const struct ms_bin_record *row
     return new_file(vt, row, ret_file, reterr);
 }
 
+/* A file that went with its folder, whose rows are not written yet: what its row will be, without id. */
+static enum ms_code coming_row(const struct ms_tree *t, const struct ms_inode_record *inode,
+                               struct ms_bin_record *ret_row, bool *ret_there,
+                               struct ms_error *reterr) {
+    struct ms_treeop_record op;
+    MS_TRY(ms_treeop_of(t->txn, &t->tenant, inode->ino, &op, ret_there, reterr));
+    if (!*ret_there)
+        return MS_OK;
+    *ret_row = (struct ms_bin_record){.asset = inode->asset, .ino = inode->ino, .at = op.at};
+    return ms_change_first_place(t->txn, t->id, inode->ino, &ret_row->parent, ret_row->name, reterr);
+}
+
 static enum ms_code bin_row(const struct ms_tree *t, uint64_t ino, struct ms_bin_record *ret_row,
                             bool *ret_there, struct ms_error *reterr) {
     struct ms_inode_record inode;
@@ -143,8 +157,10 @@ static enum ms_code bin_row(const struct ms_tree *t, uint64_t ino, struct ms_bin
     struct ms_error err = {0};
     enum ms_code code = ms_tree_inode(t, ino, &inode, &err);
     *ret_there = false;
-    if (code == MS_OK && (inode.nlink > 0 || !ms_inode_has_asset(&inode)))
+    if (code == MS_OK && !ms_inode_has_asset(&inode))
         return MS_OK;
+    if (code == MS_OK && inode.nlink > 0)
+        return coming_row(t, &inode, ret_row, ret_there, reterr);
     if (code == MS_OK)
         code = ms_row_get_id(t->txn, ms_key_binasset(t->id, (struct ms_asset_id){inode.asset}),
                              &id.id, &err);
@@ -198,6 +214,9 @@ static enum ms_code look_again(struct follow *f, uint64_t ino, struct ms_error *
             drop_file(f->vt, file);
         return MS_OK;
     }
+    if (file && ms_bin_id_is_none(file->bin) && file->parent == row.parent &&
+        strcmp(file->name, row.name) == 0)
+        file->bin.id = row.id; /* its rows are written now */
     if (file && ms_bin_id_equal(file->bin, (struct ms_bin_id){row.id}))
         return MS_OK;
     MS_TRY(file_of(f->vt, &row, &file, reterr));
@@ -295,12 +314,180 @@ static enum ms_code place_all(struct ms_vtree *vt, const struct ms_ctx *ctx,
     return code;
 }
 
+/* ---- folders on their way -------------------------------------------------------------------- */
+
+/* A folder whose names are read, and behind which of them to go on. */
+struct level {
+    uint64_t dir, after;
+};
+struct descent {
+    struct ms_vtree *vt;
+    const struct ms_treeop_record *op;
+    struct level level[MS_DEPTH_MAX + 1];
+    size_t depth;
+    unsigned left; /* names in this read */
+};
+
+/* With one name, this is it. */
+static enum ms_code row_of_name(const struct descent *d, const struct ms_tree *t, uint64_t dir,
+                                const struct ms_name_record *name,
+                                const struct ms_inode_record *inode, struct ms_bin_record *ret_row,
+                                bool *ret_there, struct ms_error *reterr) {
+    if (inode->nlink != 1 || !ms_inode_has_asset(inode))
+        return bin_row(t, inode->ino, ret_row, ret_there, reterr);
+    *ret_there = true;
+    *ret_row = (struct ms_bin_record){
+        .asset = inode->asset, .ino = inode->ino, .at = d->op->at, .parent = dir};
+    (void)snprintf(ret_row->name, sizeof ret_row->name, "%s", name->spelling);
+    return MS_OK;
+}
+
+static enum ms_code see_name(struct descent *d, const struct ms_tree *t, uint64_t dir,
+                             const struct ms_name_record *name, struct ms_error *reterr) {
+    struct ms_inode_record inode;
+    struct ms_bin_record row;
+    struct ms_vfile *file;
+    bool there;
+    if (S_ISDIR(name->mode) && d->depth < MS_ARRAY_LEN(d->level)) {
+        d->level[d->depth++] = (struct level){.dir = name->ino};
+        return MS_OK;
+    }
+    if (find_file(d->vt, name->ino))
+        return MS_OK;
+    MS_TRY(ms_tree_inode(t, name->ino, &inode, reterr));
+    MS_TRY(row_of_name(d, t, dir, name, &inode, &row, &there, reterr));
+    if (!there)
+        return MS_OK;
+    MS_TRY(new_file(d->vt, &row, &file, reterr));
+    file->round = d->vt->round;
+    return place(d->vt, t, file, reterr);
+}
+
+/* The names of the deepest folder, until one is a folder itself. */
+static enum ms_code see_some(struct descent *d, const struct ms_tree *t, struct ms_error *reterr) {
+    struct level *l = &d->level[d->depth - 1];
+    struct ms_key from = ms_key_entry(t->id, l->dir, l->after + 1);
+    struct ms_key to = ms_key_entries_of(t->id, l->dir + 1);
+    struct ms_entry_record entry;
+    struct ms_name_record name;
+    struct ms_scan scan;
+    struct ms_view key;
+    size_t depth = d->depth;
+    enum ms_code code = MS_OK;
+    ms_scan_begin(&scan, t->txn, ms_key_view(&from), ms_key_view(&to));
+    while (d->left > 0 && d->depth == depth) {
+        if ((code = ms_row_next_entry(&scan, &key, &entry, reterr)) != MS_OK)
+            break;
+        d->left--;
+        code = ms_row_get_name(t->txn, ms_key_name(t->id, l->dir, entry.nfc), &name, reterr);
+        if (code == MS_OK) {
+            l->after = name.seq;
+            code = see_name(d, t, l->dir, &name, reterr);
+        }
+        if (code != MS_OK)
+            break;
+    }
+    ms_scan_end(&scan);
+    if (code != MS_NOT_FOUND)
+        return code;
+    d->depth--;
+    return ms_absent_is_fine(code, reterr);
+}
+
+/* What is settled meanwhile is followed through the feed. */
+static enum ms_code see_folder(struct ms_vtree *vt, const struct ms_ctx *ctx,
+                               const struct ms_treeop_record *op, struct ms_error *reterr) {
+    struct descent *d = calloc(1, sizeof *d); /* too large for a stack */
+    enum ms_code code = MS_OK;
+    if (!d)
+        return ms_fail(reterr, MS_NO_MEMORY, "no memory to read a folder of the recycle bin");
+    d->vt = vt;
+    d->depth = 1;
+    d->op = op;
+    d->level[0].dir = op->ino;
+    while (d->depth > 0 && code == MS_OK) {
+        struct ms_tree t;
+        if ((code = ms_tree_read(&t, vt->svc, ctx, reterr)) != MS_OK)
+            break;
+        for (d->left = PLACED_A_READ; d->left > 0 && d->depth > 0 && code == MS_OK;)
+            code = see_some(d, &t, reterr);
+        ms_tree_read_end(&t);
+    }
+    free(d);
+    return code;
+}
+
+static bool is_known(const struct ms_vtree *vt, const struct ms_treeop_record *op) {
+    bool known = op->kind != MS_TREEOP_BIN;
+    for (size_t i = 0; i < vt->ops_n && !known; i++)
+        known = memcmp(&vt->ops[i], &op->id, sizeof op->id) == 0;
+    return known;
+}
+
+/* The oldest operation whose files are not known: the older file has the plain name. */
+static enum ms_code next_op(const struct ms_vtree *vt, const struct ms_tree *t,
+                            struct ms_treeop_record *ret_op, bool *ret_there,
+                            struct ms_error *reterr) {
+    struct ms_key prefix = ms_key_treeops_of(t->id);
+    struct ms_treeop_record op;
+    struct ms_scan scan;
+    struct ms_view key;
+    enum ms_code code;
+    *ret_there = false;
+    if (t->tenant.treeops == 0)
+        return MS_OK;
+    ms_scan_prefix(&scan, t->txn, ms_key_view(&prefix));
+    while ((code = ms_row_next_treeop(&scan, &key, &op, reterr)) == MS_OK) {
+        if (is_known(vt, &op) || (*ret_there && op.at.ms >= ret_op->at.ms))
+            continue;
+        *ret_op = op;
+        *ret_there = true;
+    }
+    ms_scan_end(&scan);
+    return ms_absent_is_fine(code, reterr);
+}
+
+static enum ms_code remember_op(struct ms_vtree *vt, const struct ms_treeop_record *op,
+                                struct ms_error *reterr) {
+    struct ms_id *more = realloc(vt->ops, (vt->ops_n + 1) * sizeof *more);
+    if (!more)
+        return ms_fail(reterr, MS_NO_MEMORY, "no memory for a folder of the recycle bin");
+    vt->ops = more;
+    vt->ops[vt->ops_n++] = op->id;
+    return MS_OK;
+}
+
+/* Every folder on its way that was not read yet. *ret_any: there was one. */
+static enum ms_code read_ops(struct ms_vtree *vt, const struct ms_ctx *ctx, bool *ret_any,
+                             struct ms_error *reterr) {
+    *ret_any = false;
+    for (;;) {
+        struct ms_treeop_record op;
+        struct ms_tree t;
+        bool there;
+        MS_TRY(ms_tree_read(&t, vt->svc, ctx, reterr));
+        if (t.tenant.treeops == 0)
+            vt->ops_n = 0;
+        enum ms_code code = next_op(vt, &t, &op, &there, reterr);
+        ms_tree_read_end(&t);
+        if (code != MS_OK || !there)
+            return code;
+        *ret_any = true;
+        MS_TRY(see_folder(vt, ctx, &op, reterr));
+        MS_TRY(remember_op(vt, &op, reterr));
+    }
+}
+
+/* ---- reading ------------------------------------------------------------------------------------- */
+
 static enum ms_code read_all(struct ms_vtree *vt, const struct ms_ctx *ctx,
                              struct ms_error *reterr) {
     struct reading r = {.vt = vt};
+    bool any;
     struct ms_walk walk = {
         .prefix = ms_key_bins_of(vt->tenant), .each = each_row, .priv = &r, .damaged = skip_row};
     vt->round++;
+    vt->ops_n = 0;
     ms_vmap_each(&vt->parents, drop_parent, vt);
     struct ms_error err = {0};
     enum ms_code code = ms_pass_up(ms_walk_all(vt->svc, &walk, &err), &err, reterr);
@@ -310,6 +497,8 @@ static enum ms_code read_all(struct ms_vtree *vt, const struct ms_ctx *ctx,
             qsort(r.all, r.n, sizeof(struct ms_vfile *), by_age);
         code = place_all(vt, ctx, &r, reterr);
     }
+    if (code == MS_OK)
+        code = read_ops(vt, ctx, &any, reterr);
     free(r.all);
     if (code != MS_OK)
         vt->at = 0;
@@ -323,11 +512,17 @@ static enum ms_code read_once(struct ms_vtree *vt, const struct ms_ctx *ctx, str
     *ret_again = false;
     MS_TRY(ms_tree_read(t, vt->svc, ctx, reterr));
     enum ms_code code = follow_feed(vt, t, &lost, reterr);
-    *ret_again = lost || code == MS_CORRUPT || code == MS_STALE;
+    struct ms_treeop_record op;
+    bool coming = false;
     if (code == MS_OK && !lost)
+        code = next_op(vt, t, &op, &coming, reterr);
+    *ret_again = lost || coming || code == MS_CORRUPT || code == MS_STALE;
+    if (code == MS_OK && !lost && !coming)
         return MS_OK;
     ms_tree_read_end(t);
-    return lost ? read_all(vt, ctx, reterr) : code;
+    if (lost)
+        return read_all(vt, ctx, reterr);
+    return coming && code == MS_OK ? read_ops(vt, ctx, &coming, reterr) : code;
 }
 
 #define READ_TRIES 3
@@ -373,6 +568,7 @@ void ms_vbin_fini(struct ms_vtree *vt) {
     ms_vmap_each(&vt->parents, drop_parent, vt);
     ms_vmap_each(&vt->numbers, free_node, vt);
     free(vt->trash.slot);
+    free(vt->ops);
     ms_vmap_fini(&vt->files);
     ms_vmap_fini(&vt->names);
     ms_vmap_fini(&vt->parents);

@@ -83,29 +83,45 @@ struct change_args {
     bool keep_open;
 };
 
+static enum ms_code not_there(const struct ms_ventry *e, enum ms_code code, struct ms_error *reterr) {
+    if (code == MS_OK || code == MS_NOT_FOUND)
+        return ms_fail(reterr, MS_NOT_FOUND, "\"%.255s\" is not in the recycle bin any more",
+                       e->name);
+    return ms_fail(reterr, code, "the recycle bin's entry of \"%.255s\" cannot be read", e->name);
+}
+
+/* The row of what went with its folder is written by loading the asset, in a write. */
+static enum ms_code load_row(const struct ms_tree *t, const struct ms_ventry *e,
+                             const struct ms_inode_record *inode, struct ms_bin_record *ret_bin,
+                             struct ms_error *reterr) {
+    struct ms_bin_id id;
+    enum ms_code code =
+        ms_row_get_id(t->txn, ms_key_binasset(t->id, (struct ms_asset_id){inode->asset}), &id.id, NULL);
+    if (code == MS_OK)
+        code = ms_row_get_bin(t->txn, ms_key_bin(t->id, id), ret_bin, NULL);
+    if (code == MS_OK && ret_bin->ino == e->ino &&
+        (ms_bin_id_is_none(e->bin) || ms_bin_id_equal(id, e->bin)))
+        return MS_OK;
+    return not_there(e, code, reterr);
+}
+
 enum ms_code ms_ventry_load(const struct ms_tree *t, const struct ms_ventry *e,
                             struct ms_inode_record *ret_inode, struct ms_tree_asset *ret_asset,
                             struct ms_bin_record *ret_bin, struct ms_error *reterr) {
-    struct ms_bin_id id;
     bool gone;
-    enum ms_code code = ms_row_get_bin(t->txn, ms_key_bin(t->id, e->bin), ret_bin, NULL);
-    if (code == MS_OK)
-        code = ms_row_get_inode(t->txn, ms_key_inode(t->id, e->ino), ret_inode, NULL);
-    if (code == MS_OK)
-        code = ms_row_get_id(t->txn, ms_key_binasset(t->id, (struct ms_asset_id){ret_bin->asset}),
-                             &id.id, NULL);
-    if (code == MS_NOT_FOUND ||
-        (code == MS_OK && (ret_bin->ino != e->ino || !ms_bin_id_equal(id, e->bin))))
-        return ms_fail(reterr, MS_NOT_FOUND, "\"%.255s\" is not in the recycle bin any more",
-                       e->name);
-    if (code != MS_OK)
-        return ms_fail(reterr, code, "the recycle bin's entry of \"%.255s\" cannot be read",
-                       e->name);
+    enum ms_code code = ms_row_get_inode(t->txn, ms_key_inode(t->id, e->ino), ret_inode, NULL);
+    if (code != MS_OK || !ms_inode_has_asset(ret_inode))
+        return not_there(e, code, reterr);
+    if (!ms_bin_id_is_none(e->bin))
+        MS_TRY(load_row(t, e, ret_inode, ret_bin, reterr));
     MS_TRY(ms_tree_asset(t, ret_inode, ret_asset, &gone, reterr));
     if (!ret_asset->life.binned)
         return ms_fail(reterr, MS_NOT_FOUND, "\"%.255s\" was deleted for good: its time was over",
                        e->name);
-    return MS_OK;
+    if (!ms_bin_id_is_none(e->bin))
+        return MS_OK;
+    MS_TRY(ms_tree_inode(t, e->ino, ret_inode, reterr)); /* it has lost its names */
+    return load_row(t, e, ret_inode, ret_bin, reterr);
 }
 
 static enum ms_code purge_op(struct ms_txn *txn, const void *in, void *out,
@@ -264,7 +280,7 @@ static enum ms_code move_in(struct ms_vtree *vt, const struct ms_ctx *ctx,
         return ms_fail(reterr, MS_BUSY, "\"%s\" is a folder of every tenant: it cannot be deleted",
                        r->name);
     if (S_ISDIR(node.inode.mode))
-        MS_TRY(ms_vfolder_delete(vt, ctx, r->parent, &node, r->name, moved, reterr));
+        MS_TRY(ms_vfolder_bin(vt, ctx, r->parent, &node, r->name, moved, reterr));
     else
         MS_TRY(ms_vname_delete(vt, ctx, r->parent, r->name, moved, reterr));
     moved->binned = true;

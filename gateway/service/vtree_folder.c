@@ -1,4 +1,5 @@
-/* Whole folders into and out of the bin, many files in a commit.
+/* Whole folders into the bin, in one step (ms_tree_bin), or, where it is off, for good; and out of it, many
+ * files in a commit.
  *
  * The kernel holds both folders of a rename, and with them other lookups in them, until it is
  * answered: so it must not take a commit for each file. A commit in which one file is refused
@@ -188,12 +189,24 @@ static enum ms_code new_path(struct ms_vtree *vt, const struct ms_ctx *ctx,
     return ms_buf_addf(ret_path, reterr, "/%s", r->new_name);
 }
 
+/* So that removed folders come back as they were. */
+static enum ms_code settle_before(struct ms_vtree *vt, const struct ms_ctx *ctx,
+                                  struct ms_error *reterr) {
+    struct ms_tree t;
+    uint64_t done;
+    MS_TRY(ms_tree_read(&t, vt->svc, ctx, reterr));
+    bool waits = t.tenant.treeops > 0;
+    ms_tree_read_end(&t);
+    return waits ? ms_tree_settle(vt->svc, ctx, &done, reterr) : MS_OK;
+}
+
 enum ms_code ms_vfolder_restore(struct ms_vtree *vt, const struct ms_ctx *ctx,
                                 const struct ms_rename *r, uint64_t folder, struct ms_vmoved *moved,
                                 struct ms_error *reterr) {
     MS_AUTO(belows_fini) struct belows b = {0};
     MS_AUTO(ms_buf_fini) struct ms_buf was = {0}, to = {0};
     MS_TRY(may_go_to(vt, ctx, r, reterr));
+    MS_TRY(settle_before(vt, ctx, reterr));
     MS_TRY(new_path(vt, ctx, r, &to, reterr));
     MS_TRY(list_below(vt, ctx, folder, &b, &was, reterr));
     struct restore_args args = {.to = (const char *)to.data};
@@ -306,22 +319,27 @@ static enum ms_code delete_batch(struct ms_vtree *vt, const struct ms_ctx *ctx,
 
 /* ---- in -------------------------------------------------------------------------------------- */
 
+static enum ms_code delete_folder(struct ms_vtree *vt, const struct ms_ctx *ctx, uint64_t parent,
+                                  const struct ms_node *node, const char *name,
+                                  struct ms_vmoved *moved, struct ms_error *reterr);
+
 static enum ms_code delete_page(struct ms_vtree *vt, const struct ms_ctx *ctx, uint64_t dir,
                                 const struct ms_node *page, size_t n, struct ms_vmoved *moved,
                                 struct ms_error *reterr) {
     struct delete_args files = {.parent = dir};
     for (size_t i = 0; i < n; i++) {
         if (S_ISDIR(page[i].inode.mode))
-            MS_TRY(ms_vfolder_delete(vt, ctx, dir, &page[i], page[i].spelling, moved, reterr));
+            MS_TRY(delete_folder(vt, ctx, dir, &page[i], page[i].spelling, moved, reterr));
         else
             files.name[files.n++] = page[i].spelling;
     }
     return files.n > 0 ? delete_batch(vt, ctx, &files, moved, reterr) : MS_OK;
 }
 
-enum ms_code ms_vfolder_delete(struct ms_vtree *vt, const struct ms_ctx *ctx, uint64_t parent,
-                               const struct ms_node *node, const char *name,
-                               struct ms_vmoved *moved, struct ms_error *reterr) {
+/* For good, where the bin is off: 64 files a commit, then the folder. */
+static enum ms_code delete_folder(struct ms_vtree *vt, const struct ms_ctx *ctx, uint64_t parent,
+                                  const struct ms_node *node, const char *name,
+                                  struct ms_vmoved *moved, struct ms_error *reterr) {
     uint64_t after = 0;
     size_t n = 1;
     struct ms_gone gone;
@@ -340,4 +358,28 @@ enum ms_code ms_vfolder_delete(struct ms_vtree *vt, const struct ms_ctx *ctx, ui
     if (code != MS_OK)
         return code;
     return ms_tree_rmdir(vt->svc, ctx, parent, name, false, &gone, reterr);
+}
+
+/* Nobody of this process lets the rows follow: then this call does. The folder is in the bin already, so what
+ * stops that is left for a sweep. */
+static void follow(struct ms_vtree *vt, const struct ms_ctx *ctx) {
+    struct ms_error err = {0};
+    uint64_t done;
+    if (!vt->svc->worker && ms_tree_settle(vt->svc, ctx, &done, &err) != MS_OK)
+        ms_log_failure(vt->svc->log, MS_LOG_WARN, "folder-not-settled", &err, NULL);
+}
+
+enum ms_code ms_vfolder_bin(struct ms_vtree *vt, const struct ms_ctx *ctx, uint64_t parent,
+                            const struct ms_node *node, const char *name, struct ms_vmoved *moved,
+                            struct ms_error *reterr) {
+    struct ms_error err = {0};
+    uint64_t ino;
+    enum ms_code code = ms_tree_bin(vt->svc, ctx, parent, name, &ino, &err);
+    if (code == MS_UNSUPPORTED) /* the bin is off */
+        return delete_folder(vt, ctx, parent, node, name, moved, reterr);
+    if (code != MS_OK)
+        return ms_pass_up(code, &err, reterr);
+    moved->done = 1;
+    follow(vt, ctx);
+    return MS_OK;
 }

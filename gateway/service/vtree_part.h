@@ -90,7 +90,7 @@ struct ms_vitem {
 struct ms_vfile {
     struct ms_vitem item;
     struct ms_vlink link; /* of `files` */
-    struct ms_bin_id bin;
+    struct ms_bin_id bin; /* none: its row is not written yet */
     uint64_t ino, parent;
     struct ms_instant at;
     uint64_t round; /* of the last whole reading that had it */
@@ -121,6 +121,8 @@ struct ms_vtree {
     struct ms_vmap files;   /* of the bin, by inode number */
     struct ms_vmap names;   /* by folder and NFC name */
     struct ms_vmap parents; /* names of folders of the tree, by inode number: a cache */
+    struct ms_id *ops;      /* folders on their way into the bin (treeop.h) whose files are known */
+    size_t ops_n;
     uint64_t at;            /* in the feed; 0: not read */
     uint64_t round;
     uint64_t noted_at;       /* where the feed was when a text was looked at last, */
@@ -197,8 +199,8 @@ MS_NODISCARD enum ms_code ms_vtrash_list(const struct ms_tree *t, const struct m
 /* A file of the bin as the lock showed it, to be found again in a commit. */
 struct ms_ventry {
     uint64_t ino;
-    struct ms_bin_id bin;
-    const char *name; /* for messages */
+    struct ms_bin_id bin; /* none: its row is not written yet */
+    const char *name;     /* for messages */
 };
 /* Errors: MS_NOT_FOUND it was restored or has gone meanwhile. */
 MS_NODISCARD enum ms_code ms_ventry_load(const struct ms_tree *t, const struct ms_ventry *entry,
@@ -215,10 +217,10 @@ MS_NODISCARD enum ms_code ms_vfolder_restore(struct ms_vtree *vt, const struct m
 MS_NODISCARD enum ms_code ms_vname_delete(struct ms_vtree *vt, const struct ms_ctx *ctx,
                                           uint64_t parent, const char *name,
                                           struct ms_vmoved *moved, struct ms_error *reterr);
-MS_NODISCARD enum ms_code ms_vfolder_delete(struct ms_vtree *vt, const struct ms_ctx *ctx,
-                                            uint64_t parent, const struct ms_node *node,
-                                            const char *name, struct ms_vmoved *moved,
-                                            struct ms_error *reterr);
+MS_NODISCARD enum ms_code ms_vfolder_bin(struct ms_vtree *vt, const struct ms_ctx *ctx,
+                                         uint64_t parent, const struct ms_node *node,
+                                         const char *name, struct ms_vmoved *moved,
+                                         struct ms_error *reterr);
 
 /* ---- .msasset (vtree_node.c, vtree_text.c) --------------------------------------------------- */
 

@@ -162,7 +162,8 @@ status 4 show "$id"
 status 64 purge && said 'all'
 status 4 purge --yes files/a.bin && said 'recycle bin'
 status 5 rm -r images && said 'folder of every tenant'
-status 4 ls images/a.bin
+status 0 ls images/a.bin # nothing of it went
+status 0 rm images/a.bin
 status 0 purge --all --yes
 status 0 ls --bin --json && json '. == []'
 

@@ -100,6 +100,27 @@ equals "is a restore of every file" "151 $(seq 150 | sort)" "$(find "$mnt/projec
 equals "the bin is empty" "" "$(tree "$trash")"
 mkdir "$mnt/project/more" && echo x >"$mnt/project/more/x"
 check "the folder is as good as new" cat "$mnt/project/more/x"
+# ... as one operation, with the command too: at once, in this mount and in another
+deep=$work/deep
+mount_on "$deep"
+equals "the other mount has it" 150 "$(ls "$deep/project/deep" | wc -l)"
+exec 7<"$mnt/project/deep/f1"
+(cd "$mnt/project/deep" && "$MSASSET" rm -q -r project && refuses "who stands in it makes nothing" "No such file" touch new)
+equals "who has a file open reads on" 1 "$(cat <&7)"
+exec 7<&-
+equals "all of it is in the bin" 152 "$(find "$trash/project" -type f | wc -l)"
+comes "the mount does not know it any more" test ! -e "$mnt/project/deep/f1"
+comes "nor does the other" test ! -e "$deep/project/deep/f1"
+equals "which shows it in the bin" 150 "$(ls "$deep/.trash/project/deep" | wc -l)"
+check "what comes out of it" mv "$deep/.trash/project/deep/f7" "$deep/files/f7"
+equals "has its bytes" 7 "$(cat "$deep/files/f7")"
+check "mv of the rest" mv "$trash/project" "$mnt/project"
+equals "is all of the rest" "151 $(seq 150 | grep -vx 7 | sort)" \
+    "$(find "$mnt/project" -type f | wc -l) $(cat "$mnt"/project/deep/f* | sort)"
+comes "in the other mount too" test -e "$deep/project/deep/f150"
+check "and back in its place" mv "$deep/files/f7" "$deep/project/deep/f7"
+comes "as it was" test -e "$mnt/project/deep/f7"
+umount_from "$deep"
 echo young >"$mnt/files/young"
 check "mv of a young file into it" mv "$mnt/files/young" "$trash/"
 equals "it shows where it was" "files/youngf filesd " "$(tree "$trash")"

@@ -85,6 +85,21 @@ static enum ms_code verb_rmdir(struct scene *s, int n, char **words, struct ms_e
                          reterr);
 }
 
+/* msasset rm -r, as far as it is one commit. */
+static enum ms_code verb_bin_folder(struct scene *s, int n, char **words, struct ms_error *reterr) {
+    struct spot spot;
+    uint64_t ino;
+    (void)n;
+    MS_TRY(spot_of(s, words[1], &spot, reterr));
+    return ms_tree_bin(s->w->svc, scene_ctx(s), spot.parent.inode.ino, spot.name, &ino, reterr);
+}
+
+static enum ms_code verb_settle(struct scene *s, int n, char **words, struct ms_error *reterr) {
+    uint64_t done;
+    (void)n, (void)words;
+    return ms_tree_settle(s->w->svc, scene_ctx(s), &done, reterr);
+}
+
 static enum ms_code verb_chmod(struct scene *s, int n, char **words, struct ms_error *reterr) {
     struct ms_setattr set = {.which = MS_ATTR_MODE, .mode = 0600};
     struct ms_node node;
@@ -162,6 +177,8 @@ static const struct scene_verb verbs[] = {
     {"link", 2, 2, verb_link, "LABEL|PATH PATH: a hard link"},
     {"mkdir", 1, 1, verb_mkdir, "PATH"},
     {"rmdir", 1, 1, verb_rmdir, "PATH"},
+    {"bin-folder", 1, 1, verb_bin_folder, "PATH: a folder to the bin, as one operation"},
+    {"settle", 0, 0, verb_settle, "what follows of such operations"},
     {"chmod", 1, 1, verb_chmod, "LABEL|PATH: to 0600"},
     {"read", 1, 1, verb_read, "LABEL: all of it, as msasset get does"},
     {"make", 3, 3, verb_make, "HANDLE LABEL PATH: a new file, open for writing"},

@@ -75,6 +75,45 @@ static void settings_and_states(void **state) {
     w->svc = was;
 }
 
+/* What was told in the middle of it comes back whole: what is in the bin already there, the rest in the
+ * tree. */
+static void a_folder_on_its_way_into_the_bin(void **state) {
+    struct world *w = *state;
+    struct ms_node node;
+    struct ms_svc *svc;
+    char path[32];
+    uint64_t ino;
+    bool more;
+    for (unsigned settled = 0; settled < 2; settled++) {
+        struct ms_make make = {
+            .parent = w->tenant.root_ino, .name = "big", .mode = S_IFDIR | 0755};
+        struct ms_made made;
+        assert_ok(ms_tree_make(w->svc, &w->ctx, &make, &made, &test_err));
+        make.parent = made.node.inode.ino;
+        make.name = "sub";
+        assert_ok(ms_tree_make(w->svc, &w->ctx, &make, &made, &test_err));
+        for (unsigned i = 0; i < 50; i++) {
+            (void)snprintf(path, sizeof path, "/big/%s%u.txt", i % 2 ? "sub/" : "", i);
+            write_file(w, path, "text", 4);
+        }
+        assert_ok(ms_tree_bin(w->svc, &w->ctx, w->tenant.root_ino, "big", &ino, &test_err));
+        if (settled)
+            assert_ok(ms_tree_settle_some(w->svc, &w->ctx, &more, &test_err));
+        (void)flush_now(w, false);
+        assert_ok(rebuild_again(w, false, &result, &heard, &test_err));
+        assert_int_equal(result.lost + result.by_birth, 0);
+        svc = open_again(w);
+        check_findings(svc);
+        struct ms_ctx admin = {.tenant = w->ctx.tenant, .who = "root@test", .admin = true};
+        struct ms_quota_info quota;
+        assert_ok(ms_tree_walk(svc, &admin, "/big/48.txt", &node, &test_err));
+        assert_ok(ms_tenant_quota(svc, &admin, &quota, &test_err));
+        assert_int_equal(quota.usage.assets, 50 * (settled + 1));
+        ms_svc_close(svc);
+        assert_ok(ms_tree_settle(w->svc, &w->ctx, &ino, &test_err));
+    }
+}
+
 /* ---- at random ------------------------------------------------------------------------------- */
 
 #define NAMES 40
@@ -481,6 +520,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(one_of_everything, world_setup_dir, world_teardown),
         cmocka_unit_test_setup_teardown(settings_and_states, world_setup_dir, world_teardown),
+        cmocka_unit_test_setup_teardown(a_folder_on_its_way_into_the_bin, world_setup_dir,
+                                        world_teardown),
         cmocka_unit_test_setup_teardown(histories_with_flushes_anywhere, world_setup_dir,
                                         world_teardown),
         cmocka_unit_test_setup_teardown(a_thousand_objects, world_setup_dir, world_teardown),

@@ -22,6 +22,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* ---- what is there first ----------------------------------------------------------------- */
@@ -79,6 +80,23 @@ static void several(struct setup *s) {
         char path[32];
         (void)snprintf(path, sizeof path, "/files/%u.txt", i);
         tell_id(s, put_one(s, path).id);
+    }
+}
+
+/* One folder in another: too many for one commit. */
+static void a_folder(struct setup *s) {
+    static const char *const folders[] = {"big", "sub"};
+    uint64_t dir = s->w->tenant.root_ino;
+    for (unsigned i = 0; i < 2; i++) {
+        struct ms_make make = {.parent = dir, .name = folders[i], .mode = S_IFDIR | 0755};
+        struct ms_made made;
+        assert_ok(ms_tree_make(s->w->svc, &s->w->ctx, &make, &made, &test_err));
+        dir = made.node.inode.ino;
+    }
+    for (unsigned i = 0; i < 70; i++) {
+        char path[32];
+        (void)snprintf(path, sizeof path, "/big/%s%u.txt", i % 2 ? "sub/" : "", i);
+        (void)put_one(s, path);
     }
 }
 
@@ -217,6 +235,14 @@ static void do_empty_bin(struct child *c) {
     must(ms_bin_empty(c->svc, &c->ctx, &all, &emptied, &test_err));
 }
 
+static void do_bin_folder(struct child *c) {
+    struct ms_node root;
+    uint64_t ino, done;
+    must(ms_tree_walk(c->svc, &c->ctx, "/", &root, &test_err));
+    must(ms_tree_bin(c->svc, &c->ctx, root.inode.ino, "big", &ino, &test_err));
+    must(ms_tree_settle(c->svc, &c->ctx, &done, &test_err));
+}
+
 static void do_sweep(struct child *c) {
     struct ms_sweep_result result;
     must(ms_sweep(c->svc, &result, &test_err));
@@ -319,34 +345,36 @@ static const struct use_case {
     void (*first)(struct setup *s);
     void (*fn)(struct child *c);
     bool steps; /* every asset is a step of its own */
+    bool whole; /* all assets go in one step, and their rows follow */
     bool drops; /* what was half written is dropped, and the log says that it was there */
 } cases[] = {
-    {"freeze", one, do_freeze, 0, 0},
-    {"unfreeze", frozen_in_bin, do_unfreeze, 0, 0},
-    {"delete", one, do_delete, 0, 0},
-    {"restore", binned, do_restore, 0, 0},
-    {"purge", one, do_purge, 0, 0},
-    {"deactivate", one, do_deactivate, 0, 0},
-    {"announce", one_video, do_announce, 0, 0},
-    {"schedule", one, do_schedule, 0, 0},
-    {"batch", several, do_batch, true, 0},
-    {"empty-bin", several_binned, do_empty_bin, 0, 0},
-    {"sweep", several_due, do_sweep, 0, 0},
-    {"review-pass", reviewed, do_pass, 0, 0},
-    {"review-reject", reviewed, do_reject, 0, 0},
-    {"edit", one, do_edit, 0, 0},
-    {"confirm", sent, do_confirm, 0, 0},
-    {"offer", two_tenants, do_offer, 0, 0},
-    {"accept", offered, do_accept, 0, 0},
-    {"copy", one, do_copy, 0, 0},
-    {"freeze-tenant", one, do_hold, 0, 0},
-    {"unfreeze-tenant", frozen_tenant, do_lift, 0, 0},
-    {"grant", asked, do_grant, 0, 0},
-    {"buy", one, do_buy, 0, 0},
-    {"renew", bought, do_renew, 0, 0},
-    {"produce", minutes, do_produce, 0, true},
-    {"put", one, do_put, 0, true},
-    {"overwrite", one, do_overwrite, 0, true},
+    {"freeze", one, do_freeze, 0, 0, 0},
+    {"unfreeze", frozen_in_bin, do_unfreeze, 0, 0, 0},
+    {"delete", one, do_delete, 0, 0, 0},
+    {"restore", binned, do_restore, 0, 0, 0},
+    {"purge", one, do_purge, 0, 0, 0},
+    {"deactivate", one, do_deactivate, 0, 0, 0},
+    {"announce", one_video, do_announce, 0, 0, 0},
+    {"schedule", one, do_schedule, 0, 0, 0},
+    {"batch", several, do_batch, true, 0, 0},
+    {"empty-bin", several_binned, do_empty_bin, 0, 0, 0},
+    {"folder", a_folder, do_bin_folder, true, true, 0},
+    {"sweep", several_due, do_sweep, 0, 0, 0},
+    {"review-pass", reviewed, do_pass, 0, 0, 0},
+    {"review-reject", reviewed, do_reject, 0, 0, 0},
+    {"edit", one, do_edit, 0, 0, 0},
+    {"confirm", sent, do_confirm, 0, 0, 0},
+    {"offer", two_tenants, do_offer, 0, 0, 0},
+    {"accept", offered, do_accept, 0, 0, 0},
+    {"copy", one, do_copy, 0, 0, 0},
+    {"freeze-tenant", one, do_hold, 0, 0, 0},
+    {"unfreeze-tenant", frozen_tenant, do_lift, 0, 0, 0},
+    {"grant", asked, do_grant, 0, 0, 0},
+    {"buy", one, do_buy, 0, 0, 0},
+    {"renew", bought, do_renew, 0, 0, 0},
+    {"produce", minutes, do_produce, 0, 0, true},
+    {"put", one, do_put, 0, 0, true},
+    {"overwrite", one, do_overwrite, 0, 0, true},
 };
 
 static void work_of(struct child *c);
@@ -361,7 +389,7 @@ static void work_of(struct child *c) {
 /* ---- what can be told -------------------------------------------------------------------- */
 
 struct story {
-    char *line[400];
+    char *line[2000];
     size_t n;
 };
 
@@ -379,10 +407,11 @@ static int by_text(const void *a, const void *b) {
 }
 
 static void say_assets(struct world *w, const struct ms_ctx *ctx, struct story *s) {
-    static struct ms_asset_info infos[16];
+    static struct ms_asset_info infos[100];
     size_t n;
     assert_ok(ms_asset_list(w->svc, ctx, (struct ms_asset_id){{{0}}}, 0, infos,
                             MS_ARRAY_LEN(infos), &n, &test_err));
+    assert_true(n < MS_ARRAY_LEN(infos));
     for (size_t i = 0; i < n; i++) {
         const struct ms_asset_record *a = &infos[i].asset;
         say(s,
@@ -488,6 +517,14 @@ static bool has_line(const struct story *s, const char *line) {
     return false;
 }
 
+/* Every asset is so. */
+static bool has_assets_of(const struct story *is, const struct story *of) {
+    for (size_t i = 0; i < is->n; i++)
+        if (strncmp(is->line[i], "asset", 5) == 0 && !has_line(of, is->line[i]))
+            return false;
+    return true;
+}
+
 /* Each asset is as it was or as it is to be; sums are fsck's. */
 static bool is_between(const struct story *is, const struct story *before,
                        const struct story *after) {
@@ -550,6 +587,7 @@ static bool kill_once(const struct use_case *c, struct child_plan plan, struct p
     tell(&s, !c->drops, &is);
     bool after = is_story(&is, &p->after), before = is_story(&is, &p->before);
     bool right = child_said(&end, 'd') || !end.killed ? after
+                 : c->whole ? has_assets_of(&is, &p->before) || has_assets_of(&is, &p->after)
                  : c->steps ? is_between(&is, &p->before, &p->after)
                             : before || after;
     if (!right) {

@@ -175,6 +175,37 @@ DAMAGE(due_row_of_no_arrears) {
     return ms_row_put_due(txn, ms_key_due(s->t, s->b.asset.due_at, row.kind, s->t.id), &row, e);
 }
 
+/* I14 */
+static struct ms_treeop_record folder_op(const struct scene *s, uint64_t ino) {
+    return (struct ms_treeop_record){
+        .id = s->other, .kind = MS_TREEOP_BIN, .ino = ino, .at = s->b.asset.created};
+}
+static enum ms_code count_folders(struct ms_txn *txn, const struct scene *s, uint32_t n,
+                                  struct ms_error *e) {
+    struct ms_tenant_record t;
+    MS_TRY(ms_row_get_tenant(txn, ms_key_tenant(s->t), &t, e));
+    t.treeops = n;
+    return ms_row_put_tenant(txn, ms_key_tenant(s->t), &t, e);
+}
+DAMAGE(due_row_of_no_folder) {
+    SCENE;
+    struct ms_due_record row = {.kind = MS_DUE_TREE};
+    return ms_row_put_due(txn, ms_key_due(s->t, s->b.asset.created, row.kind, s->other), &row, e);
+}
+DAMAGE(folders_counted_that_are_none) {
+    SCENE;
+    return count_folders(txn, s, 2, e);
+}
+/* Its folder is there still, and does not count it; it has no due row. */
+DAMAGE(folder_on_its_way_that_was_not_removed) {
+    SCENE;
+    struct ms_tenant_record t;
+    MS_TRY(ms_row_get_tenant(txn, ms_key_tenant(s->t), &t, e));
+    struct ms_treeop_record op = folder_op(s, t.root_ino);
+    MS_TRY(count_folders(txn, s, 1, e));
+    return ms_row_put_treeop(txn, ms_key_treeop(s->t, (struct ms_treeop_id){op.id}), &op, e);
+}
+
 /* I6 */
 DAMAGE(part_without_intent) {
     SCENE;
@@ -813,6 +844,9 @@ static const struct damage {
     ROW(hold_of_arrears_without_due_row, "I5"),
     ROW(assets_behind_the_end_of_arrears, "tenant"),
     ROW(due_row_of_no_arrears, "I5"),
+    ROW(due_row_of_no_folder, "I14"),
+    ROW(folders_counted_that_are_none, "I14"),
+    ROW(folder_on_its_way_that_was_not_removed, "I14 bin"),
     ROW(part_without_intent, "I6"),
     ROW(intent_of_a_sealed_object, "I6"),
     ROW(intent_under_another_key, "I6"),

@@ -19,8 +19,12 @@ static enum ms_code bind_op(struct ms_txn *txn, const void *in, void *out,
     (void)out;
     MS_TRY(ms_tree_begin(&t, txn, in, reterr));
     copy.auto_renew = 1;
-    return ms_row_put_asset(txn, ms_key_asset(t.id, (struct ms_asset_id){asset->id}), &copy,
-                            reterr);
+    MS_TRY(ms_row_put_asset(txn, ms_key_asset(t.id, (struct ms_asset_id){asset->id}), &copy,
+                            reterr));
+    return ms_row_put_id(txn,
+                         ms_key_bound(t.id, (struct ms_package_id){{{7}}},
+                                      (struct ms_asset_id){asset->id}),
+                         asset->id, reterr);
 }
 
 static void bind_to_auto_renewal(struct bin *b, const char *path) {
@@ -167,7 +171,7 @@ static void what_cannot_be_restored_of_a_folder_stays(void **state) {
     assert_tree(b, ".trash", "a/ a/67 a/68 a/69 ");
 }
 
-static void what_cannot_be_deleted_of_a_folder_stays(void **state) {
+static void one_that_cannot_be_deleted_keeps_its_folder(void **state) {
     struct bin *b = *state;
     bin_mkdir(b, "a");
     bin_file(b, "a/1", "x");
@@ -175,7 +179,8 @@ static void what_cannot_be_deleted_of_a_folder_stays(void **state) {
     bin_file(b, "a/3", "x");
     bind_to_auto_renewal(b, "a/2");
     assert_code(bin_move(b, "a", ".trash/a", false, &test_err), MS_WRONG_STATE);
-    assert_tree(b, ".trash", "a/ a/1 ");
+    assert_tree(b, ".trash", "");
+    bin_check(b, "a/1", "x");
     bin_check(b, "a/2", "x");
     bin_check(b, "a/3", "x");
 }
@@ -339,7 +344,7 @@ int main(void) {
         T(a_folder_goes_out_with_all_below_it),
         T(to_its_own_place_a_removed_folder_comes_back_as_it_was),
         T(what_cannot_be_restored_of_a_folder_stays),
-        T(what_cannot_be_deleted_of_a_folder_stays),
+        T(one_that_cannot_be_deleted_keeps_its_folder),
         T(a_folder_goes_over_nothing),
         T(removing_there_is_for_good),
         T(what_a_command_restored_is_not_there_any_more),
