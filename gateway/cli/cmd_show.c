@@ -3,6 +3,20 @@
 #include "cli/content_text.h"
 #include "content/hash.h"
 
+/* What waits for review beside what everyone else sees. */
+static void print_pending(const struct ms_asset_info *info) {
+    const struct ms_review_record *p = &info->pending;
+    ms_out_pair("in review", "since %s, by %s", ms_out_time(p->since).s,
+                p->human ? "a person" : "the machine");
+    if (!ms_version_id_is_none((struct ms_version_id){p->held}))
+        ms_out_pair("held", "a new MAIN of %s bytes; the live one has %s",
+                    ms_out_exact(p->held_bytes).s, ms_out_exact(info->main.size).s);
+    if (p->has_name)
+        ms_out_pair("held", "the name \"%s\"", p->name);
+    if (p->has_description)
+        ms_out_pair("held", "the description \"%s\"", p->description);
+}
+
 static void print(const struct ms_asset_info *info) {
     const struct ms_asset_record *a = &info->asset;
     char root[33] = "-";
@@ -23,6 +37,8 @@ static void print(const struct ms_asset_info *info) {
         ms_out_pair("failed", "%s", ms_fail_name(a->fail));
     if (a->reason_code[0] || a->reason[0])
         ms_out_pair("reason", "%s%s%s", a->reason_code, a->reason_code[0] ? ": " : "", a->reason);
+    if (info->waits)
+        print_pending(info);
     if (info->warning[0])
         ms_out_pair("warning", "%s", info->warning);
     for (unsigned i = 0; i < a->scheduled_count; i++)

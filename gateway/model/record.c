@@ -349,6 +349,8 @@ static const char *broken_treeop(const struct ms_treeop_record *r) {
 static const char *broken_review(const struct ms_review_record *r) {
     if (is_none(r->asset))
         return "the review names no asset";
+    if (is_none(r->held) && (!is_none(r->held_file) || r->held_bytes != 0 || r->held_media[0]))
+        return "facts of a held MAIN without one";
     return is_flag(r->human) && is_flag(r->has_name) && is_flag(r->has_description)
                ? NULL
                : "a flag is neither 0 nor 1";

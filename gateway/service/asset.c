@@ -2,7 +2,7 @@
 #include "service/asset.h"
 
 #include "service/derived_rows.h"
-#include "service/tree_rows.h"
+#include "service/held.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -34,6 +34,12 @@ static enum ms_code main_file(const struct ms_tree *t, struct ms_asset_info *inf
         return code;
     version = (struct ms_version_id){info->main.version};
     info->size = info->main.size;
+    MS_TRY(ms_held_case(t, &info->asset, &info->pending, &info->waits, reterr));
+    if (!ms_version_id_is_none((struct ms_version_id){info->pending.held})) { /* shown to the owner */
+        version = (struct ms_version_id){info->pending.held};
+        info->size = info->pending.held_bytes;
+        memcpy(info->main.media_type, info->pending.held_media, sizeof info->main.media_type);
+    }
     if (ms_version_id_is_none(version))
         return MS_OK;
     MS_TRY(ms_tree_facts_of(t, version, &info->facts, &info->probed, reterr));

@@ -20,7 +20,9 @@ struct ms_asset_info {
     enum ms_state state; /* shown */
     ms_warning warning;  /* what comes of it unless somebody pays; "" */
     char path[8192];     /* computed; in the bin: where it was; "" when nowhere */
-    uint64_t size;
+    uint64_t size;       /* of the bytes that the owner sees; main.size: of those that are live */
+    bool waits;          /* for review: pending is the case, version and facts those of a held MAIN */
+    struct ms_review_record pending;
 };
 /* What is judged about its content: lives as long as info. */
 struct ms_content ms_asset_content(const struct ms_asset_info *info);

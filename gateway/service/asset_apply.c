@@ -1,5 +1,6 @@
 /* One event of the life cycle on one asset: the table decides, rows follow, in one commit. */
 #include "service/asset_in.h"
+#include "service/held.h"
 #include "service/treeop.h"
 
 #include <inttypes.h>
@@ -101,6 +102,17 @@ static enum ms_code follow(const struct ms_tree *t, const struct ms_asset_event 
                           reterr);
 }
 
+/* A verdict on a new MAIN moves bytes: review.h alone does that. */
+static enum ms_code holds_no_main(const struct ms_tree *t, const struct ms_asset_record *asset,
+                                  struct ms_error *reterr) {
+    struct ms_held held;
+    MS_TRY(ms_held_of(t, asset, &held, reterr));
+    if (!ms_held_any(&held))
+        return MS_OK;
+    return ms_fail(reterr, MS_INVALID, "the verdict on the new MAIN of asset %s goes by \"review\"",
+                   ms_id_text(asset->id).s);
+}
+
 enum ms_code ms_asset_apply_in(const struct ms_tree *t, const struct ms_asset_event *e,
                                struct ms_asset_applied *ret_applied, struct ms_error *reterr) {
     struct ms_tree_asset asset;
@@ -115,6 +127,8 @@ enum ms_code ms_asset_apply_in(const struct ms_tree *t, const struct ms_asset_ev
     step = ms_lc_step(&asset.life, event, &facts);
     if (step.rule != MS_LC_ALLOWED)
         return ms_tree_refused(t, &asset, step.rule, verb_of(e->event), reterr);
+    if (step.effects & (MS_EFFECT_HELD_LIVE | MS_EFFECT_HELD_DROP))
+        MS_TRY(holds_no_main(t, &asset.rec, reterr));
     if (step.effects != 0 || memcmp(&step.next, &asset.life, sizeof step.next) != 0)
         MS_TRY(follow(t, e, event, &asset, &step, ret_applied, reterr));
     ret_applied->asset = asset.rec;

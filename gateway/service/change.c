@@ -587,6 +587,20 @@ enum ms_code ms_change_inode_drop(struct ms_txn *txn, struct ms_tenant_id tenant
     return ms_change_feed(txn, &row, reterr);
 }
 
+/* The new MAIN that waits for review, when no file of its own has it. */
+static enum ms_code drop_held(struct ms_txn *txn, struct ms_tenant_id tenant,
+                              const struct ms_asset_record *asset, struct ms_error *reterr) {
+    struct ms_review_record row;
+    if (!asset->in_review)
+        return MS_OK;
+    MS_TRY(ms_row_get_review(txn, ms_key_review(tenant, (struct ms_asset_id){asset->id}), &row,
+                             reterr));
+    struct ms_version_id held = {row.held};
+    if (ms_version_id_is_none(held) || !ms_file_id_is_none((struct ms_file_id){row.held_file}))
+        return MS_OK;
+    return ms_change_version_drop(txn, tenant, held, reterr);
+}
+
 /* Every file of the asset loses its version; drop_rows takes the file rows too. */
 static enum ms_code drop_files(struct ms_txn *txn, struct ms_tenant_id tenant,
                                const struct ms_asset_record *asset, bool drop_rows,
@@ -718,6 +732,7 @@ enum ms_code ms_change_purge(struct ms_txn *txn, struct ms_tenant_id tenant, con
     struct ms_tenant_record owner;
     MS_TRY(ms_row_get_tenant(txn, ms_key_tenant(tenant), &owner, reterr));
     MS_TRY(ms_change_uploads_overdue(txn, &owner, asset, at, reterr));
+    MS_TRY(drop_held(txn, tenant, asset, reterr));
     MS_TRY(drop_files(txn, tenant, asset, true, reterr));
     MS_TRY(ms_change_bytes(txn, tenant, asset, 0, MS_WHY_DELETE, at, reterr));
     MS_TRY(drop_bin_entry(txn, tenant, id, reterr));

@@ -230,6 +230,7 @@ static enum ms_code remove_op(struct ms_txn *txn, const void *in, void *out,
                               struct ms_error *reterr) {
     const struct ms_file_id *file = ((const struct ms_tree_call *)in)->args;
     struct ms_declared_rows rows;
+    struct ms_held held;
     struct ms_tree t;
     (void)out;
     MS_TRY(ms_tree_begin(&t, txn, in, reterr));
@@ -240,6 +241,12 @@ static enum ms_code remove_op(struct ms_txn *txn, const void *in, void *out,
         return ms_fail(reterr, MS_WRONG_STATE,
                        "MAIN cannot be removed: cancel its upload, or delete the asset");
     MS_TRY(ms_asset_takes_file(&t, &rows.asset, MS_CATEGORY_OTHER, "removing a file", reterr));
+    MS_TRY(ms_held_of(&t, asset, &held, reterr));
+    if (ms_file_id_equal(held.file, *file))
+        return ms_fail(reterr, MS_WRONG_STATE,
+                       "\"%.100s\" waits for review as the new MAIN and cannot be removed: upload "
+                       "another one, which replaces it, or wait for the verdict",
+                       rows.file.name);
     bool counted = !ms_version_id_is_none((struct ms_version_id){rows.file.version});
     MS_TRY(ms_change_file_drop(txn, t.id, id, &rows.file, true, reterr));
     MS_TRY(ms_change_bytes(txn, t.id, asset, asset->bytes - (counted ? rows.file.size : 0),

@@ -82,11 +82,6 @@ static enum ms_code check_temporary(const struct ms_tree *t, const struct ms_tre
     char is[16], was[16];
     if (asset->rec.ino == 0)
         return ms_fail(reterr, MS_WRONG_STATE, "the asset has no MAIN that could be replaced");
-    if (t->tenant.review && asset->rec.rest != MS_STATE_FAILED)
-        return ms_fail(reterr, MS_UNSUPPORTED,
-                       "uploads of tenant %s are reviewed, and a MAIN that replaces a finished one "
-                       "cannot be held for that: upload it as a new asset",
-                       t->tenant.name);
     MS_TRY(ms_image_named(t, asset->rec.ino, &named, reterr));
     ms_name_suffix(name, is);
     ms_name_suffix(named.name, was);
@@ -111,10 +106,11 @@ static enum ms_code check_name(const struct ms_tree *t, const struct ms_tree_ass
     return ms_confirm_judge_name(&asset->rec, d->name, d->size, d->large, reterr);
 }
 
-/* One MAIN, one COVER, one TEMPORARY at a time; those that failed or were cancelled do not count. */
+/* One MAIN, one COVER, one TEMPORARY at a time; those that failed or were cancelled do not count, nor
+ * does one that waits for review: a further one replaces it. */
 static enum ms_code check_others(const struct ms_tree *t, const struct ms_tree_asset *asset,
-                                 const struct ms_declare *d, uint64_t *ret_main_bytes,
-                                 struct ms_error *reterr) {
+                                 const struct ms_declare *d, const struct ms_held *held,
+                                 uint64_t *ret_main_bytes, struct ms_error *reterr) {
     struct ms_key prefix = ms_key_files_of(t->id, (struct ms_asset_id){asset->rec.id});
     struct ms_scan scan;
     struct ms_view key;
@@ -127,7 +123,8 @@ static enum ms_code check_others(const struct ms_tree *t, const struct ms_tree_a
     while ((code = ms_row_next_file(&scan, &key, &file, reterr)) == MS_OK) {
         bool over = file.state == MS_FILE_CANCELLED ||
                     (file.state == MS_FILE_FAILED &&
-                     ms_version_id_is_none((struct ms_version_id){file.version}));
+                     ms_version_id_is_none((struct ms_version_id){file.version})) ||
+                    ms_file_id_equal((struct ms_file_id){file.id}, held->file);
         n++;
         if (memcmp(file.id.b, asset->rec.main_file.b, MS_ID_BYTES) == 0)
             *ret_main_bytes = ms_version_id_is_none((struct ms_version_id){file.version})
@@ -221,12 +218,14 @@ static enum ms_code declare_op(struct ms_txn *txn, const void *in, void *out,
     struct ms_file_record file = {.size = 0};
     struct ms_upload_record upload = {.size = 0};
     struct ms_tree_asset asset;
+    struct ms_held held;
     struct ms_tree t;
     uint64_t main_bytes = 0;
     MS_TRY(ms_tree_begin(&t, txn, in, reterr));
     MS_TRY(ms_asset_load(&t, d->asset, &asset, reterr));
+    MS_TRY(ms_held_of(&t, &asset.rec, &held, reterr));
     if (d->category == MS_CATEGORY_MAIN) /* the second one is named for what it is */
-        MS_TRY(check_others(&t, &asset, d, &main_bytes, reterr));
+        MS_TRY(check_others(&t, &asset, d, &held, &main_bytes, reterr));
     MS_TRY(ms_asset_takes_file(&t, &asset, d->category, "declaring a file", reterr));
     MS_TRY(check_category(&asset.rec, d, reterr));
     MS_TRY(ms_text_take("the file's name", d->name, 256, sizeof file.name - 1, file.name, reterr));
@@ -234,7 +233,8 @@ static enum ms_code declare_op(struct ms_txn *txn, const void *in, void *out,
         return ms_fail(reterr, MS_INVALID, "the file has no name");
     MS_TRY(check_name(&t, &asset, d, reterr));
     if (d->category != MS_CATEGORY_MAIN)
-        MS_TRY(check_others(&t, &asset, d, &main_bytes, reterr));
+        MS_TRY(check_others(&t, &asset, d, &held, &main_bytes, reterr));
+    main_bytes = ms_held_base(ms_held_waits(&t, &asset.life, &held), &held, main_bytes);
     MS_TRY(reserve(&t, &asset.rec, d, main_bytes, &upload.reserved, reterr));
     fill_rows(&t, d, out, &file, &upload);
     struct ms_declared *told = &((struct declared *)out)->pub;

@@ -6,6 +6,7 @@
 #include "content/media.h"
 #include "service/probing.h"
 #include "service/confirm.h"
+#include "service/held.h"
 #include "service/tree_rows.h"
 
 /* ---- rows (confirm.c) ------------------------------------------------------------------------ */

@@ -297,19 +297,6 @@ static enum ms_code seal_main(struct seal *s, struct ms_error *reterr) {
 
 /* ---- TEMPORARY ------------------------------------------------------------------------------- */
 
-static enum ms_code new_generation(struct seal *s, struct ms_error *reterr) {
-    const struct ms_feed_row row = {
-        .kind = MS_FEED_CONTENT, .tenant = s->t->id, .ino = s->rows.asset.rec.ino};
-    struct ms_inode_record inode;
-    MS_TRY(ms_tree_inode(s->t, row.ino, &inode, reterr));
-    inode.version = s->in->version.id;
-    inode.size = s->found->size;
-    inode.generation++;
-    ms_tree_touch(s->t, &inode, MS_TOUCH_CHANGE);
-    MS_TRY(ms_tree_put(s->t, &inode, reterr));
-    return ms_change_feed(s->t->txn, &row, reterr);
-}
-
 /* The new file takes the old one's place; the old one goes with its bytes. */
 static enum ms_code replace_main(struct seal *s, const struct ms_file_record *old,
                                  struct ms_error *reterr) {
@@ -321,7 +308,7 @@ static enum ms_code replace_main(struct seal *s, const struct ms_file_record *ol
     s->rows.file.category = MS_CATEGORY_MAIN;
     MS_TRY(put_file(s, MS_FILE_CREATED, reterr));
     asset->main_file = s->rows.file.id;
-    MS_TRY(new_generation(s, reterr));
+    MS_TRY(ms_held_show(s->t, asset->ino, s->in->version, s->found->size, reterr));
     MS_TRY(add_bytes(s, replaces, MS_WHY_SEAL, reterr));
     MS_TRY(note(s, MS_AUDIT_FILE_CONFIRMED, "it replaces the one before", reterr));
     if (failed) { /* checked as at creation */
@@ -333,13 +320,30 @@ static enum ms_code replace_main(struct seal *s, const struct ms_file_record *ol
     return ms_row_put_asset(s->t->txn, ms_key_asset(s->t->id, asset_of(s)), asset, reterr);
 }
 
+/* It waits for review beside the live one, as TEMPORARY; an earlier one that waits goes. */
+static enum ms_code hold(struct seal *s, const struct ms_held *before, struct ms_error *reterr) {
+    struct ms_held held = {
+        .version = s->in->version, .file = s->in->file, .bytes = s->found->size};
+    (void)snprintf(held.media_type, sizeof held.media_type, "%s", s->found->media_type);
+    MS_TRY(take_bytes(s, before->bytes, reterr));
+    MS_TRY(put_file(s, MS_FILE_UPLOADED, reterr));
+    MS_TRY(add_bytes(s, before->bytes, MS_WHY_SEAL, reterr));
+    MS_TRY(note(s, MS_AUDIT_FILE_CONFIRMED, "it waits for review", reterr));
+    MS_TRY(ms_held_put(s->t, &s->rows.asset, &held, reterr));
+    return ms_held_show(s->t, s->rows.asset.rec.ino, held.version, held.bytes, reterr);
+}
+
 static enum ms_code seal_temporary(struct seal *s, struct ms_error *reterr) {
     struct ms_asset_record *asset = &s->rows.asset.rec;
     struct ms_file_record old;
+    struct ms_held held;
     if (s->verdict != MS_OK)
         return fail_file(s, reterr);
     if (asset->ino == 0)
         return ms_fail(reterr, MS_WRONG_STATE, "the asset has no MAIN that could be replaced");
+    MS_TRY(ms_held_of(s->t, asset, &held, reterr));
+    if (ms_held_waits(s->t, &s->rows.asset.life, &held))
+        return hold(s, &held, reterr);
     MS_TRY(ms_row_get_file(
         s->t->txn,
         ms_key_file(s->t->id, asset_of(s), (struct ms_file_id){asset->main_file}), &old, reterr));

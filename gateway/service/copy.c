@@ -3,6 +3,7 @@
 #include "model/derived.h"
 #include "quota/quota.h"
 #include "service/asset_in.h"
+#include "service/held.h"
 #include "service/upkeep_walk.h"
 
 #include <inttypes.h>
@@ -206,6 +207,7 @@ static enum ms_code copy_op(struct ms_txn *txn, const void *in, void *out,
     MS_TRY(ms_asset_find_in(&t, args->id, &c.source, reterr));
     MS_TRY(ms_asset_may_copy(&t, &c.source, "copy", reterr));
     MS_TRY(ms_tree_inode(&t, c.source.rec.ino, &c.inode, reterr));
+    MS_TRY(ms_held_as_live(&t, &c.source.rec, &c.inode, reterr));
     MS_TRY(target(&c, args, &dir, &judged, reterr));
     fill_asset(&c, args->name, judged.type);
     MS_TRY(copy_files(&c, args->name, reterr));

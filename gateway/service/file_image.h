@@ -56,6 +56,7 @@
 #include "probe/prober.h"
 #include "service/change.h"
 #include "service/file.h"
+#include "service/held.h"
 #include "service/tree_rows.h"
 
 #include <pthread.h>
@@ -282,6 +283,7 @@ void ms_files_one_done(struct ms_files *files);
 /* file_load.c: rows -> memory. */
 struct ms_loaded {
     struct ms_inode_record inode;
+    uint64_t metered; /* bytes of what a new MAIN replaces: of all, or where it will wait for review (held.h) */
     struct ms_basis *basis; /* NULL: the version is the known one */
 };
 /* known: NULL, or a version that need not be loaded again. */
@@ -359,6 +361,8 @@ struct ms_judging {
     bool gone;     /* nothing to judge: no name, or no asset */
     bool creation; /* no version had bytes, or it failed by content: a refusal becomes FAILED, not
                       an error */
+    bool waits;    /* for review, beside the live one (held.h) */
+    struct ms_held held; /* that waits already */
     enum ms_asset_type type;
     struct ms_inode_record inode;
     struct ms_file_record file;

@@ -81,6 +81,25 @@ static enum ms_code new_basis(struct ms_txn *txn, struct ms_tenant_id tenant,
     return code;
 }
 
+/* Where a new MAIN will wait for review it counts beside the live one (bill.md section 2). */
+static enum ms_code load_metered(const struct ms_tree *t, struct ms_loaded *loaded,
+                                 struct ms_error *reterr) {
+    struct ms_tree_asset asset;
+    struct ms_held held;
+    bool gone = true;
+
+    loaded->metered = loaded->inode.size;
+    if (!ms_inode_has_asset(&loaded->inode) || loaded->inode.size == 0)
+        return MS_OK;
+    MS_TRY(ms_tree_asset(t, &loaded->inode, &asset, &gone, reterr));
+    if (gone)
+        return MS_OK;
+    MS_TRY(ms_held_of(t, &asset.rec, &held, reterr));
+    loaded->metered =
+        ms_held_base(ms_held_waits(t, &asset.life, &held), &held, loaded->inode.size);
+    return MS_OK;
+}
+
 enum ms_code ms_image_rows(const struct ms_tree *t, uint64_t ino, const struct ms_version_id *known,
                            struct ms_loaded *ret_loaded, struct ms_error *reterr) {
     struct ms_loaded loaded = {0};
@@ -88,6 +107,7 @@ enum ms_code ms_image_rows(const struct ms_tree *t, uint64_t ino, const struct m
 
     MS_TRY(ms_tree_inode(t, ino, &loaded.inode, reterr));
     version = (struct ms_version_id){loaded.inode.version};
+    MS_TRY(load_metered(t, &loaded, reterr));
     if (!(known && ms_version_id_equal(*known, version)))
         MS_TRY(new_basis(t->txn, t->id, version, &loaded.basis, reterr));
     *ret_loaded = loaded;
@@ -99,7 +119,7 @@ enum ms_code ms_image_rows(const struct ms_tree *t, uint64_t ino, const struct m
 static void install(struct ms_file *file, struct ms_loaded *loaded) {
     file->locked.generation = loaded->inode.generation;
     file->locked.basis = MS_TAKE(loaded->basis);
-    file->locked.metered = file->locked.basis->source.size;
+    file->locked.metered = loaded->metered;
     file->locked.orphan = loaded->inode.orphan;
     file->locked.loaded = true;
 }

@@ -96,7 +96,7 @@ static void install_basis_locked(struct ms_file *file, struct ms_loaded *loaded)
     ms_basis_unref(file->locked.basis);
     file->locked.basis = MS_TAKE(loaded->basis);
     file->locked.generation = loaded->inode.generation;
-    file->locked.metered = file->locked.basis->source.size;
+    file->locked.metered = loaded->metered;
     file->locked.fresh = false; /* whoever was faster has sealed it */
     file->locked.touches++;
 }

@@ -1,5 +1,6 @@
 /* The seal: what the rules say of a content, and the one commit that makes it the file. */
 #include "service/file_image.h"
+#include "service/held.h"
 #include "service/package.h"
 #include "service/produce.h"
 #include "service/writeback.h"
@@ -60,6 +61,12 @@ static void judge(const struct ms_tree *t, struct ms_judging *j, const struct ms
         j->verdict = check(t->limits, &content, media_type, &j->why);
 }
 
+/* A finished one that had bytes, or of which a case is open: its first bytes are no edit. */
+static bool waits(const struct ms_tree *t, const struct ms_judging *j) {
+    return ms_held_waits(t, &j->asset.life, &j->held) &&
+           (had_bytes(&j->file) || j->asset.life.in_review);
+}
+
 enum ms_code ms_seal_judge(const struct ms_tree *t, uint64_t ino, uint64_t size,
                            const char *media_type, const struct ms_facts_record *facts,
                            struct ms_judging *ret_judging, struct ms_error *reterr) {
@@ -82,8 +89,10 @@ enum ms_code ms_seal_judge(const struct ms_tree *t, uint64_t ino, uint64_t size,
                            ms_key_file(t->id, (struct ms_asset_id){j->asset.rec.id},
                                        (struct ms_file_id){j->asset.rec.main_file}),
                            &j->file, reterr));
+    MS_TRY(ms_held_of(t, &j->asset.rec, &j->held, reterr));
     MS_TRY(ms_image_named(t, ino, &named, reterr));
     judge(t, j, &named, size, media_type, facts);
+    j->waits = j->verdict == MS_OK && waits(t, j);
     return MS_OK;
 }
 
@@ -179,22 +188,22 @@ static struct ms_life as_at_creation(const struct ms_life *life) {
 
     if (life->rest != MS_STATE_FAILED) {
         creating.rest = MS_STATE_CREATING;
-        creating.sealed = 0;
+        creating.sealed = creating.in_review = 0;
     }
     return creating;
 }
 
-static enum ms_code confirm(const struct ms_tree *t, struct ms_judging *j,
+static enum ms_code confirm(const struct ms_tree *t, struct ms_judging *j, bool reviewed,
                             struct ms_error *reterr) {
     struct ms_lc_facts facts = ms_tree_facts(t, &j->asset.rec);
     struct ms_life life = j->asset.life;
-    enum ms_event event = t->tenant.review ? MS_EVENT_CONFIRM_REVIEW : MS_EVENT_CONFIRM;
+    enum ms_event event = reviewed ? MS_EVENT_CONFIRM_REVIEW : MS_EVENT_CONFIRM;
     struct ms_lc_verdict step;
 
-    if (j->verdict != MS_OK) {
+    if (j->verdict != MS_OK)
         event = MS_EVENT_CONTENT_FAIL;
+    if (event != MS_EVENT_CONFIRM)
         life = as_at_creation(&life);
-    }
     facts.now = t->now;
     step = ms_lc_step(&life, event, &facts);
     if (step.rule != MS_LC_ALLOWED)
@@ -222,12 +231,24 @@ static void give_reason(struct ms_asset_record *asset, const struct ms_judging *
     (void)snprintf(asset->reason_code, sizeof asset->reason_code, "%s", ms_code_name(j->verdict));
 }
 
+/* It waits beside the live one. */
+static enum ms_code hold(const struct ms_tree *t, const struct ms_sealing *s, struct ms_judging *j,
+                         struct ms_error *reterr) {
+    struct ms_held held = {.version = s->version, .bytes = s->size};
+
+    (void)snprintf(held.media_type, sizeof held.media_type, "%s", s->media_type);
+    return ms_held_put(t, &j->asset, &held, reterr);
+}
+
 /* What was finished once stays as it is, whatever its new bytes are, and a failed one that was cut
- * to nothing is not finished by that; the others are confirmed or fail now. */
+ * to nothing is not finished by that; the others are confirmed or fail now. Nobody reviews an empty
+ * file; its first bytes are reviewed as at creation, and so it is not finished any more. */
 static enum ms_code settle_asset(const struct ms_tree *t, const struct ms_sealing *s,
                                  struct ms_judging *j, uint64_t before, struct ms_error *reterr) {
     struct ms_asset_record *asset = &j->asset.rec;
-    bool finished = (asset->rest != MS_STATE_CREATING && asset->rest != MS_STATE_FAILED) ||
+    bool reviewed = t->tenant.review && s->size > 0;
+    bool first = reviewed && !had_bytes(&j->file) && !j->waits;
+    bool finished = (asset->rest != MS_STATE_CREATING && asset->rest != MS_STATE_FAILED && !first) ||
                     (s->size == 0 && had_bytes(&j->file));
     uint64_t bytes = asset->bytes;
 
@@ -241,12 +262,14 @@ static enum ms_code settle_asset(const struct ms_tree *t, const struct ms_sealin
         MS_TRY(ms_produce_settle(t, asset, bytes, reterr));
     else
         MS_TRY(ms_change_bytes(t->txn, t->id, asset, bytes, MS_WHY_SEAL, t->now, reterr));
+    if (j->waits)
+        return hold(t, s, j, reterr);
     if (finished && j->verdict == MS_OK) {
         MS_TRY(ms_row_put_asset(t->txn, ms_key_asset(t->id, (struct ms_asset_id){asset->id}), asset,
                                 reterr));
     } else {
         give_reason(asset, j);
-        MS_TRY(confirm(t, j, reterr));
+        MS_TRY(confirm(t, j, reviewed, reterr));
     }
     if (!j->creation || s->size == 0 || j->verdict != MS_OK)
         return MS_OK;
@@ -293,16 +316,17 @@ static enum ms_code settle_inode(const struct ms_tree *t, const struct ms_sealin
 
 static enum ms_code seal(const struct ms_tree *t, const struct ms_sealing *s, struct ms_judging *j,
                          struct ms_sealed *o, struct ms_error *reterr) {
-    uint64_t before = had_bytes(&j->file) ? j->file.size : 0;
+    uint64_t before = ms_held_base(j->waits, &j->held, had_bytes(&j->file) ? j->file.size : 0);
     struct ms_version_id version = {{{0}}};
 
-    if (s->size > 0 || had_bytes(&j->file)) {
+    if (s->size > 0 || had_bytes(&j->file) || j->waits) {
         version = s->version;
         MS_TRY(put_version(t, s, j, reterr));
     }
     MS_TRY(settle_lease(t, s, j, before, reterr));
     MS_TRY(settle_asset(t, s, j, before, reterr));
-    MS_TRY(settle_file(t, s, j, version, reterr));
+    if (!j->waits)
+        MS_TRY(settle_file(t, s, j, version, reterr));
     MS_TRY(settle_inode(t, s, j, version, reterr));
     o->verdict = j->verdict;
     if (j->verdict)

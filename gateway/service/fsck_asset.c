@@ -6,6 +6,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 /* One row that is being looked at. */
 struct look {
@@ -14,6 +15,7 @@ struct look {
     struct ms_tenant_id t;
     struct ms_asset_record asset;
     struct ms_file_record main;
+    struct ms_review_record waits; /* its case; zeroed: none */
     bool has_main;
     uint64_t bytes;
 };
@@ -211,6 +213,8 @@ static enum ms_code check_files(struct look *l, struct ms_error *reterr) {
     if (ms_id_is_set(a->main_file) && !l->has_main)
         say(l, "file", "asset %s has MAIN file %s, which is not there", ms_id_text(a->id).s,
             ms_id_text(a->main_file).s);
+    if (ms_id_is_set(l->waits.held) && !ms_id_is_set(l->waits.held_file))
+        l->bytes += l->waits.held_bytes; /* it counts beside the live one */
     if (a->bytes != l->bytes)
         say(l, "asset", "asset %s counts %" PRIu64 " bytes, its files have %" PRIu64,
             ms_id_text(a->id).s, a->bytes, l->bytes);
@@ -302,7 +306,13 @@ static enum ms_code check_file_of(struct look *l, const struct ms_version_record
     struct ms_key key =
         ms_key_file(l->t, (struct ms_asset_id){v->asset}, (struct ms_file_id){v->file});
     struct ms_file_record file;
+    struct ms_review_record waits;
     enum ms_fsck_seen seen;
+    MS_TRY(ms_fsck_see(ms_row_get_review(l->txn, ms_key_review(l->t, (struct ms_asset_id){v->asset}),
+                                         &waits, reterr),
+                       &seen));
+    if (seen == MS_FSCK_DAMAGED || (seen == MS_FSCK_THERE && ms_id_is(waits.held, v->id)))
+        return MS_OK; /* the asset's own look judges it */
     MS_TRY(ms_fsck_see(ms_row_get_file(l->txn, key, &file, reterr), &seen));
     if (seen == MS_FSCK_ABSENT || (seen == MS_FSCK_THERE && !ms_id_is(file.version, v->id)))
         say(l, "version", "version %s is of file %s, which %s", ms_id_text(v->id).s,
@@ -342,9 +352,31 @@ static enum ms_code check_inode(struct look *l, struct ms_error *reterr) {
     if (seen == MS_FSCK_ABSENT || !ms_id_is(inode.asset, a->id))
         say(l, "asset", "asset %s has inode %" PRIu64 ", which %s", ms_id_text(a->id).s, a->ino,
             seen == MS_FSCK_ABSENT ? "is not there" : "is of another asset");
-    else if (l->has_main && !ms_id_is(inode.version, l->main.version))
+    else if (ms_id_is_set(l->waits.held) && !ms_id_is(inode.version, l->waits.held))
+        say(l, "version", "inode %" PRIu64 " has version %s, its asset holds %s for review", a->ino,
+            ms_id_text(inode.version).s, ms_id_text(l->waits.held).s);
+    else if (!ms_id_is_set(l->waits.held) && l->has_main && !ms_id_is(inode.version, l->main.version))
         say(l, "version", "inode %" PRIu64 " has version %s, MAIN of its asset %s", a->ino,
             ms_id_text(inode.version).s, ms_id_text(l->main.version).s);
+    return MS_OK;
+}
+
+/* The new MAIN that waits is a version of the asset, with the bytes that its case says. */
+static enum ms_code check_held(struct look *l, struct ms_error *reterr) {
+    struct ms_version_id id = {l->waits.held};
+    struct ms_version_record v;
+    enum ms_fsck_seen seen;
+    if (!ms_id_is_set(id.id))
+        return MS_OK;
+    MS_TRY(ms_fsck_see(ms_row_get_version(l->txn, ms_key_version(l->t, id), &v, reterr), &seen));
+    if (seen == MS_FSCK_ABSENT ||
+        (seen == MS_FSCK_THERE &&
+         (!ms_id_is(v.asset, l->asset.id) || v.size != l->waits.held_bytes ||
+          !ms_id_is(v.file, ms_id_is_set(l->waits.held_file) ? l->waits.held_file
+                                                             : l->asset.main_file))))
+        say(l, "version", "asset %s holds version %s for review, which %s",
+            ms_id_text(l->asset.id).s, ms_id_text(id.id).s,
+            seen == MS_FSCK_ABSENT ? "is not there" : "is another file's, or of another size");
     return MS_OK;
 }
 
@@ -434,9 +466,10 @@ static enum ms_code check_facts_row(void *priv, struct ms_txn *txn, struct ms_vi
 
 static enum ms_code check_review(struct look *l, struct ms_error *reterr) {
     struct ms_key key = ms_key_review(l->t, (struct ms_asset_id){l->asset.id});
-    struct ms_review_record row;
     enum ms_fsck_seen seen;
-    MS_TRY(ms_fsck_see(ms_row_get_review(l->txn, key, &row, reterr), &seen));
+    MS_TRY(ms_fsck_see(ms_row_get_review(l->txn, key, &l->waits, reterr), &seen));
+    if (seen != MS_FSCK_THERE)
+        memset(&l->waits, 0, sizeof l->waits);
     if (seen != MS_FSCK_DAMAGED && (seen == MS_FSCK_THERE) != (l->asset.in_review != 0))
         say(l, "I12", "asset %s waits for %s verdict, the queue says otherwise",
             ms_id_text(l->asset.id).s, l->asset.in_review ? "a" : "no");
@@ -487,10 +520,11 @@ static enum ms_code check_asset(void *priv, struct ms_txn *txn, struct ms_view k
     if (!ms_id_is(l.asset.id, ms_key_id_at(key, MS_TABLE_TENANT_KEY_BYTES)))
         say(&l, "asset", "asset %s lies under another id", ms_id_text(l.asset.id).s);
     MS_TRY(check_due(&l, reterr));
+    MS_TRY(check_review(&l, reterr));
     MS_TRY(check_files(&l, reterr));
+    MS_TRY(check_held(&l, reterr));
     MS_TRY(check_inode(&l, reterr));
     MS_TRY(check_owner(&l, reterr));
-    MS_TRY(check_review(&l, reterr));
     MS_TRY(check_bound(&l, reterr));
     MS_TRY(check_bin(&l, reterr));
     l.f->result.assets++;

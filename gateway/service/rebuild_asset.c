@@ -20,6 +20,9 @@ struct plan {
     struct ms_version_record version; /* of MAIN */
     struct ms_object_record object;
     bool has_main, has_version, by_birth;
+    struct ms_version_record held; /* that waits for review beside it (held.h) */
+    struct ms_object_record held_object;
+    bool holds;
 };
 
 static struct ms_id random_id(const struct ms_tree *t) {
@@ -190,6 +193,22 @@ static enum ms_code plan_main(struct plan *p, bool *ret_lost, struct ms_error *r
     return MS_OK;
 }
 
+/* The owner's inode had the version that waits for review; its texts were told nowhere. */
+static enum ms_code plan_held(struct plan *p, struct ms_error *reterr) {
+    struct source s = {.told = false};
+    if (!p->asset.in_review || p->by_birth || is_none(p->inode.version) ||
+        memcmp(p->inode.version.b, p->main.version.b, MS_ID_BYTES) == 0)
+        return MS_OK;
+    MS_TRY(find_source(p->t, p->inode.version, &s, reterr));
+    p->holds = s.there && memcmp(s.version.asset.b, p->asset.id.b, MS_ID_BYTES) == 0;
+    p->held = s.version;
+    p->held_object = s.object;
+    if (!p->holds)
+        ms_built_note(p->built, "lost", "what waits for review of \"%.80s\": its object is missing",
+                      p->asset.name);
+    return MS_OK;
+}
+
 /* ---- rows of the asset ----------------------------------------------------------------------- */
 
 /* Beside MAIN: one whose bytes are gone has failed. */
@@ -230,6 +249,26 @@ static enum ms_code put_files(struct plan *p, uint64_t *ret_bytes, struct ms_err
             MS_TRY(put_other_file(p, file, ret_bytes, reterr));
     }
     return MS_OK;
+}
+
+static bool brought_by_upload(const struct plan *p) {
+    return memcmp(p->held.file.b, p->main.id.b, MS_ID_BYTES) != 0;
+}
+
+/* The row of a TEMPORARY has its version already. */
+static enum ms_code put_held(struct plan *p, uint64_t *bytes, struct ms_error *reterr) {
+    struct ms_key key = ms_key_review(p->t->id, (struct ms_asset_id){p->asset.id});
+    struct ms_review_record row;
+    MS_TRY(ms_row_get_review(p->t->txn, key, &row, reterr));
+    row.held = p->held.id;
+    row.held_bytes = p->held.size;
+    if (brought_by_upload(p)) {
+        row.held_file = p->held.file;
+    } else {
+        MS_TRY(put_version(p->t, p->held, &p->held_object, reterr));
+        *bytes += p->held.size;
+    }
+    return ms_row_put_review(p->t->txn, key, &row, reterr);
 }
 
 static struct ms_life out_of_bin(const struct ms_life *life) {
@@ -273,6 +312,8 @@ static enum ms_code put_asset(struct plan *p, struct ms_error *reterr) {
     p->asset.due_at = (struct ms_instant){0};
     MS_TRY(ms_change_new_asset(p->t->txn, p->t->id, p->t->who, &p->asset, reterr));
     MS_TRY(put_files(p, &bytes, reterr));
+    if (p->holds)
+        MS_TRY(put_held(p, &bytes, reterr));
     MS_TRY(ms_change_bytes(p->t->txn, p->t->id, &p->asset, bytes, MS_WHY_SEAL, p->t->now, reterr));
     if (life.binned)
         MS_TRY(put_bin(p, &life, reterr));
@@ -289,8 +330,8 @@ static void clean_inode(struct plan *p, uint64_t ino) {
     struct ms_inode_record *inode = &p->inode;
     inode->ino = ino;
     inode->asset = p->asset.id;
-    inode->version = p->main.version;
-    inode->size = p->main.size;
+    inode->version = p->holds ? p->held.id : p->main.version;
+    inode->size = p->holds ? p->held.size : p->main.size;
     inode->nlink = 0;
     inode->parent = 0;
     inode->orphan = inode->unsealed = 0;
@@ -408,6 +449,7 @@ static enum ms_code asset_told(struct plan *p, struct ms_asset_id id, const json
         !S_ISREG(p->inode.mode))
         default_inode(p);
     p->asset.ino = 0;
+    MS_TRY(plan_held(p, reterr));
     if (in_tree)
         MS_TRY(put_inode(p, inode_line, reterr));
     return put_asset(p, reterr);

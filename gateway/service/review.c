@@ -2,6 +2,7 @@
 #include "service/review.h"
 
 #include "service/confirm_part.h"
+#include "service/held.h"
 #include "service/tree_rows.h"
 #include "service/upkeep_walk.h"
 
@@ -50,7 +51,12 @@ static enum ms_code fill_case(const struct ms_tree *t, struct ms_review_case *c,
     ms_asset_set_life(&c->asset, &asset.life);
     c->state = asset.state;
     c->edit = asset.life.rest != MS_STATE_CREATING;
-    return main_of(t, &c->asset, &c->main, reterr);
+    MS_TRY(main_of(t, &c->asset, &c->main, reterr));
+    if (!ms_version_id_is_none((struct ms_version_id){c->row.held})) {
+        c->main.size = c->row.held_bytes;
+        memcpy(c->main.media_type, c->row.held_media, sizeof c->main.media_type);
+    }
+    return MS_OK;
 }
 
 static enum ms_code list(const struct ms_tree *t, struct ms_asset_id after,
@@ -147,8 +153,15 @@ static enum ms_code to_human(struct deciding *d, struct ms_error *reterr) {
                           d->reason, reterr);
 }
 
-/* The held texts become the asset's. */
-static void go_live(struct deciding *d) {
+static struct ms_held held_of(const struct deciding *d) {
+    struct ms_held held = {
+        .version = {d->row.held}, .file = {d->row.held_file}, .bytes = d->row.held_bytes};
+    memcpy(held.media_type, d->row.held_media, sizeof held.media_type);
+    return held;
+}
+
+/* What is held becomes the asset's. */
+static enum ms_code go_live(struct deciding *d, struct ms_error *reterr) {
     struct ms_asset_record *asset = &d->asset.rec;
     if (d->row.has_name) {
         memcpy(asset->name, d->row.name, sizeof asset->name);
@@ -156,6 +169,13 @@ static void go_live(struct deciding *d) {
     }
     if (d->row.has_description)
         memcpy(asset->description, d->row.description, sizeof asset->description);
+    const struct ms_held held = held_of(d);
+    return ms_held_any(&held) ? ms_held_live(d->t, asset, &held, reterr) : MS_OK;
+}
+
+static enum ms_code drop(struct deciding *d, struct ms_error *reterr) {
+    const struct ms_held held = held_of(d);
+    return ms_held_any(&held) ? ms_held_drop(d->t, &d->asset.rec, &held, d->reason, reterr) : MS_OK;
 }
 
 static void tell_owner(struct deciding *d, bool edit) {
@@ -176,7 +196,9 @@ static enum ms_code settle(struct deciding *d, struct ms_error *reterr) {
     if (step.rule != MS_LC_ALLOWED)
         return ms_tree_refused(t, &d->asset, step.rule, "a verdict", reterr);
     if (step.effects & MS_EFFECT_HELD_LIVE)
-        go_live(d);
+        MS_TRY(go_live(d, reterr));
+    if (step.effects & MS_EFFECT_HELD_DROP)
+        MS_TRY(drop(d, reterr));
     if (created)
         MS_TRY(set_main(d, pass ? MS_FILE_CREATED : MS_FILE_FAILED, pass ? "" : d->reason, reterr));
     if (!pass)

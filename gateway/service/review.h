@@ -34,8 +34,8 @@ struct ms_review_case {
     struct ms_review_record row;
     struct ms_asset_record asset; /* effective */
     enum ms_state state;
-    struct ms_file_record main;
-    bool edit; /* of a finished asset: the held texts are in row */
+    struct ms_file_record main; /* size and kind: of the bytes that a verdict is asked for */
+    bool edit; /* of a finished asset: what is held is in row */
 };
 /* In the order of ids behind `after`; *ret_n below max: the end. */
 MS_NODISCARD enum ms_code ms_review_list(struct ms_svc *svc, const struct ms_ctx *ctx,

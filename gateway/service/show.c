@@ -56,6 +56,19 @@ static void show_content(struct ms_show *s, const struct ms_asset_info *info) {
     ms_show_meta(s, info);
 }
 
+/* What waits for review. */
+static json_t *pending_of(const struct ms_asset_info *info) {
+    const struct ms_review_record *p = &info->pending;
+    bool held = !ms_version_id_is_none((struct ms_version_id){p->held});
+    if (!info->waits)
+        return json_null();
+    return json_pack("{s:o,s:o,s:o,s:o,s:b,s:o}", "since_time", ms_show_time(p->since), "asset_name",
+                     p->has_name ? json_string(p->name) : json_null(), "asset_description",
+                     p->has_description ? json_string(p->description) : json_null(), "size_bytes",
+                     held ? ms_show_u64(p->held_bytes) : json_null(), "human", p->human != 0,
+                     "live_bytes", held ? ms_show_u64(info->main.size) : json_null());
+}
+
 json_t *ms_show_asset(const struct ms_asset_info *info) {
     const struct ms_asset_record *a = &info->asset;
     char root[33];
@@ -74,6 +87,7 @@ json_t *ms_show_asset(const struct ms_asset_info *info) {
     ms_show_set(&s, "fail_type", a->fail ? json_string(ms_fail_name(a->fail)) : json_null());
     ms_show_set(&s, "block_reason_code", text_or_null(a->reason_code));
     ms_show_set(&s, "reason", text_or_null(a->reason));
+    ms_show_set(&s, "pending", pending_of(info));
     ms_show_set(&s, "warning", text_or_null(info->warning));
     ms_show_set(&s, "holds", holds_of(a));
     ms_show_set(&s, "auto_operation_config", operations_of(a));

@@ -1,6 +1,7 @@
 /* What stands behind a regular file: its asset, with what time has done to it, and what a name
  * makes of it. */
 #include "base/checked.h"
+#include "service/held.h"
 #include "service/package.h"
 #include "service/treeop.h"
 
@@ -214,6 +215,23 @@ static enum ms_code check_content(const struct ms_tree *t, const struct ms_inode
     return check_facts(t, inode, type, name, reterr);
 }
 
+/* Under its new name both must fit: what is live, and what waits for review to be. */
+static enum ms_code check_both(const struct ms_tree *t, const struct ms_inode_record *inode,
+                               const struct ms_asset_record *asset, enum ms_asset_type type,
+                               const char *name, struct ms_error *reterr) {
+    struct ms_inode_record live = *inode;
+    struct ms_file_record file;
+    struct ms_held held;
+    MS_TRY(main_file(t, asset, &file, reterr));
+    MS_TRY(ms_held_of(t, asset, &held, reterr));
+    MS_TRY(ms_held_as_live(t, asset, &live, reterr));
+    MS_TRY(check_content(t, &live, &file, type, name, reterr));
+    if (!ms_held_any(&held))
+        return MS_OK;
+    memcpy(file.media_type, held.media_type, sizeof file.media_type);
+    return check_content(t, inode, &file, type, name, reterr);
+}
+
 enum ms_code ms_tree_judge(const struct ms_tree *t, const struct ms_inode_record *inode,
                            const struct ms_tree_asset *asset, const char *name,
                            const char *new_name, enum ms_special top, struct ms_judged *ret_judged,
@@ -227,9 +245,7 @@ enum ms_code ms_tree_judge(const struct ms_tree *t, const struct ms_inode_record
         judged.type = ms_asset_type_of_name(new_name, top, false);
     bool same = judged.type == old && strcmp(suffix, new_suffix) == 0;
     if (!same && !keeps_type(inode, asset) && asset->life.sealed) {
-        struct ms_file_record file;
-        MS_TRY(main_file(t, &asset->rec, &file, reterr));
-        MS_TRY(check_content(t, inode, &file, judged.type, new_name, reterr));
+        MS_TRY(check_both(t, inode, &asset->rec, judged.type, new_name, reterr));
         judged.fits_now =
             asset->life.rest == MS_STATE_FAILED && asset->life.fail == MS_FAIL_CONTENT;
     }

@@ -1,6 +1,6 @@
 /* Extended attributes: stored ones, and the life cycle shown as computed ones. */
 #include "service/derived_rows.h"
-#include "service/tree_rows.h"
+#include "service/held.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -20,6 +20,7 @@ struct shown {
     struct ms_file_record file;
     struct ms_version_record version;
     bool has_version;
+    struct ms_review_record waits; /* zeroed: no verdict is outstanding */
 };
 
 /* Each prints into buf and returns false when there is nothing to show. */
@@ -59,7 +60,8 @@ static bool show_size(const struct shown *s, struct ms_buf *buf) {
     return ms_buf_addf(buf, NULL, "%" PRIu64, s->inode->size) == MS_OK;
 }
 static bool show_media(const struct shown *s, struct ms_buf *buf) {
-    return print(buf, s->file.media_type);
+    bool held = !ms_version_id_is_none((struct ms_version_id){s->waits.held});
+    return print(buf, held && s->waits.held_media[0] ? s->waits.held_media : s->file.media_type);
 }
 static bool show_root(const struct shown *s, struct ms_buf *buf) {
     if (!s->has_version || !s->version.hashed)
@@ -123,6 +125,22 @@ static bool show_reason(const struct shown *s, struct ms_buf *buf) {
     return print(buf, s->asset->rec.reason);
 }
 
+/* "MAIN of 123 bytes, live are 100; title \"a\"; description": what waits for review. */
+static bool show_pending(const struct shown *s, struct ms_buf *buf) {
+    const struct ms_review_record *r = &s->waits;
+    enum ms_code code = MS_OK;
+    if (s->asset->life.rest == MS_STATE_CREATING && s->asset->life.in_review)
+        return print(buf, "a new asset");
+    if (!ms_version_id_is_none((struct ms_version_id){r->held}))
+        code = ms_buf_addf(buf, NULL, "MAIN of %" PRIu64 " bytes, live are %" PRIu64, r->held_bytes,
+                           s->file.size);
+    if (code == MS_OK && r->has_name)
+        code = ms_buf_addf(buf, NULL, "%stitle \"%s\"", buf->len ? "; " : "", r->name);
+    if (code == MS_OK && r->has_description)
+        code = ms_buf_addf(buf, NULL, "%sdescription", buf->len ? "; " : "");
+    return code == MS_OK && buf->len > 0;
+}
+
 /* What comes unless somebody pays. */
 static bool show_warning(const struct shown *s, struct ms_buf *buf) {
     ms_warning text;
@@ -139,6 +157,7 @@ static const struct {
     {OURS "media_type", show_media},
     {OURS "name", show_name},
     {OURS "origin", show_origin},
+    {OURS "pending", show_pending},
     {OURS "reason", show_reason},
     {OURS "root", show_root},
     {OURS "size_bytes", show_size},
@@ -160,6 +179,8 @@ static enum ms_code load_shown(const struct ms_tree *t, const struct ms_inode_re
     MS_TRY(ms_row_get_file(t->txn,
                            ms_key_file(t->id, id, (struct ms_file_id){asset->rec.main_file}),
                            &ret_shown->file, reterr));
+    bool there;
+    MS_TRY(ms_held_case(t, &asset->rec, &ret_shown->waits, &there, reterr));
     ret_shown->has_version = !ms_version_id_is_none(version);
     if (!ret_shown->has_version)
         return MS_OK;

@@ -395,16 +395,24 @@ enum m_answer m_overwrite(struct model *m, int tenant, const char *name, uint64_
     enum m_answer may = writable(m, a);
     if (may != M_OK)
         return may;
+    bool failed = a->life.rest == M_FAILED;
+    bool waits = !failed && (owner(m, a)->review || a->life.held > 0);
     uint64_t cover = a->life.cover == M_MAIN_THERE ? a->life.cover_bytes : 0;
-    uint64_t main = a->life.bytes - cover;
-    if (bytes > main && bytes - main > left(owner(m, a)))
+    uint64_t base = waits ? a->life.held : a->life.bytes - cover;
+    if (bytes > base && bytes - base > left(owner(m, a)))
         return M_QUOTA;
-    if (a->life.rest == M_FAILED) { /* checked as at creation */
+    if (failed) { /* checked as at creation */
         finish(m, a, bytes);
         return M_OK;
     }
-    a->life.bytes = bytes + cover;
-    recount(m, a, &was);
+    a->life.bytes = a->life.bytes - base + bytes;
+    if (!waits) {
+        recount(m, a, &was);
+        return M_OK;
+    }
+    a->life.held = bytes;
+    a->life.in_review = true;
+    note(m, a, &was, M_EDIT_REVIEW, m->now, false);
     return M_OK;
 }
 
@@ -417,9 +425,9 @@ enum m_answer m_copy(struct model *m, int asset, const char *name, int *ret_asse
         return M_REFUSED;
     if (m_named(m, a->tenant, name) >= 0)
         return M_EXISTS;
-    if (a->life.bytes > left(owner(m, a)))
+    uint64_t bytes = a->life.bytes - a->life.held; /* what is live */
+    if (bytes > left(owner(m, a)))
         return M_QUOTA;
-    uint64_t bytes = a->life.bytes;
     bool cover = a->life.cover == M_MAIN_THERE; /* what is not confirmed is not copied */
     uint64_t cover_bytes = cover ? a->life.cover_bytes : 0;
     struct m_asset *copy = begin_new(m, a->tenant, ret_asset);
@@ -843,6 +851,12 @@ enum m_answer m_verdict(struct model *m, int asset, bool pass) {
     if (gone(a) || !a->life.in_review)
         return M_GONE;
     a->life.in_review = false;
+    if (a->life.rest != M_CREATING) { /* an edit: no state changes */
+        a->life.bytes = pass ? was.held : was.bytes - was.held;
+        a->life.held = 0;
+        note(m, a, &was, pass ? M_REVIEW_PASS : M_REVIEW_REJECT, m->now, false);
+        return M_OK;
+    }
     a->life.rest = !pass ? M_FAILED : owner(m, a)->unactived ? M_UNACTIVED : M_ACTIVED;
     a->life.fail = pass ? M_FAIL_NONE : M_FAIL_REVIEW;
     note(m, a, &was, pass ? M_REVIEW_PASS : M_REVIEW_REJECT, m->now, false);
@@ -880,7 +894,7 @@ static enum m_answer may_go(const struct model *m, const struct m_asset *a) {
         return may;
     if (a->life.cover == M_MAIN_DECLARED || a->life.cover == M_MAIN_SENT) /* an upload is under way */
         return M_REFUSED;
-    return is_resting(a, IN(M_UNACTIVED) | IN(M_ACTIVED)) ? M_OK : M_REFUSED;
+    return is_resting(a, IN(M_UNACTIVED) | IN(M_ACTIVED)) && !a->life.in_review ? M_OK : M_REFUSED;
 }
 
 static bool expired(const struct model *m, int job) { return m->now >= m->job[job].expire; }

@@ -47,6 +47,7 @@ enum m_event {
     M_EXPIRE,
     M_CONFIRM,
     M_CONFIRM_REVIEW,
+    M_EDIT_REVIEW,
     M_MISMATCH,
     M_CONTENT_FAIL,
     M_REVIEW_PASS,
@@ -89,6 +90,7 @@ struct m_life {
     struct m_op op[M_OPS_MAX];
     int ops;
     uint64_t bytes, reserved;
+    uint64_t held; /* of bytes: a new MAIN that waits for review beside the live one */
     enum m_main main;
     enum m_main cover;
     uint64_t cover_bytes; /* declared, then there: `bytes` and `reserved` have them too */

@@ -99,6 +99,7 @@ static const uint8_t events[M_EVENTS] = {
     [M_EXPIRE] = MS_EVENT_EXPIRE,
     [M_CONFIRM] = MS_EVENT_CONFIRM,
     [M_CONFIRM_REVIEW] = MS_EVENT_CONFIRM_REVIEW,
+    [M_EDIT_REVIEW] = MS_EVENT_EDIT_REVIEW,
     [M_MISMATCH] = MS_EVENT_MISMATCH,
     [M_CONTENT_FAIL] = MS_EVENT_CONTENT_FAIL,
     [M_REVIEW_PASS] = MS_EVENT_REVIEW_PASS,
@@ -271,6 +272,8 @@ static const char *differs(const struct m_life *l, enum m_state state,
         return "review";
     if (a->created.ms != l->created)
         return "creation";
+    if (l->held > 0 && (is->size != l->held || is->main.size != l->bytes - l->held))
+        return "size";
     return has_path(l, is->path) ? NULL : "path";
 }
 

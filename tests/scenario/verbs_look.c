@@ -50,6 +50,8 @@ static const char *value_of(struct scene *s, const char *key, size_t len, char r
         number = a->binned;
     else if (IS("bytes"))
         number = a->bytes;
+    else if (IS("size"))
+        number = s->info.size;
     else if (IS("ops"))
         number = a->scheduled_count;
     else
@@ -192,7 +194,7 @@ static enum ms_code verb_audited(struct scene *s, int n, char **words, struct ms
 
 static const struct scene_verb verbs[] = {
     {"expect", 2, 12, verb_expect,
-     "LABEL KEY=VALUE...: state rest fail holds binned path reason code name type bytes ops"},
+     "LABEL KEY=VALUE...: state rest fail holds binned path reason code name type bytes size ops"},
     {"rights", 2, 8, verb_rights,
      "LABEL read write rename delete share transfer use|none: exactly these"},
     {"at", 2, 2, verb_at, "PATH LABEL: that asset has this path"},

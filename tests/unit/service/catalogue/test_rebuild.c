@@ -1,5 +1,7 @@
 #include "again.h"
 
+#include "service/review.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -112,6 +114,36 @@ static void a_folder_on_its_way_into_the_bin(void **state) {
         ms_svc_close(svc);
         assert_ok(ms_tree_settle(w->svc, &w->ctx, &ino, &test_err));
     }
+}
+
+/* A new MAIN that waits for review comes back beside the live one; its texts were told nowhere. */
+static void what_waits_for_review(void **state) {
+    struct world *w = *state;
+    struct behind b;
+    fill_world(w);
+    assert_ok(ms_review_set(w->svc, &w->admin, true, &test_err));
+    struct ms_handle *h = open_file(w, "/files/a.txt", 't');
+    put_bytes(h, 0, "new bytes", 9);
+    seal_file(h);
+    look_behind(w, "/files/a.txt", &b);
+    uint64_t live = b.file.size, all = b.asset.bytes;
+    assert_int_equal(b.inode.size, 9);
+    assert_int_equal(all, live + 9);
+    (void)flush_now(w, false);
+    (void)check_rebuild(w);
+    struct ms_svc *svc = open_again(w), *was = w->svc;
+    w->svc = svc;
+    look_behind(w, "/files/a.txt", &b);
+    assert_int_equal(b.asset.bytes, all);
+    assert_int_equal(b.file.size, live);
+    check_file(w, "/files/a.txt", "new bytes", 9);
+    const struct ms_review_decide no = {.asset = {b.asset.id}, .verdict = MS_VERDICT_REJECT};
+    assert_ok(ms_review_decide(svc, &w->admin, &no, &test_err));
+    look_behind(w, "/files/a.txt", &b);
+    assert_int_equal(b.inode.size, live);
+    check_findings(svc);
+    w->svc = was;
+    ms_svc_close(svc);
 }
 
 /* ---- at random ------------------------------------------------------------------------------- */
@@ -522,6 +554,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(settings_and_states, world_setup_dir, world_teardown),
         cmocka_unit_test_setup_teardown(a_folder_on_its_way_into_the_bin, world_setup_dir,
                                         world_teardown),
+        cmocka_unit_test_setup_teardown(what_waits_for_review, world_setup_dir, world_teardown),
         cmocka_unit_test_setup_teardown(histories_with_flushes_anywhere, world_setup_dir,
                                         world_teardown),
         cmocka_unit_test_setup_teardown(a_thousand_objects, world_setup_dir, world_teardown),

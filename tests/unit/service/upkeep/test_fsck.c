@@ -473,6 +473,33 @@ DAMAGE(version_of_another_size) {
     v.size++;
     return put_version(txn, s, &v, e);
 }
+/* I12, H1, H2: a new MAIN that waits for review. */
+static enum ms_code hold(struct ms_txn *txn, const struct scene *s, struct ms_id version,
+                         uint64_t bytes, struct ms_error *e) {
+    struct ms_asset_record a = s->b.asset;
+    const struct ms_review_record row = {
+        .asset = a.id, .since = a.created, .held = version, .held_bytes = bytes};
+    a.in_review = 1;
+    enum ms_code code = ms_row_put_review(txn, ms_key_review(s->t, (struct ms_asset_id){a.id}), &row, e);
+    return code == MS_OK ? put_asset(txn, s, &a, e) : code;
+}
+DAMAGE(held_version_gone) {
+    SCENE;
+    return hold(txn, s, s->other, 0, e);
+}
+DAMAGE(held_version_of_another) {
+    SCENE;
+    return hold(txn, s, s->a.version.id, s->a.version.size, e);
+}
+DAMAGE(held_bytes_not_counted) {
+    SCENE;
+    return hold(txn, s, s->b.version.id, s->b.version.size, e);
+}
+DAMAGE(case_of_what_is_not_in_review) {
+    SCENE;
+    const struct ms_review_record row = {.asset = s->b.asset.id, .since = s->b.asset.created};
+    return ms_row_put_review(txn, ms_key_review(s->t, (struct ms_asset_id){row.asset}), &row, e);
+}
 DAMAGE(inode_of_another_version) {
     SCENE;
     struct ms_inode_record i = s->b.inode;
@@ -885,6 +912,10 @@ static const struct damage {
     ROW(version_of_nobody, "version"),
     ROW(version_of_another_size, "version object root"),
     ROW(inode_of_another_version, "version"),
+    ROW(held_version_gone, "version"),
+    ROW(held_version_of_another, "version asset"),
+    ROW(held_bytes_not_counted, "asset"),
+    ROW(case_of_what_is_not_in_review, "I12"),
     ROW(object_gone, "object hashes"),
     ROW(object_of_another_size, "object store block"),
     ROW(hashes_gone, "hashes"),
