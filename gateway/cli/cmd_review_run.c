@@ -23,10 +23,11 @@ const struct ms_cmd ms_cmd_review_run = {
     .name = "review run",
     .args = "",
     .summary = "ask the machine about what waits for it",
-    .help = "The list of words (review_words in msasset.conf), then the program (review_command). "
-            "\"sweep\" does it for all\n"
-            "tenants. Who does not answer is asked again after a minute, then later and later, at "
-            "most after an hour.\n\nExample:\n"
+    .help = "The list of words (review_words in msasset.conf), then the program (review_command), then "
+            "the URL\n"
+            "(review_webhook; how it is asked: msasset.conf(5)). \"sweep\" does it for all tenants. Who does "
+            "not answer is\n"
+            "asked again after a minute, then later and later, at most after an hour.\n\nExample:\n"
             "  MSASSET_REVIEW_WORDS=/etc/msasset/words msasset review run\n",
     .run = run,
 };

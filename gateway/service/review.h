@@ -4,14 +4,17 @@
  * or description of a finished one is held aside, each with one row in REVIEW (I12) until a verdict
  * comes: pass, reject, or "a person must look". The machine's verdict comes in two steps: the list of
  * words (model/words.h) over title and description, which rejects by the first word; then the program
- * that the configuration names. Where neither is configured a person must look. A reviewer that is
- * down, slow or talks nonsense leaves the case where it is, to be asked again after one minute, two,
- * four, at most an hour: nothing is lost and nothing goes live.
+ * or the URL that the configuration names (with both, the URL is asked about what the program passes).
+ * Where nothing is configured a person must look. A reviewer that is down, slow or talks nonsense leaves
+ * the case where it is, to be asked again after one minute, two, four, at most an hour: nothing is lost
+ * and nothing goes live. Three cases in a row without an answer end a run: the others wait for the next.
  *
  * The program gets one JSON object on its standard input (asset_id, tenant_id, asset_type, asset_name,
  * asset_description, tags, media_type, size_bytes, edit) and answers by its exit status: 0 pass, 1
  * reject, 2 a person must look; the first line of its output is the reason. It runs without a shell
  * and without arguments, in a process group of its own that ends with its time.
+ *
+ * A URL gets the same object in a signed request (webhook.h).
  *
  * A verdict is on what the reviewer saw: an edit that comes meanwhile makes the case a new one.
  *
@@ -70,7 +73,8 @@ MS_NODISCARD enum ms_code ms_asset_edit(struct ms_svc *svc, const struct ms_ctx 
                                         struct ms_error *reterr);
 
 /* Ask the machine about every case of the tenant that waits for it. Errors: MS_CONFIG, MS_NO_INPUT the
- * list of words cannot be read (every case waits); those of the store. */
+ * list of words or the secret cannot be read, MS_INVALID the URL (every case waits); those of the
+ * store. */
 struct ms_reviewed {
     uint64_t passed, rejected, human, unanswered;
 };

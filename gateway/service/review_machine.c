@@ -1,11 +1,13 @@
-/* The machine's verdict: the list of words, then the program. */
+/* The machine's verdict: the list of words, then the program, then the URL. */
 #include "service/review.h"
 
 #include "base/fd.h"
 #include "model/words.h"
+#include "object/http_post.h"
 #include "service/program.h"
 #include "service/show.h"
 #include "service/upkeep_walk.h"
+#include "service/webhook.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,10 +20,13 @@
 #define WHO "msasset"
 #define CASES 64
 #define RETRY_MS_MAX MS_HOUR_MS
+#define IN_VAIN_MAX 3 /* cases in a row that nobody answered: the reviewer is down */
 
 struct machine {
     struct ms_svc *svc;
     struct ms_words *words; /* NULL: none configured */
+    struct ms_webhook hook; /* url NULL: none configured */
+    unsigned in_vain;
     struct ms_reviewed done;
 };
 
@@ -123,7 +128,38 @@ static enum ms_code by_program(const struct machine *m, const struct ms_review_c
     return MS_OK;
 }
 
-/* Words reject, or have nothing to say; who has neither words nor program asks a person. */
+/* ---- the URL ----------------------------------------------------------------------------------- */
+
+static enum ms_code load_hook(struct machine *m, struct ms_error *reterr) {
+    const struct ms_svc *svc = m->svc;
+    if (svc->review_webhook[0] == '\0')
+        return MS_OK;
+    MS_TRY(ms_http_url_check(svc->review_webhook, reterr));
+    if (svc->review_webhook_secret[0] == '\0')
+        return ms_fail(reterr, MS_CONFIG,
+                       "review_webhook is set and review_webhook_secret is not: name the file of the "
+                       "secret that signs its requests");
+    MS_TRY(ms_webhook_secret(svc->review_webhook_secret, &m->hook.secret, reterr));
+    m->hook.timeout_ms = svc->review_timeout_ms;
+    m->hook.url = svc->review_webhook;
+    return MS_OK;
+}
+
+static enum ms_code by_webhook(const struct machine *m, const struct ms_review_case *c,
+                               struct ms_tenant_id tenant, struct answer *answer,
+                               struct ms_error *reterr) {
+    MS_AUTO(ms_buf_fini) struct ms_buf text = {0};
+    struct ms_webhook_answer said;
+    MS_TRY(question(c, tenant, &text, reterr));
+    MS_TRY(ms_webhook_ask(&m->hook, ms_clock_now(m->svc->clock), ms_view_of(text.data, text.len),
+                          &said, reterr));
+    answer->verdict = said.verdict;
+    memcpy(answer->reason, said.reason, sizeof answer->reason);
+    return MS_OK;
+}
+
+/* Words reject, or have nothing to say; so does the program where there is a URL. Who has nothing
+ * configured asks a person. */
 static enum ms_code ask(const struct machine *m, const struct ms_review_case *c,
                         struct ms_tenant_id tenant, struct answer *answer,
                         struct ms_error *reterr) {
@@ -132,8 +168,10 @@ static enum ms_code ask(const struct machine *m, const struct ms_review_case *c,
     if (answer->verdict == MS_VERDICT_REJECT)
         return MS_OK;
     if (m->svc->review_command[0])
-        return by_program(m, c, tenant, answer, reterr);
-    if (!m->words)
+        MS_TRY(by_program(m, c, tenant, answer, reterr));
+    if (m->hook.url && answer->verdict == MS_VERDICT_PASS)
+        MS_TRY(by_webhook(m, c, tenant, answer, reterr));
+    if (!m->words && !m->svc->review_command[0] && !m->hook.url)
         answer->verdict = MS_VERDICT_HUMAN;
     return MS_OK;
 }
@@ -174,6 +212,7 @@ static enum ms_code unanswered(struct machine *m, const struct ms_ctx *ctx,
     ms_log_failure(m->svc->log, MS_LOG_WARN, "reviewer-without-verdict", why, "asset",
                    ms_id_text(c->row.asset).s, NULL);
     m->done.unanswered++;
+    m->in_vain++;
     return ms_store_write(m->svc->store, &write, reterr);
 }
 
@@ -184,6 +223,7 @@ static enum ms_code review_one(struct machine *m, const struct ms_ctx *ctx,
     enum ms_code code = ask(m, c, ctx->tenant, &answer, &err);
     if (code != MS_OK)
         return unanswered(m, ctx, c, &err, reterr);
+    m->in_vain = 0;
     const struct ms_review_decide decide = {.asset = {c->row.asset},
                                             .verdict = answer.verdict,
                                             .machine = true,
@@ -203,11 +243,13 @@ static enum ms_code run_all(struct machine *m, const struct ms_ctx *ctx,
     struct ms_asset_id after = {{{0}}};
     struct ms_instant now = ms_clock_now(m->svc->clock);
     size_t n = CASES;
-    while (n == CASES) {
+    while (n == CASES && m->in_vain < IN_VAIN_MAX) {
         MS_TRY(ms_review_list(m->svc, ctx, after, cases, CASES, &n, reterr));
         if (n > 0 && !m->words)
             MS_TRY(load_words(m, reterr));
-        for (size_t i = 0; i < n; i++) {
+        if (n > 0 && !m->hook.url)
+            MS_TRY(load_hook(m, reterr));
+        for (size_t i = 0; i < n && m->in_vain < IN_VAIN_MAX; i++) {
             after.id = cases[i].row.asset;
             if (!cases[i].row.human && cases[i].row.retry_at.ms <= now.ms)
                 MS_TRY(review_one(m, ctx, &cases[i], reterr));
@@ -226,6 +268,7 @@ enum ms_code ms_review_run(struct ms_svc *svc, struct ms_tenant_id tenant,
     enum ms_code code = run_all(&m, &ctx, cases, reterr);
     free(cases);
     ms_words_free(m.words);
+    ms_secret_fini(&m.hook.secret);
     if (code == MS_OK)
         *ret_reviewed = m.done;
     return code;

@@ -215,6 +215,10 @@ static struct ms_svc *svc_new(const struct ms_svc_options *o) {
                    o->review_words ? o->review_words : "");
     (void)snprintf(svc->review_command, sizeof svc->review_command, "%s",
                    o->review_command ? o->review_command : "");
+    (void)snprintf(svc->review_webhook, sizeof svc->review_webhook, "%s",
+                   o->review_webhook ? o->review_webhook : "");
+    (void)snprintf(svc->review_webhook_secret, sizeof svc->review_webhook_secret, "%s",
+                   o->review_webhook_secret ? o->review_webhook_secret : "");
     svc->review_timeout_ms = o->review_timeout_ms > 0 ? o->review_timeout_ms : MS_MINUTE_MS;
     (void)snprintf(svc->payment_command, sizeof svc->payment_command, "%s",
                    o->payment_command ? o->payment_command : "");

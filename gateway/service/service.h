@@ -47,7 +47,9 @@ struct ms_svc_options {
     struct ms_limits limits;    /* of contents; zeros: the defaults */
     const char *review_words;   /* list of words (review.h); NULL or "": none */
     const char *review_command; /* program that judges; likewise */
-    int64_t review_timeout_ms;  /* it has so long; 0: 60 s */
+    const char *review_webhook; /* URL that judges (webhook.h); likewise */
+    const char *review_webhook_secret; /* file of its secret */
+    int64_t review_timeout_ms;  /* each of these two has so long; 0: 60 s */
     const char *payment_command; /* program that pays renewals (payment.h); likewise */
     int64_t payment_timeout_ms;  /* it has so long; 0: 60 s */
     const char *replication_keys; /* file of keys (replica_seal.h); NULL or "": none */
@@ -79,7 +81,7 @@ struct ms_svc {
     struct ms_tree_worker *worker; /* service/tree.h; NULL: there is none */
     char dir[4096];
     char object_url[1025];
-    char review_words[3001], review_command[3001];
+    char review_words[3001], review_command[3001], review_webhook[2001], review_webhook_secret[3001];
     int64_t review_timeout_ms;
     char payment_command[3001];
     int64_t payment_timeout_ms;

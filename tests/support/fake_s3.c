@@ -62,16 +62,29 @@ static bool read_head(struct connection *c, struct fake_s3_request *r) {
     return true;
 }
 
-static bool skip_body(struct connection *c, uint64_t n) {
+static void note_body(struct fake_s3_request *r, size_t *at, const char *p, size_t n) {
+    size_t room = FAKE_S3_BODY_MAX - *at;
+
+    n = n < room ? n : room;
+    memcpy(r->body + *at, p, n);
+    *at += n;
+    r->body[*at] = '\0';
+}
+
+static bool read_body(struct connection *c, struct fake_s3_request *r, uint64_t n) {
     uint64_t had = c->n < n ? c->n : n;
+    size_t noted = 0;
     ssize_t got;
 
+    r->body[0] = '\0';
+    note_body(r, &noted, c->text, (size_t)had);
     c->n -= (size_t)had;
     memmove(c->text, c->text + had, c->n);
     for (n -= had; n > 0; n -= (uint64_t)got) {
         got = read(c->fd, c->text, n < sizeof c->text ? (size_t)n : sizeof c->text);
         if (got <= 0)
             return false;
+        note_body(r, &noted, c->text, (size_t)got);
     }
     return true;
 }
@@ -121,7 +134,7 @@ static bool serve_one(struct connection *c, struct fake_s3_request *r) {
     if (!read_head(c, r))
         return false;
     r->body_n = fake_s3_header(r, "content-length", length, sizeof length) ? strtoull(length, NULL, 10) : 0;
-    if (!skip_body(c, r->body_n))
+    if (!read_body(c, r, r->body_n))
         return false;
     r->number = __atomic_add_fetch(&f->requests, 1, __ATOMIC_SEQ_CST);
     busy = __atomic_add_fetch(&f->busy, 1, __ATOMIC_SEQ_CST);

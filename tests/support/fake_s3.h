@@ -14,12 +14,14 @@
 
 #define FAKE_S3_CONNECTIONS_MAX 4096
 #define FAKE_S3_HEAD_MAX 16384
+#define FAKE_S3_BODY_MAX 8191
 
 struct fake_s3_request {
     char method[16];
     char target[4096]; /* "/bucket/key?query" */
     char head[FAKE_S3_HEAD_MAX]; /* the lines behind the first, names as they came */
     uint64_t body_n;
+    char body[FAKE_S3_BODY_MAX + 1]; /* its first bytes, and a NUL */
     unsigned number; /* from 1, over all connections */
 };
 /* The value of a header, NUL-terminated in ret; false: it has none. */
