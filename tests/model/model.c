@@ -430,7 +430,9 @@ enum m_answer m_copy(struct model *m, int asset, const char *name, int *ret_asse
         return M_QUOTA;
     bool cover = a->life.cover == M_MAIN_THERE; /* what is not confirmed is not copied */
     uint64_t cover_bytes = cover ? a->life.cover_bytes : 0;
+    int64_t created = a->life.created; /* of the source: bill.md section 2 */
     struct m_asset *copy = begin_new(m, a->tenant, ret_asset);
+    copy->life.created = created;
     struct m_life was = copy->life;
     struct m_tenant *t = owner(m, copy);
     add_name(&copy->life, name);
