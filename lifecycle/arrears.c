@@ -34,7 +34,7 @@ struct ms_instant ms_arrears_end_at(struct ms_arrears a) {
 }
 
 enum ms_arrears_stage ms_arrears_at(struct ms_arrears a, struct ms_instant now) {
-    if (a.stage == MS_ARREARS_NONE || now.ms < a.since.ms)
+    if (a.stage == MS_ARREARS_NONE)
         return MS_ARREARS_NONE;
     if (now.ms < ms_arrears_hold_at(a).ms)
         return MS_ARREARS_GRACE;

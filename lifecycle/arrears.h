@@ -43,7 +43,8 @@ const char *ms_arrears_broken(struct ms_arrears a, uint8_t holds);
 
 struct ms_instant ms_arrears_hold_at(struct ms_arrears a); /* INT64_MAX: not in arrears */
 struct ms_instant ms_arrears_end_at(struct ms_arrears a);
-/* The stage in effect, whatever the record knows; before since: NONE. */
+/* The stage in effect, whatever the record knows. Before since it is GRACE too: a commit's instant may lie behind the
+ * clock of who reads right after it. */
 enum ms_arrears_stage ms_arrears_at(struct ms_arrears a, struct ms_instant now);
 /* When the record must learn of the next stage; INT64_MAX: never. */
 struct ms_instant ms_arrears_due(struct ms_arrears a);

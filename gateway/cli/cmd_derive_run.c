@@ -40,9 +40,9 @@ static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr) {
         .timeout_ms = ms_config_duration_ms(&cli->config, MS_CONFIG_DERIVE_TIMEOUT),
         .again = cli->given[OPT_AGAIN] != NULL,
         .goes_on = goes_on};
-    MS_TRY(ms_derive_run(cli->svc, &options, &result, reterr));
+    enum ms_code code = ms_derive_run(cli->svc, &options, &result, reterr);
     ms_catalogue_tend(cli->svc);
-    return print(cli, &result, reterr);
+    return code != MS_OK ? code : print(cli, &result, reterr);
 }
 
 const struct ms_cmd ms_cmd_derive_run = {

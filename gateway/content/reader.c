@@ -246,6 +246,7 @@ static void wish_for_more(struct ms_cache *cache, struct work *work) {
     if (now - cache->locked.wished_ns < WISH_NS)
         return;
     cache->locked.wished_ns = now;
+    cache->locked.flights++; /* until perform() is through with it: what it submits may be the last that keeps the cache */
     work->wish = true;
 }
 
@@ -622,11 +623,12 @@ static void perform(struct ms_cache *cache, struct work *work) {
         }
         for (struct ms_read_wait *w = hits; w; w = w->next)
             copy_share(w);
-        if (work->wish)
+        bool wished = work->wish;
+        work->wish = false;
+        if (wished)
             ms_budget_wish(cache->budget, now_ns());
         else if (!hits)
             break;
-        work->wish = false;
         pthread_mutex_lock(&cache->mutex);
         while (hits) {
             struct ms_read_wait *next = hits->next;
@@ -635,6 +637,8 @@ static void perform(struct ms_cache *cache, struct work *work) {
             hits = next;
         }
         serve_line(cache, work);
+        if (wished && --cache->locked.flights == 0)
+            pthread_cond_broadcast(&cache->idle);
         pthread_mutex_unlock(&cache->mutex);
     }
     while (work->done) {

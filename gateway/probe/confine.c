@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/landlock.h>
+#include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <stdint.h>
@@ -31,7 +32,7 @@ enum { ARG_FOLDER, ARG_CPU, ARG_MEMORY, ARG_FILE, ARG_PROGRAM };
     (LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_MAKE_FIFO |    \
      LANDLOCK_ACCESS_FS_MAKE_BLOCK | LANDLOCK_ACCESS_FS_MAKE_SYM)
 
-/* What is not there needs no rule. */
+/* What is not there needs no rule; a file takes none of a folder's rights. */
 static bool let(int rules, const char *path, uint64_t what) {
     struct landlock_path_beneath_attr rule = {.allowed_access = what,
                                               .parent_fd = open(path, O_PATH | O_CLOEXEC)};
@@ -43,7 +44,10 @@ static bool let(int rules, const char *path, uint64_t what) {
 }
 
 static bool shut_files(const char *program) {
-    static const char *const system[] = {"/usr", "/lib", "/lib64", "/bin", "/etc"};
+    /* Of /etc only what programs and fonts need: secrets of the service may lie there, readable to its own user. */
+    static const char *const system[] = {"/usr",       "/lib",           "/lib64",
+                                         "/bin",       "/etc/fonts",     "/etc/alternatives"};
+    static const char *const file[] = {"/etc/ld.so.cache", "/etc/localtime"};
     struct landlock_ruleset_attr all = {.handled_access_fs = READS | WRITES | MAKES};
     int rules = (int)syscall(SYS_landlock_create_ruleset, &all, sizeof all, 0);
     if (rules < 0) /* a kernel without it: user, filter and limits are left */
@@ -54,6 +58,8 @@ static bool shut_files(const char *program) {
                 let(rules, "/dev/urandom", LANDLOCK_ACCESS_FS_READ_FILE);
     for (size_t i = 0; good && i < MS_ARRAY_LEN(system); i++)
         good = let(rules, system[i], READS);
+    for (size_t i = 0; good && i < MS_ARRAY_LEN(file); i++)
+        good = let(rules, file[i], LANDLOCK_ACCESS_FS_READ_FILE);
     good = good && syscall(SYS_landlock_restrict_self, rules, 0) == 0;
     close(rules);
     return good;
@@ -71,14 +77,31 @@ static const int refused[] = {
     SCMP_SYS(request_key),  SCMP_SYS(init_module),      SCMP_SYS(finit_module),
     SCMP_SYS(kexec_load),   SCMP_SYS(reboot),           SCMP_SYS(swapon),
     SCMP_SYS(swapoff),      SCMP_SYS(acct),             SCMP_SYS(pidfd_send_signal),
-    SCMP_SYS(tkill)};
+    SCMP_SYS(tkill),        SCMP_SYS(rt_sigqueueinfo),  SCMP_SYS(rt_tgsigqueueinfo)};
+
+#define NEW_NAMESPACES                                                                             \
+    (CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS |       \
+     CLONE_NEWCGROUP)
+/* A process may signal itself (abort), nobody else; it may fork, but into no namespaces of its own. What clone3 is
+ * asked for a filter cannot see: libc falls back to clone. A child's abort is refused with the rest, and ends it all
+ * the same by what abort does next. */
+static bool shut_some(scmp_filter_ctx ctx) {
+    bool good = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(tgkill), 1,
+                                 SCMP_A0(SCMP_CMP_NE, (scmp_datum_t)getpid())) == 0 &&
+                seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0) == 0;
+    for (unsigned bit = 0; good && bit < 32; bit++)
+        if ((unsigned long)NEW_NAMESPACES & 1UL << bit)
+            good = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1,
+                                    SCMP_A0(SCMP_CMP_MASKED_EQ, 1UL << bit, 1UL << bit)) == 0;
+    return good;
+}
 
 static bool shut_calls(void) {
     scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
     bool good = ctx && seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(socket), 0) == 0;
     for (size_t i = 0; good && i < MS_ARRAY_LEN(refused); i++)
         good = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), refused[i], 0) == 0;
-    good = good && seccomp_load(ctx) == 0;
+    good = good && shut_some(ctx) && seccomp_load(ctx) == 0;
     if (ctx)
         seccomp_release(ctx);
     return good;

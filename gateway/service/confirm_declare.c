@@ -290,8 +290,9 @@ struct birth {
 
 /* The row is committed: from here on the store may have something under the key. */
 static enum ms_code open_upload(struct ms_svc *svc, const struct ms_ctx *ctx,
-                                const struct declared *d, const char *name,
+                                const struct declared *d, const struct ms_declare *asked,
                                 struct ms_error *reterr) {
+    const char *name = asked->name;
     struct birth b;
     ms_id_format(d->object.id, b.object);
     ms_id_format(d->asset.id, b.asset);
@@ -305,8 +306,9 @@ static enum ms_code open_upload(struct ms_svc *svc, const struct ms_ctx *ctx,
                  {"asset", b.asset},
                  {"tenant", b.tenant},
                  {"name", b.name},
-                 {"created", b.at}},
-        .pairs = 5};
+                 {"created", b.at},
+                 {"category", ms_category_name(asked->category)}},
+        .pairs = 6};
     struct ms_obj_request create = {.op = MS_OBJ_MP_CREATE, .key = d->key, .meta = &meta};
     MS_TRY(ms_obj_run(svc->obj, &create, reterr));
     const struct opened opened = {d->pub.file, create.ret_upload_id};
@@ -324,7 +326,7 @@ enum ms_code ms_file_declare(struct ms_svc *svc, const struct ms_ctx *ctx,
         return ms_fail(reterr, MS_UNSUPPORTED,
                        "the object store has no multipart uploads: use msasset put");
     MS_TRY(ms_tree_write_metered(svc, ctx, declare_op, d, &out, sizeof out, reterr));
-    MS_TRY(open_upload(svc, ctx, &out, d->name, reterr));
+    MS_TRY(open_upload(svc, ctx, &out, d, reterr));
     *ret_declared = out.pub;
     return MS_OK;
 }

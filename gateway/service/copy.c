@@ -4,6 +4,7 @@
 #include "quota/quota.h"
 #include "service/asset_in.h"
 #include "service/held.h"
+#include "service/package.h"
 #include "service/upkeep_walk.h"
 
 #include <inttypes.h>
@@ -214,7 +215,10 @@ static enum ms_code copy_op(struct ms_txn *txn, const void *in, void *out,
     MS_TRY(fits_quota(&c, reterr));
     MS_TRY(enter(&c, &dir, args->name, reterr));
     *(struct ms_asset_id *)out = (struct ms_asset_id){c.asset.id};
-    return finish(&c, reterr);
+    MS_TRY(finish(&c, reterr));
+    if (c.asset.type == c.source.rec.type)
+        return MS_OK;
+    return ms_package_register(&t, &c.asset, reterr); /* a copy that becomes a model or voice is a new one */
 }
 
 enum ms_code ms_asset_copy(struct ms_svc *svc, const struct ms_ctx *ctx, struct ms_asset_id id,

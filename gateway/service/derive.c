@@ -196,11 +196,26 @@ static enum ms_code note_failure(struct one *one, enum ms_derived_kind kind, con
 
 /* ---- one derivation -------------------------------------------------------------------------- */
 
+/* A new MAIN that waits for its verdict: nothing is made of it, and what was made of the live one stays. */
+static bool is_held(const struct ms_asset_info *info) {
+    return info->waits && !ms_version_id_is_none((struct ms_version_id){info->pending.held});
+}
+
+/* The bytes that were brought are those of the version that the files are named after. */
+static enum ms_code same_main(const struct one *one, struct ms_error *reterr) {
+    struct ms_asset_info now;
+    MS_TRY(ms_asset_get(one->run->svc, &one->run->ctx, one->asset, &now, reterr));
+    if (is_held(&now) || !ms_version_id_equal((struct ms_version_id){now.version.id}, one->main))
+        return ms_fail(reterr, MS_CONFLICT, "asset %s was overwritten meanwhile", ms_id_text(one->asset.id).s);
+    return MS_OK;
+}
+
 static enum ms_code convert(struct one *one, enum ms_derived_kind kind, struct ms_error *reterr) {
     MS_AUTO(ms_made_files_fini) struct ms_made_files made = {.n = 0};
     char folder[4096];
     MS_TRY(fresh_folder(one->run, folder, reterr));
     MS_TRY(bring_input(one, folder, reterr));
+    MS_TRY(same_main(one, reterr));
     MS_TRY(ms_derive_convert(one->run->options, folder, kind, &one->content, &made, reterr));
     MS_TRY(drop_kind(one, kind, reterr)); /* what a killed run has left */
     return bring_all(one, kind, &made, reterr);
@@ -209,8 +224,12 @@ static enum ms_code convert(struct one *one, enum ms_derived_kind kind, struct m
 static enum ms_code derive(struct one *one, enum ms_derived_kind kind, struct ms_error *reterr) {
     struct ms_error err = {0};
     say_at_work(one->run, one, kind);
+    const struct ms_derive_options *o = one->run->options;
     enum ms_code code = convert(one, kind, &err);
     drop_folder(one->run);
+    /* Who stops a service stops its converters, too: that says nothing of the content. */
+    if (code != MS_OK && o->goes_on && !o->goes_on(o->priv))
+        code = ms_fail(&err, MS_CANCELLED, "stopped; what is left waits for the next run");
     if (code == MS_OK)
         one->run->done.made++;
     else if (is_verdict(code))
@@ -251,7 +270,7 @@ static enum ms_code look_at_asset(struct run *run, const struct ms_asset_info *i
                       .main = {info->version.id}};
     struct ms_error err = {0};
     run->done.looked++;
-    if (!info->probed || !ms_content_is_probed(one.content.type))
+    if (!info->probed || !ms_content_is_probed(one.content.type) || is_held(info))
         return MS_OK;
     one.files = calloc(MS_FILES_MAX, sizeof *one.files);
     if (!one.files)

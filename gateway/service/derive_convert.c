@@ -162,6 +162,7 @@ enum ms_code ms_derive_convert(const struct ms_derive_options *options, const ch
                                        .what = "converter",
                                        .words = w.word,
                                        .hears_errors = true,
+                                       .ends_group = true,
                                        .timeout_ms = options->timeout_ms};
     MS_TRY(judge(ms_program_ask(&program, &answer, &err), &answer, &err, reterr));
     enum ms_code code = take_all(folder, kind, content, ret_made, reterr);

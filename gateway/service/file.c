@@ -98,6 +98,7 @@ static struct ms_file *new_image(struct ms_files *files, struct ms_tenant_id ten
     file->files = files;
     file->tenant = tenant;
     pthread_mutex_init(&file->writing, NULL);
+    pthread_mutex_init(&file->asking, NULL);
     pthread_mutex_init(&file->mutex, NULL);
     pthread_cond_init(&file->changed, NULL);
     return file;
@@ -179,6 +180,7 @@ static void free_image(struct ms_file *file) {
     free(file->locked.appended.range);
     pthread_mutex_destroy(&file->writing);
     pthread_mutex_destroy(&file->mutex);
+    pthread_mutex_destroy(&file->asking);
     pthread_cond_destroy(&file->changed);
     free(file);
 }

@@ -162,6 +162,7 @@ struct ms_file {
 
     _Atomic uint64_t paced_in_vain; /* file_pace.c: bytes sent + 1 when a writer last waited for nothing */
 
+    pthread_mutex_t asking; /* of ms_image_ask: what was read later is also what is kept; inside it only mutex */
     pthread_mutex_t writing;
     uint64_t bytes_max,
         bytes_max_known_to; /* under writing: type limit; the name is asked again behind that */

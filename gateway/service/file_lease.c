@@ -179,9 +179,17 @@ struct taken {
     uint64_t unused;
 };
 
-/* Take away what an image does not use; it may not touch its lease until the commit is through. */
-static bool take_unused(struct ms_file *file, struct taken *taken, uint64_t *ret_keep) {
+/* Take away what an image does not use; it may not touch its lease until the commit is through. One whose lease
+ * is at work (*ret_busy) is waited for by who holds no other's only: its commit may need the thread that waits for
+ * one of those. */
+static bool take_unused(struct ms_file *file, bool may_wait, struct taken *taken, uint64_t *ret_keep,
+                        bool *ret_busy) {
     pthread_mutex_lock(&file->mutex);
+    *ret_busy = file->locked.lease_busy && !may_wait;
+    if (*ret_busy) {
+        pthread_mutex_unlock(&file->mutex);
+        return false;
+    }
     while (file->locked.lease_busy)
         pthread_cond_wait(&file->changed, &file->mutex);
     MS_ASSERT(file->locked.leased >= file->locked.needed);
@@ -233,14 +241,31 @@ static enum ms_code give_back(struct ms_svc *svc, struct ms_tenant_id tenant,
     in.lease = calloc(n + 1, sizeof *in.lease);
     if (!taken || !in.lease)
         code = ms_fail(reterr, MS_NO_MEMORY, "no memory to give back quota leases");
+    size_t later = 0; /* all[0..later): at work */
     for (size_t k = 0; code == MS_OK && k < n && in.n < GIVE_BACK_MAX; k++) {
-        if (all[k] != but && take_unused(all[k], &taken[in.n], &in.lease[in.n].keep)) {
+        bool busy = false;
+        if (all[k] != but && take_unused(all[k], false, &taken[in.n], &in.lease[in.n].keep, &busy)) {
             in.lease[in.n].ino = all[k]->ino;
             in.n++;
+        }
+        if (busy) {
+            struct ms_file *free_one = all[later];
+            all[later++] = all[k];
+            all[k] = free_one;
         }
     }
     if (code == MS_OK)
         code = commit_give_back(svc, &in, taken, ret_others, reterr);
+    in.recall = false;
+    for (size_t k = 0; code == MS_OK && k < later; k++) {
+        bool busy, others;
+        in.n = 0;
+        if (!take_unused(all[k], true, &taken[0], &in.lease[0].keep, &busy))
+            continue;
+        in.lease[0].ino = all[k]->ino;
+        in.n = 1;
+        code = commit_give_back(svc, &in, taken, &others, reterr);
+    }
     for (size_t k = 0; k < n; k++)
         ms_image_unref(all[k]);
     free(all);

@@ -214,15 +214,21 @@ enum ms_code ms_image_ask(struct ms_file *file, struct ms_inode_record *ret_inod
     struct answer a = {0};
     enum ms_code code;
 
-    MS_TRY(ms_tree_read(&t, file->svc, &ctx, reterr));
-    code = ask(&t, file->ino, &a, reterr);
-    ms_tree_read_end(&t);
+    pthread_mutex_lock(&file->asking);
+    code = ms_tree_read(&t, file->svc, &ctx, reterr);
+    if (code == MS_OK) {
+        code = ask(&t, file->ino, &a, reterr);
+        ms_tree_read_end(&t);
+    }
+    if (code == MS_OK) {
+        pthread_mutex_lock(&file->mutex);
+        memcpy(file->locked.rights, a.rights, sizeof a.rights);
+        file->locked.recheck_at = a.due;
+        pthread_mutex_unlock(&file->mutex);
+    }
+    pthread_mutex_unlock(&file->asking);
     if (code != MS_OK)
         return code;
-    pthread_mutex_lock(&file->mutex);
-    memcpy(file->locked.rights, a.rights, sizeof a.rights);
-    file->locked.recheck_at = a.due;
-    pthread_mutex_unlock(&file->mutex);
     if (ret_inode_or_null)
         *ret_inode_or_null = a.inode;
     return MS_OK;

@@ -49,8 +49,8 @@ static void judge(const struct ms_tree *t, struct ms_judging *j, const struct ms
     const struct ms_asset_record *asset = &j->asset.rec;
     struct ms_content content = {.facts = facts, .name = named->name, .size = size};
 
-    j->creation =
-        !had_bytes(&j->file) || (asset->rest == MS_STATE_FAILED && asset->fail == MS_FAIL_CONTENT);
+    j->creation = (!had_bytes(&j->file) && !ms_held_any(&j->held)) ||
+                  (asset->rest == MS_STATE_FAILED && asset->fail == MS_FAIL_CONTENT);
     content.type = j->type = (enum ms_asset_type)asset->type;
     if (asset->produced == MS_PRODUCING)
         j->verdict = check(t->limits, &content, media_type, &j->why);
@@ -262,8 +262,10 @@ static enum ms_code settle_asset(const struct ms_tree *t, const struct ms_sealin
         MS_TRY(ms_produce_settle(t, asset, bytes, reterr));
     else
         MS_TRY(ms_change_bytes(t->txn, t->id, asset, bytes, MS_WHY_SEAL, t->now, reterr));
-    if (j->waits)
-        return hold(t, s, j, reterr);
+    if (j->waits) {
+        MS_TRY(hold(t, s, j, reterr));
+        return j->creation && s->size > 0 ? ms_package_register(t, asset, reterr) : MS_OK;
+    }
     if (finished && j->verdict == MS_OK) {
         MS_TRY(ms_row_put_asset(t->txn, ms_key_asset(t->id, (struct ms_asset_id){asset->id}), asset,
                                 reterr));

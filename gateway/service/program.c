@@ -129,8 +129,8 @@ static enum ms_code run(const struct ms_program *p, int in, struct ms_program_an
     close(fds[0]);
     if (pidfd >= 0)
         close(pidfd);
-    if (!in_time)
-        (void)kill(-pid, SIGKILL); /* with all that it has started */
+    if (!in_time || p->ends_group)
+        (void)kill(-pid, SIGKILL); /* with all that it has started; its number is ours until it is waited for */
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
         continue;
     return judge_end(p, in_time, status, answer, reterr);

@@ -20,6 +20,7 @@ struct ms_program {
     const char *argument; /* argv[1]; NULL: none */
     const char *const *words; /* all of argv, NULL behind the last; NULL: path and argument */
     bool hears_errors;        /* what it says on its standard error, too */
+    bool ends_group;          /* what it has started is killed when it ends, too */
     struct ms_view input;
     int64_t timeout_ms;
 };

@@ -2,6 +2,7 @@
 #include "service/rebuild_part.h"
 
 #include "content/hash.h"
+#include "model/derived.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -121,6 +122,17 @@ static bool id_fact(const struct ms_buf *meta, const char *key, struct ms_id *re
     return ms_id_parse(text, ret_id, NULL) == MS_OK;
 }
 
+/* Covers, pages and what else lies beside MAIN must never take its place. Objects of mounts and of older
+ * versions tell no category; derived files go by their name, too. */
+static bool may_be_main(const struct ms_birth *b, const struct ms_buf *meta) {
+    struct ms_derived_name derived;
+    char text[32];
+    fact(meta, "category", text, sizeof text);
+    return !ms_derived_parse(b->name, &derived) &&
+           (text[0] == '\0' || strcmp(text, ms_category_name(MS_CATEGORY_MAIN)) == 0 ||
+            strcmp(text, ms_category_name(MS_CATEGORY_TEMPORARY)) == 0);
+}
+
 static bool take_facts(struct ms_birth *b, const struct ms_buf *meta) {
     char text[1100], name[1100];
     fact(meta, "name", text, sizeof text);
@@ -130,7 +142,7 @@ static bool take_facts(struct ms_birth *b, const struct ms_buf *meta) {
     fact(meta, "created", text, sizeof text);
     if (ms_instant_parse(text, &b->created, NULL) != MS_OK)
         b->created = b->modified;
-    return id_fact(meta, "asset", &b->asset.id) && id_fact(meta, "object", &b->object.id) &&
+    return may_be_main(b, meta) && id_fact(meta, "asset", &b->asset.id) && id_fact(meta, "object", &b->object.id) &&
            id_fact(meta, "tenant", &b->tenant.id);
 }
 

@@ -262,7 +262,7 @@ static enum ms_code hold(const struct ms_tree *t, struct ms_tree_asset *a,
         row.has_description = 1;
         memcpy(row.description, texts->description, sizeof row.description);
     }
-    row.since = t->now;
+    row.since = ms_instant_max(t->now, ms_instant_add_ms(row.since, 1)); /* no verdict on what was before */
     row.human = 0;
     row.tries = 0;
     row.retry_at = (struct ms_instant){0};

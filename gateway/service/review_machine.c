@@ -4,6 +4,7 @@
 #include "base/fd.h"
 #include "model/words.h"
 #include "object/http_post.h"
+#include "service/confirm_part.h"
 #include "service/program.h"
 #include "service/show.h"
 #include "service/upkeep_walk.h"
@@ -199,7 +200,7 @@ static enum ms_code failed_op(struct ms_txn *txn, const void *in, void *out,
     int64_t wait = MS_MINUTE_MS << (row.tries < 6 ? row.tries : 6);
     row.tries++;
     row.retry_at = ms_instant_add_ms(f->now, wait < RETRY_MS_MAX ? wait : RETRY_MS_MAX);
-    (void)snprintf(row.note, sizeof row.note, "%.250s", f->why);
+    ms_reason_cut(f->why, row.note);
     return ms_row_put_review(txn, key, &row, reterr);
 }
 

@@ -298,8 +298,13 @@ enum ms_code ms_tree_follow(const struct ms_tree *t, struct ms_tree_asset *asset
         return MS_OK;
     rec->updated = ms_txn_instant(t->txn);
     derive(t, asset);
-    return ms_row_put_asset(t->txn, ms_key_asset(t->id, (struct ms_asset_id){rec->id}), rec,
-                            reterr);
+    MS_TRY(ms_row_put_asset(t->txn, ms_key_asset(t->id, (struct ms_asset_id){rec->id}), rec, reterr));
+    if (!retyped || rec->bytes == 0)
+        return MS_OK;
+    MS_TRY(ms_package_register(t, rec, reterr)); /* an administrator made it a model or a voice */
+    asset->life = ms_asset_life(rec);
+    derive(t, asset);
+    return MS_OK;
 }
 
 /* ---- take-over ------------------------------------------------------------------------------- */

@@ -18,7 +18,7 @@ struct bin_out {
 
 /* ---- what cannot be deleted ------------------------------------------------------------------ */
 
-/* Every name of the inode lies below the folder. */
+/* Every name of the inode that is in the tree lies below the folder. */
 static enum ms_code is_below(const struct ms_tree *t, uint64_t ino, uint64_t folder, bool *ret_below,
                              struct ms_error *reterr) {
     struct ms_key prefix = ms_key_links_of(t->id, ino);
@@ -31,11 +31,14 @@ static enum ms_code is_below(const struct ms_tree *t, uint64_t ino, uint64_t fol
     while (place.below && (code = ms_scan_next(&scan, &key, &value, reterr)) == MS_OK) {
         uint64_t of, parent, seq;
         code = ms_key_split_link(key, &of, &parent, &seq, reterr);
+        bool attached = true; /* a name that is on its way already keeps nothing */
         if (code == MS_OK)
+            code = ms_treeop_attached(t, parent, &attached, reterr);
+        if (code == MS_OK && attached)
             code = ms_tree_place(t, parent, folder, &place, reterr);
         if (code != MS_OK)
             break;
-        any = true;
+        any |= attached;
     }
     ms_scan_end(&scan);
     *ret_below = any && place.below;

@@ -114,8 +114,11 @@ static enum ms_code take_verdict(const json_t *object, struct ms_webhook_answer 
             take_reason(json_is_string(reason) ? json_string_value(reason) : "", answer->reason);
             return MS_OK;
         }
+    size_t n = strnlen(verdict, 60);
+    while (n > 0 && ((unsigned char)verdict[n] & 0xc0) == 0x80) /* cut at a character */
+        n--;
     return ms_fail(reterr, MS_PROTOCOL,
-                   "the reviewer's verdict is \"%.60s\"; it must be \"pass\", \"reject\" or \"human\"", verdict);
+                   "the reviewer's verdict is \"%.*s\"; it must be \"pass\", \"reject\" or \"human\"", (int)n, verdict);
 }
 
 enum ms_code ms_webhook_read(long status, struct ms_view body, struct ms_webhook_answer *ret_answer,

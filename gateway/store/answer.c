@@ -44,6 +44,8 @@ enum ms_code ms_answer_begin(struct ms_store *store, uint64_t to, struct ms_erro
     MS_ASSERT(!store->answered.active);
     code = write_answer(store, &a, sizeof a, reterr);
     store->answered.active = code == MS_OK;
+    if (code != MS_OK) /* nobody may take silence for "nothing to answer for" */
+        (void)!ftruncate(store->run_file, 0);
     store->answered.to = to;
     pthread_mutex_unlock(&store->answered.mutex);
     return code;

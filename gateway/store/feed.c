@@ -224,6 +224,7 @@ static bool follow_once(struct ms_follower *f) {
     struct ms_error err = {0};
     struct ms_txn *txn;
     bool lost = false;
+    uint64_t was = f->next;
     enum ms_code code = ms_read_begin(f->store, &txn, &err);
 
     if (code != MS_OK)
@@ -240,8 +241,10 @@ static bool follow_once(struct ms_follower *f) {
         lost = true;
         code = read_state(f->store, &state, &err);
     }
-    if (code != MS_OK)
+    if (code != MS_OK) { /* a read that took too long, say: what was taken is taken again */
+        f->next = was;
         return false;
+    }
     if (lost) {
         f->next = state.feed_next;
         f->len = 0;

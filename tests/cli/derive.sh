@@ -129,7 +129,7 @@ bad memory 'status' <<<'exec python3 -c "x = bytearray(5 << 30)"'
 cat >"$work/spies" <<'SH'
 #!/bin/sh
 exec 2>/dev/null
-for file in ../msasset.store ../meta/data.mdb "$1" /root/.profile /proc/self/environ /tmp/spied; do
+for file in ../msasset.store ../meta/data.mdb "$1" /etc/passwd /root/.profile /proc/self/environ /tmp/spied; do
     cat "$file" >/dev/null && echo "read $file" && exit 4
 done
 touch /tmp/spied.$$ && echo "wrote /tmp" && exit 5
@@ -168,4 +168,23 @@ until status 0 derive run --json && jq -e '.busy | not' out >/dev/null || [ $((w
 json '.made == 1'
 derived videos/killed.mp4 '.[0].state == "SUCCEEDED"'
 settled
+
+# nothing is made of a new MAIN that waits for its verdict, and what was made of the live one stays
+status 0 review set on
+make -f lavfi -i 'testsrc2=s=160x120:r=25:d=1' -c:v libx264 -preset ultrafast -pix_fmt yuv420p other.mp4
+derived videos/film.mp4 '.[0].state == "SUCCEEDED"'
+cover=$(file_of videos/film.mp4 COVER)
+status 0 put other.mp4 videos/film.mp4 --replace
+status 0 derive run --json && json '.made == 0 and .failed == 0 and .removed_files == 0'
+[ -n "$cover" ] && [ "$cover" = "$(file_of videos/film.mp4 COVER)" ] || fail "the cover of the live MAIN is gone"
+settled
+
+# a store that is lost: a cover that the catalogue does not tell of never takes the place of MAIN
+status 0 review set off
+status 0 put film.mp4 videos/last.mp4
+status 0 catalogue flush
+status 0 derive run --json && json '.made == 1'
+status 0 rebuild --from "dir:$MSASSET_STORE/objects" "$work/again"
+MSASSET_STORE=$work/again status 0 get videos/last.mp4 got.mp4
+cmp film.mp4 got.mp4 || fail "the rebuilt MAIN has other bytes"
 echo "$n commands"

@@ -192,6 +192,12 @@ static void *accept_all(void *arg) {
     return NULL;
 }
 
+/* An exchange, so that it orders both ways with those around answer(). */
+void fake_s3_settle(struct fake_s3 *fake) {
+    while (__atomic_fetch_add(&fake->busy, 0, __ATOMIC_SEQ_CST) > 0)
+        usleep(100);
+}
+
 bool fake_s3_start(struct fake_s3 *fake) {
     struct sockaddr_in address = {.sin_family = AF_INET,
                                   .sin_port = htons((uint16_t)fake->port),

@@ -20,7 +20,7 @@ static void stages_hold_from_their_instant_on(void **state) {
         enum ms_arrears_stage stage;
         int64_t next;
     } table[] = {
-        {-1, MS_ARREARS_NONE, GRACE},           {0, MS_ARREARS_GRACE, GRACE},
+        {-1, MS_ARREARS_GRACE, GRACE},          {0, MS_ARREARS_GRACE, GRACE},
         {1, MS_ARREARS_GRACE, GRACE},           {GRACE - 1, MS_ARREARS_GRACE, GRACE},
         {GRACE, MS_ARREARS_HELD, END},          {GRACE + 1, MS_ARREARS_HELD, END},
         {END - 1, MS_ARREARS_HELD, END},        {END, MS_ARREARS_ENDED, INT64_MAX},

@@ -230,7 +230,7 @@ static void a_peer_that_takes_no_connection_is_unavailable(void **state) {
 
     assert_int_equal(run_transfer(r), MS_UNAVAILABLE);
     assert_true(r->transfer.is_unreached);
-    assert_non_null(strstr(test_err.message, "Timeout"));
+    assert_non_null(strcasestr(test_err.message, "timeout")); /* curl has two ways to say it */
 }
 
 static void a_peer_that_never_shakes_hands_is_unavailable(void **state) {

@@ -242,6 +242,32 @@ static void a_model_is_registered_with_a_unit_or_not_at_all(void **state) {
 
 static bool keep_walking(void *priv, uint64_t assets) { return assets < *(uint64_t *)priv; }
 
+/* Whoever may move a file there makes it a model, and that takes a unit, too. */
+static void what_is_moved_among_the_models_takes_a_unit(void **state) {
+    struct world *w = *state;
+    struct ms_package_order o = {
+        .order = "1", .name = "voices", .kind = MS_PACKAGE_VOICE_CLONE, .amount = 1, .months = 1, .terms = 1};
+    struct ms_package_record p;
+    struct ms_node from, to, moved;
+    struct ms_gone gone;
+    struct ms_asset_id id = file(w, "/files/plain.bin", 10);
+    w->ctx.admin = true;
+    assert_ok(ms_tree_walk(w->svc, &w->ctx, "/files", &from, &test_err));
+    assert_ok(ms_tree_walk(w->svc, &w->ctx, "/voices", &to, &test_err));
+    const struct ms_rename r = {.parent = from.inode.ino,
+                                .new_parent = to.inode.ino,
+                                .name = "plain.bin",
+                                .new_name = "plain.bin"};
+    assert_code(ms_tree_rename(w->svc, &w->ctx, &r, &moved, &gone, &test_err), MS_QUOTA);
+    assert_int_equal(info_of(w, id).asset.type, MS_TYPE_COMMON_FILE);
+    assert_ok(ms_package_buy(w->svc, &w->ctx, &o, &p, &test_err));
+    assert_ok(ms_tree_rename(w->svc, &w->ctx, &r, &moved, &gone, &test_err));
+    assert_int_equal(info_of(w, id).asset.type, MS_TYPE_VOICE_MODEL);
+    assert_memory_equal(info_of(w, id).asset.package.b, p.id.b, MS_ID_BYTES);
+    w->ctx.admin = false;
+    check_findings(w->svc);
+}
+
 static void a_report_adds_up_and_names_the_largest(void **state) {
     struct world *w = *state;
     struct ms_usage_report r;
@@ -380,6 +406,7 @@ int main(void) {
         MEM_TEST(a_package_takes_its_capacity_and_what_is_bound_along),
         MEM_TEST(the_end_of_arrears_leaves_nothing),
         MEM_TEST(a_model_is_registered_with_a_unit_or_not_at_all),
+        MEM_TEST(what_is_moved_among_the_models_takes_a_unit),
         MEM_TEST(a_report_adds_up_and_names_the_largest),
         MEM_TEST(an_asset_is_explained),
     };

@@ -167,6 +167,15 @@ static struct ms_asset_id bring(struct world *w, const char *name) {
     return id;
 }
 
+static void say(enum manner manner, int status, const char *body, const char *head) {
+    fake_s3_settle(&hook.server);
+    hook.manner = manner;
+    hook.status = status;
+    hook.body = body;
+    hook.head = head;
+    fake_s3_settle(&hook.server);
+}
+
 static struct ms_reviewed run(struct world *w) {
     struct ms_reviewed r = {.passed = 0};
     assert_ok(ms_review_run(w->svc, w->ctx.tenant, &r, &test_err));
@@ -181,6 +190,7 @@ static void a_case_is_posted_signed_and_the_verdict_taken(void **state) {
     int64_t now_s = ms_clock_now(&w->clock.clock).ms / 1000;
     assert_int_equal(run(w).passed, 1);
     assert_int_equal(info_of(w, id).state, MS_STATE_ACTIVED);
+    fake_s3_settle(&hook.server);
     assert_string_equal(hook.method, "POST");
     assert_string_equal(hook.target, "/review");
     assert_non_null(strstr(hook.seen, "\"asset_name\": \"a \\\"name\\\"\""));
@@ -190,12 +200,12 @@ static void a_case_is_posted_signed_and_the_verdict_taken(void **state) {
     assert_string_equal(hook.timestamp, stamp);
     ms_webhook_sign(&secret, now_s, ms_view_str(hook.seen), want);
     assert_string_equal(hook.signature, want);
-    hook.body = "{\"verdict\": \"reject\", \"reason\": \"not ours\"}";
+    say(SAY, 200, "{\"verdict\": \"reject\", \"reason\": \"not ours\"}", "");
     id = bring(w, "b");
     assert_int_equal(run(w).rejected, 1);
     assert_int_equal(info_of(w, id).asset.fail, MS_FAIL_AUTOMATIC_REVIEW_REJECT);
     assert_string_equal(info_of(w, id).asset.reason, "not ours");
-    hook.body = "{\"verdict\": \"human\"}";
+    say(SAY, 200, "{\"verdict\": \"human\"}", "");
     id = bring(w, "c");
     assert_int_equal(run(w).human, 1);
     assert_int_equal(info_of(w, id).main.state, MS_FILE_REVIEW);
@@ -222,10 +232,7 @@ static void without_a_verdict_it_is_asked_again(void **state) {
     int64_t wait = MS_MINUTE_MS;
     for (size_t i = 0; i < MS_ARRAY_LEN(bad); i++, wait *= 2) {
         wait = wait < MS_HOUR_MS ? wait : MS_HOUR_MS;
-        hook.manner = bad[i].manner;
-        hook.status = bad[i].status;
-        hook.body = bad[i].body;
-        hook.head = bad[i].head;
+        say(bad[i].manner, bad[i].status, bad[i].body, bad[i].head);
         unsigned requests = fake_s3_requests(&hook.server);
         assert_int_equal(run(w).unanswered, 1);
         assert_int_equal(fake_s3_requests(&hook.server), requests + 1); /* no redirect, no retry of its own */
@@ -236,10 +243,7 @@ static void without_a_verdict_it_is_asked_again(void **state) {
         assert_int_equal(info_of(w, id).state, MS_STATE_CREATING);
         ms_clock_fake_advance(&w->clock, wait);
     }
-    hook.manner = SAY;
-    hook.status = 200;
-    hook.body = "{\"verdict\": \"pass\"}";
-    hook.head = "";
+    say(SAY, 200, "{\"verdict\": \"pass\"}", "");
     assert_int_equal(run(w).passed, 1);
     check_clean(w->svc);
 }
@@ -248,7 +252,7 @@ static void one_that_never_answers_ends_with_its_time(void **state) {
     struct world *w = *state;
     struct ms_asset_id id = bring(w, "one");
     w->svc->review_timeout_ms = 100;
-    hook.manner = WAIT;
+    say(WAIT, 200, "{\"verdict\": \"pass\"}", "");
     assert_int_equal(run(w).unanswered, 1);
     assert_int_equal(info_of(w, id).state, MS_STATE_CREATING);
     check_clean(w->svc);

@@ -409,10 +409,13 @@ static void one_that_renews_itself_keeps_the_folder(void **state) {
     assert_code(try_bin(b->w, "a", &test_err), MS_WRONG_STATE);
     assert_tree(b, ".trash", "");
     bin_check(b, "a/1", "x");
-    hard_link(b, "a/b/2", "files", "kept"); /* it would live on */
+    bin_mkdir(b, "c");
+    hard_link(b, "a/b/2", "c", "kept"); /* it would live on */
     assert_ok(try_bin(b->w, "a", &test_err));
+    assert_code(try_bin(b->w, "c", &test_err), MS_WRONG_STATE); /* a name on its way keeps nothing */
     settle(b->w);
-    bin_check(b, "files/kept", "x");
+    bin_check(b, "c/kept", "x");
+    assert_code(try_bin(b->w, "c", &test_err), MS_WRONG_STATE);
     bind(b, two, false);
     bind(b, other, false);
 }
