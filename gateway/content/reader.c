@@ -246,7 +246,7 @@ static void wish_for_more(struct ms_cache *cache, struct work *work) {
     if (now - cache->locked.wished_ns < WISH_NS)
         return;
     cache->locked.wished_ns = now;
-    cache->locked.flights++; /* until perform() is through with it: what it submits may be the last that keeps the cache */
+    cache->locked.flights++; /* until perform() is through: what it submits may be the last that keeps the cache */
     work->wish = true;
 }
 

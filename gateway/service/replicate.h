@@ -17,8 +17,10 @@
  *
  * Choices where the specification is silent:
  *  - What may be copied may be replicated (3.6, "share, copy"): not what is frozen, binned, in review, failed or
- *    unfinished. Models and voices: administrators only, on both sides; they keep their origin, anything else is the
- *    receiver's own (UPLOADED), as with ms_asset_copy. app_user_id is not told: end users are another platform's.
+ *    unfinished. Models and voices: administrators only, on both sides; they are CUSTOMIZED there and take a unit.
+ *    Anything else is the receiver's own (UPLOADED, created now): what another gateway says of origin and age is not
+ *    believed, or it could give away free months of produced videos. app_user_id is not told: end users are another
+ *    platform's.
  *  - A blob may be pulled as often as one likes until it expires; each time makes another copy, as copying twice does.
  *  - A freeze at A stops ms_replicate_info and ms_replicate_send at once; URLs that were told before go on until the
  *    blob expires, which is why that is an hour unless said otherwise.

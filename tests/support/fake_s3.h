@@ -62,7 +62,8 @@ void fake_s3_stop(struct fake_s3 *fake);
 static inline unsigned fake_s3_requests(const struct fake_s3 *fake) {
     return __atomic_load_n(&fake->requests, __ATOMIC_SEQ_CST);
 }
-/* Wait until no request is being answered. What answer() reads or leaves may be changed or looked at between two calls. */
+/* Wait until no request is being answered. Between two calls, what answer() reads may be changed, and what it left
+ * be looked at. */
 void fake_s3_settle(struct fake_s3 *fake);
 
 #endif
