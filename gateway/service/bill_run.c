@@ -565,7 +565,7 @@ struct batch {
     struct slot slot[SLOTS];
 };
 
-/* On the writer's thread. */
+/* On the thread that commits: this one, or another that writes. */
 static void slot_done(struct ms_write_request *request) {
     struct batch *b = request->priv;
     pthread_mutex_lock(&b->mutex);

@@ -5,7 +5,6 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <sys/stat.h>
 
 struct bin_args {
     uint64_t parent;
@@ -120,15 +119,11 @@ static enum ms_code detach(struct ms_tree *t, uint64_t parent, struct ms_found *
                                   .parent = parent,
                                   .at = t->now,
                                   .retention_ms = t->tenant.retention_ms};
-    struct ms_inode_record dir;
     struct ms_gone gone;
     ms_txn_random(t->txn, op.id.b, sizeof op.id.b);
     (void)snprintf(op.name, sizeof op.name, "%s", f->name.spelling);
     (void)snprintf(op.who, sizeof op.who, "%s", t->who);
-    MS_TRY(ms_tree_dir(t, parent, &dir, reterr));
-    MS_TRY(ms_tree_name_del(t, &dir, f, reterr));
-    ms_tree_subdirs(&dir, -1);
-    MS_TRY(ms_tree_put(t, &dir, reterr));
+    MS_TRY(ms_tree_folder_unname(t, parent, f, reterr));
     MS_TRY(ms_tree_bin_count(t->txn, t->id, op.ino, true, reterr));
     MS_TRY(ms_tree_dir_lost(t, parent, f, false, &gone, reterr));
     return ms_treeop_open(t, &op, reterr);
@@ -140,13 +135,7 @@ static enum ms_code bin_op(struct ms_txn *txn, const void *in, void *out, struct
     struct ms_tree t;
     struct ms_found f;
     MS_TRY(ms_tree_begin(&t, txn, in, reterr));
-    MS_TRY(ms_tree_find(&t, args->parent, args->name, &f, reterr));
-    MS_TRY(ms_tree_must_exist(&t, args->parent, args->name, &f, reterr));
-    if (!S_ISDIR(f.inode.mode))
-        return ms_fail(reterr, MS_NOT_DIR, "\"%s\" is not a folder", args->name);
-    if (f.inode.special != MS_SPECIAL_NONE)
-        return ms_fail(reterr, MS_BUSY, "\"%s\" is a folder of every tenant: it cannot be deleted",
-                       args->name);
+    MS_TRY(ms_tree_find_folder(&t, args->parent, args->name, "deleted", &f, reterr));
     o->off = t.tenant.retention_ms == 0;
     if (o->off)
         return MS_OK;

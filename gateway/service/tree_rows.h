@@ -148,6 +148,14 @@ MS_NODISCARD enum ms_code ms_tree_must_exist(const struct ms_tree *t, uint64_t p
                                              struct ms_error *reterr);
 MS_NODISCARD enum ms_code ms_tree_must_not_exist(const char *name, const struct ms_found *found,
                                                  struct ms_error *reterr);
+/* tree_unlink.c: a folder that may lose its name; what: "removed", for the refusal of a folder that every tenant has.
+ * Errors: MS_NOT_FOUND, MS_NOT_DIR, MS_BUSY. */
+MS_NODISCARD enum ms_code ms_tree_find_folder(const struct ms_tree *t, uint64_t parent, const char *name,
+                                              const char *what, struct ms_found *ret_found,
+                                              struct ms_error *reterr);
+/* It loses its name, and its parent is stored; what becomes of its inode is ms_tree_dir_lost()'s. */
+MS_NODISCARD enum ms_code ms_tree_folder_unname(const struct ms_tree *t, uint64_t parent, struct ms_found *found,
+                                                struct ms_error *reterr);
 
 /* Name, entry and link row of ino in dir; dir counts and is touched, not stored. *ret_seq may be
  * NULL. */

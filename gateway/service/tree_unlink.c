@@ -122,25 +122,35 @@ enum ms_code ms_tree_dir_lost(const struct ms_tree *t, uint64_t parent, struct m
     return ms_tree_lost(t, parent, found, keep_open, ret_gone, reterr);
 }
 
+enum ms_code ms_tree_find_folder(const struct ms_tree *t, uint64_t parent, const char *name, const char *what,
+                                 struct ms_found *ret_found, struct ms_error *reterr) {
+    MS_TRY(ms_tree_find(t, parent, name, ret_found, reterr));
+    MS_TRY(ms_tree_must_exist(t, parent, name, ret_found, reterr));
+    if (!S_ISDIR(ret_found->inode.mode))
+        return ms_fail(reterr, MS_NOT_DIR, "\"%s\" is not a folder", name);
+    if (ret_found->inode.special != MS_SPECIAL_NONE)
+        return ms_fail(reterr, MS_BUSY, "\"%s\" is a folder of every tenant: it cannot be %s", name, what);
+    return MS_OK;
+}
+
+enum ms_code ms_tree_folder_unname(const struct ms_tree *t, uint64_t parent, struct ms_found *found,
+                                   struct ms_error *reterr) {
+    struct ms_inode_record dir;
+    MS_TRY(ms_tree_dir(t, parent, &dir, reterr));
+    MS_TRY(ms_tree_name_del(t, &dir, found, reterr));
+    ms_tree_subdirs(&dir, -1);
+    return ms_tree_put(t, &dir, reterr);
+}
+
 static enum ms_code rmdir_op(struct ms_txn *txn, const void *in, void *out,
                              struct ms_error *reterr) {
     struct ms_tree t;
     const struct unlink_args *args = ((const struct ms_tree_call *)in)->args;
     struct ms_found f;
-    struct ms_inode_record dir;
     MS_TRY(ms_tree_begin(&t, txn, in, reterr));
-    MS_TRY(ms_tree_find(&t, args->parent, args->name, &f, reterr));
-    MS_TRY(ms_tree_must_exist(&t, args->parent, args->name, &f, reterr));
-    if (!S_ISDIR(f.inode.mode))
-        return ms_fail(reterr, MS_NOT_DIR, "\"%s\" is not a folder", args->name);
-    if (f.inode.special != MS_SPECIAL_NONE)
-        return ms_fail(reterr, MS_BUSY, "\"%s\" is a folder of every tenant: it cannot be removed",
-                       args->name);
+    MS_TRY(ms_tree_find_folder(&t, args->parent, args->name, "removed", &f, reterr));
     MS_TRY(ms_tree_empty(&t, &f, reterr));
-    MS_TRY(ms_tree_dir(&t, args->parent, &dir, reterr));
-    MS_TRY(ms_tree_name_del(&t, &dir, &f, reterr));
-    ms_tree_subdirs(&dir, -1);
-    MS_TRY(ms_tree_put(&t, &dir, reterr));
+    MS_TRY(ms_tree_folder_unname(&t, args->parent, &f, reterr));
     return ms_tree_dir_lost(&t, args->parent, &f, args->keep_open, out, reterr);
 }
 
