@@ -7,6 +7,7 @@
 
 enum { OPT_LONG, OPT_BIN, OPT_ALL };
 #define PAGE 64u
+#define SHOWN_BYTES (4096 + MS_NAME_BYTES_MAX + 2) /* a path of the command line, "/", a name */
 
 struct listing {
     struct ms_cli *cli;
@@ -38,24 +39,24 @@ static const char *kind_of(uint32_t mode) {
                             : "device";
 }
 
-static void add_plain(struct listing *l, const struct ms_node *node) {
+static void add_plain(struct listing *l, const struct ms_node *node, const char *shown) {
     if (l->cli->json) {
         (void)json_array_append_new(l->array, json_pack("{s:s,s:s}", "name", node->spelling, "kind",
                                                         kind_of(node->inode.mode)));
         return;
     }
-    char name[MS_NAME_BYTES_MAX + 2];
-    (void)snprintf(name, sizeof name, "%s%s", node->spelling, S_ISDIR(node->inode.mode) ? "/" : "");
+    char name[SHOWN_BYTES + 1];
+    (void)snprintf(name, sizeof name, "%s%s", shown, S_ISDIR(node->inode.mode) ? "/" : "");
     struct ms_out_text changed = ms_out_time(ms_instant_of(node->inode.mtime_s * 1000));
     ms_table_row(l->table, (const char *const[]){kind_of(node->inode.mode), "-", "-", changed.s,
                                                  name, l->detail ? "-" : NULL, "-"});
 }
 
-static enum ms_code add_node(struct listing *l, const struct ms_node *node,
+static enum ms_code add_node(struct listing *l, const struct ms_node *node, const char *shown,
                              struct ms_error *reterr) {
     struct ms_asset_info info;
     if (!node->has_asset) {
-        add_plain(l, node);
+        add_plain(l, node, shown);
         return MS_OK;
     }
     struct ms_asset_id id = {node->inode.asset};
@@ -63,12 +64,15 @@ static enum ms_code add_node(struct listing *l, const struct ms_node *node,
     if (code == MS_NOT_FOUND)
         return MS_OK; /* gone since the folder was read */
     if (code == MS_OK)
-        add_asset(l, &info, node->spelling);
+        add_asset(l, &info, shown);
     return code;
 }
 
-static enum ms_code list_folder(struct listing *l, const struct ms_node *dir,
+/* PREFIX, unless "", goes before each name: with several folders a bare one does not say in which it is. */
+static enum ms_code list_folder(struct listing *l, const struct ms_node *dir, const char *prefix,
                                 struct ms_error *reterr) {
+    size_t len = strlen(prefix);
+    const char *slash = len && prefix[len - 1] != '/' ? "/" : "";
     struct ms_node *page = calloc(PAGE, sizeof *page);
     if (!page)
         return ms_fail(reterr, MS_NO_MEMORY, "no memory for a page of the folder");
@@ -79,7 +83,9 @@ static enum ms_code list_folder(struct listing *l, const struct ms_node *dir,
         code =
             ms_tree_list(l->cli->svc, &l->cli->ctx, dir->inode.ino, after, page, PAGE, &n, reterr);
         for (size_t i = 0; code == MS_OK && i < n; i++) {
-            code = add_node(l, &page[i], reterr);
+            char shown[SHOWN_BYTES];
+            (void)snprintf(shown, sizeof shown, "%s%s%s", prefix, slash, page[i].spelling);
+            code = add_node(l, &page[i], shown, reterr);
             after = page[i].seq;
         }
     }
@@ -105,12 +111,23 @@ static enum ms_code list_assets(struct listing *l, uint32_t states, struct ms_er
     return code;
 }
 
-static enum ms_code list_path(struct listing *l, const char *path, struct ms_error *reterr) {
+static enum ms_code list_path(struct listing *l, const char *path, bool several,
+                              struct ms_error *reterr) {
     struct ms_node node;
     enum ms_code code = ms_tree_walk(l->cli->svc, &l->cli->ctx, path, &node, reterr);
     if (code != MS_OK)
         return code;
-    return S_ISDIR(node.inode.mode) ? list_folder(l, &node, reterr) : add_node(l, &node, reterr);
+    if (S_ISDIR(node.inode.mode))
+        return list_folder(l, &node, several ? path : "", reterr);
+    return add_node(l, &node, several ? path : node.spelling, reterr);
+}
+
+static enum ms_code list_paths(struct listing *l, struct ms_error *reterr) {
+    int n = l->cli->args_n;
+    enum ms_code code = n ? MS_OK : list_path(l, "/", false, reterr);
+    for (int i = 0; code == MS_OK && i < n; i++)
+        code = list_path(l, l->cli->args[i], n > 1, reterr);
+    return code;
 }
 
 /* What concerns all that was listed. */
@@ -136,7 +153,7 @@ static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr) {
     else if (cli->given[OPT_ALL])
         code = list_assets(&l, 0, reterr);
     else
-        code = list_path(&l, cli->args_n ? cli->args[0] : "/", reterr);
+        code = list_paths(&l, reterr);
     if (cli->json || code != MS_OK)
         ms_table_drop(l.table);
     else
@@ -151,8 +168,8 @@ static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr) {
 
 const struct ms_cmd ms_cmd_ls = {
     .name = "ls",
-    .args = "[PATH]",
-    .summary = "list a folder, the recycle bin or every asset",
+    .args = "[PATH...]",
+    .summary = "list folders, the recycle bin or every asset",
     .help = "Type, state, size, last change and name. -l adds the asset's id and its root hash "
             "(msasset hash FILE\n"
             "computes the same for a local file).\n\nExamples:\n  msasset ls videos -l\n  msasset "
@@ -161,6 +178,6 @@ const struct ms_cmd ms_cmd_ls = {
              {"bin", 0, NULL, "list the recycle bin"},
              {"all", 'a', NULL, "list every asset, wherever it is, but those deleted for good"}},
     .args_min = 0,
-    .args_max = 1,
+    .args_max = -1,
     .run = run,
 };

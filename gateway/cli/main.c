@@ -195,9 +195,15 @@ static enum ms_code apply_globals(struct line *line, struct ms_error *reterr) {
 
 static enum ms_code check_args(const struct ms_cli *cli, struct ms_error *reterr) {
     const struct ms_cmd *cmd = cli->cmd;
-    if (cli->args_n >= cmd->args_min && (cmd->args_max < 0 || cli->args_n <= cmd->args_max))
+    bool few = cli->args_n < cmd->args_min;
+    if (!few && (cmd->args_max < 0 || cli->args_n <= cmd->args_max))
         return MS_OK;
-    return ms_fail(reterr, MS_USAGE, "usage: msasset %s%s%s [options]; msasset help %s tells more",
+    int limit = few ? cmd->args_min : cmd->args_max;
+    return ms_fail(reterr, MS_USAGE,
+                   "%d argument%s given, %s takes %s%d; usage: msasset %s%s%s [options]; "
+                   "msasset help %s tells more",
+                   cli->args_n, cli->args_n == 1 ? "" : "s", cmd->name,
+                   cmd->args_min == cmd->args_max ? "" : few ? "at least " : "at most ", limit,
                    cmd->name, cmd->args[0] ? " " : "", cmd->args, cmd->name);
 }
 
