@@ -60,25 +60,6 @@ static int teardown(void **state) {
     return 0;
 }
 
-/* Run a body with its n-th allocation refused, for each n. */
-#define TORTURE(call, on_success)                                                                  \
-    for (unsigned n = 1; n == 1 || ms_test_alloc_failed(); n++) {                                  \
-        enum ms_code code;                                                                         \
-                                                                                                   \
-        test_err = (struct ms_error){0};                                                           \
-        ms_test_alloc_fail_at(n);                                                                  \
-        code = (call);                                                                             \
-        if (ms_test_alloc_stop())                                                                  \
-            assert_true(code == MS_NO_MEMORY || code == MS_OK);                                    \
-        else                                                                                       \
-            assert_int_equal(code, MS_OK);                                                         \
-        if (code == MS_OK) {                                                                       \
-            on_success;                                                                            \
-        } else {                                                                                   \
-            assert_true(test_err.message[0]);                                                      \
-        }                                                                                          \
-    }
-
 static void what_opens_something_fails_cleanly(void **state) {
     struct fixture *f = *state;
     char *dir = ms_test_path(f->dir, "other");
@@ -93,10 +74,10 @@ static void what_opens_something_fails_cleanly(void **state) {
         .block_log2 = 18,
         .meta = {.content_type = "a/b", .pair = {{"a", "b"}, {"c", "d"}}, .pairs = 2}};
 
-    TORTURE(ms_journal_open(dir, 1, &journal, &test_err), ms_journal_close(journal));
-    TORTURE(ms_stage_open(f->journal, &stage, &test_err), ms_stage_close(stage));
-    TORTURE(ms_cache_new(f->store, NULL, MS_MB, &cache, &test_err), ms_cache_free(cache));
-    TORTURE(ms_upload_new(&o, &upload, &test_err), ms_upload_free(upload));
+    MS_TEST_TORTURE(ms_journal_open(dir, 1, &journal, &test_err), ms_journal_close(journal));
+    MS_TEST_TORTURE(ms_stage_open(f->journal, &stage, &test_err), ms_stage_close(stage));
+    MS_TEST_TORTURE(ms_cache_new(f->store, NULL, MS_MB, &cache, &test_err), ms_cache_free(cache));
+    MS_TEST_TORTURE(ms_upload_new(&o, &upload, &test_err), ms_upload_free(upload));
     free(dir);
 }
 

@@ -10,25 +10,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Run a call with its n-th allocation refused, for each n; after a success, undo. */
-#define TORTURE(call, undo)                                                                        \
-    for (unsigned n = 1; n == 1 || ms_test_alloc_failed(); n++) {                                  \
-        enum ms_code code;                                                                         \
-                                                                                                   \
-        test_err = (struct ms_error){0};                                                           \
-        ms_test_alloc_fail_at(n);                                                                  \
-        code = (call);                                                                             \
-        if (ms_test_alloc_stop())                                                                  \
-            assert_true(code == MS_NO_MEMORY || code == MS_OK);                                    \
-        else                                                                                       \
-            assert_int_equal(code, MS_OK);                                                         \
-        if (code == MS_OK) {                                                                       \
-            undo;                                                                                  \
-        } else {                                                                                   \
-            assert_true(test_err.message[0]);                                                      \
-        }                                                                                          \
-    }
-
 static void opening_and_reading(void **state) {
     struct world *w = *state;
     struct ms_open open = {.read = true, .write = true};
@@ -38,9 +19,9 @@ static void opening_and_reading(void **state) {
 
     write_file(w, "/files/a", "12345", 5);
     open.ino = ino_of(w, "/files/a");
-    TORTURE(ms_file_open(w->svc, &w->ctx, &open, &a, &test_err), seal_file(a));
+    MS_TEST_TORTURE(ms_file_open(w->svc, &w->ctx, &open, &a, &test_err), seal_file(a));
     a = open_file(w, "/files/a", 'r');
-    TORTURE(read_file(a, 0, 5, bytes, &n_read, &test_err), assert_memory_equal(bytes, "12345", 5));
+    MS_TEST_TORTURE(read_file(a, 0, 5, bytes, &n_read, &test_err), assert_memory_equal(bytes, "12345", 5));
     seal_file(a);
     check_settled(w);
 }
@@ -60,7 +41,7 @@ static void creating(void **state) {
     struct ms_handle *a;
     struct ms_node node;
 
-    TORTURE(ms_file_create(w->svc, &w->ctx, &make, &open, &node, &a, &test_err), forget(w, a));
+    MS_TEST_TORTURE(ms_file_create(w->svc, &w->ctx, &make, &open, &node, &a, &test_err), forget(w, a));
     check_settled(w);
 }
 
@@ -69,11 +50,11 @@ static void writing_and_closing(void **state) {
     struct ms_handle *a = make_file(w, "/files/a");
     size_t done;
 
-    TORTURE(ms_file_write(a, 0, "12345", 5, &done, &test_err), assert_int_equal(done, 5));
-    TORTURE(ms_file_truncate(w->svc, &w->ctx, ms_file_ino(a), a, 3, &test_err), (void)0);
-    TORTURE(ms_file_allocate(a, 0, 0, 9, &test_err), (void)0);
-    TORTURE(sync_file(a, &test_err), (void)0);
-    TORTURE(flush_file(a, &test_err), (void)0);
+    MS_TEST_TORTURE(ms_file_write(a, 0, "12345", 5, &done, &test_err), assert_int_equal(done, 5));
+    MS_TEST_TORTURE(ms_file_truncate(w->svc, &w->ctx, ms_file_ino(a), a, 3, &test_err), (void)0);
+    MS_TEST_TORTURE(ms_file_allocate(a, 0, 0, 9, &test_err), (void)0);
+    MS_TEST_TORTURE(sync_file(a, &test_err), (void)0);
+    MS_TEST_TORTURE(flush_file(a, &test_err), (void)0);
     check_bytes(a, 0, "123\0\0\0\0\0\0", 9, true);
     put_bytes(a, 0, "x", 1);
     ms_test_alloc_fail_at(1); /* a release has what it needs */
@@ -93,14 +74,14 @@ static void commands(void **state) {
 
     ms_test_write_file(path, "12345", 5);
     put.fd = open(path, O_RDONLY | O_CLOEXEC);
-    TORTURE((lseek(put.fd, 0, SEEK_SET), ms_asset_put(w->svc, &w->ctx, &put, &info, &test_err)),
+    MS_TEST_TORTURE((lseek(put.fd, 0, SEEK_SET), ms_asset_put(w->svc, &w->ctx, &put, &info, &test_err)),
             check_file(w, "/files/a", "12345", 5));
     close(put.fd);
     get = (struct ms_get){.id = {info.asset.id}, .fd = open("/dev/null", O_WRONLY | O_CLOEXEC)};
-    TORTURE(ms_asset_fetch(w->svc, &w->ctx, &get, &test_err), (void)0);
+    MS_TEST_TORTURE(ms_asset_fetch(w->svc, &w->ctx, &get, &test_err), (void)0);
     close(get.fd);
-    TORTURE(ms_asset_find(w->svc, &w->ctx, "/files/a", &info, &test_err), (void)0);
-    TORTURE(ms_asset_list(w->svc, &w->ctx, (struct ms_asset_id){{{0}}}, 0, &info, 1, &n_listed,
+    MS_TEST_TORTURE(ms_asset_find(w->svc, &w->ctx, "/files/a", &info, &test_err), (void)0);
+    MS_TEST_TORTURE(ms_asset_list(w->svc, &w->ctx, (struct ms_asset_id){{{0}}}, 0, &info, 1, &n_listed,
                           &test_err),
             assert_int_equal(n_listed, 1));
     check_settled(w);
