@@ -45,7 +45,6 @@ struct ms_mount {
 
 struct ms_mount_options {
     const char *dir;          /* mountpoint */
-    const char *store_dir;    /* shown as fsname=msasset:<tenant> */
     const char *tenant;       /* name or id */
     const char *who;          /* principal, for the audit log */
     const char *fuse_options; /* further -o options for the kernel, comma-separated; may be NULL */

@@ -119,7 +119,6 @@ static enum ms_code serve(struct starting *s, const char *tenant, struct ms_erro
     char who[MS_WHO_MAX + 1];
     (void)snprintf(who, sizeof who, "uid %u@mount", (unsigned)getuid());
     struct ms_mount_options mount = {.dir = s->dir,
-                                     .store_dir = store,
                                      .tenant = tenant,
                                      .who = cli->as ? cli->as : who,
                                      .fuse_options = s->fuse_options[0] ? s->fuse_options : NULL,

@@ -512,4 +512,3 @@ uint64_t ms_disk_files_bytes(struct ms_disk_files *files) {
     return ms_disk_folder_bytes(&files->folder);
 }
 
-uint64_t ms_disk_files_bytes_max(const struct ms_disk_files *files) { return files->bytes_max; }

@@ -72,8 +72,7 @@ void ms_disk_files_shrink(struct ms_disk_files *files);
 void ms_disk_files_age(struct ms_disk_files *files);
 /* Errors: MS_STALE the folder or its files were removed; what the system says. */
 MS_NODISCARD enum ms_code ms_disk_files_check(struct ms_disk_files *files, struct ms_error *reterr);
-/* What the disk gives to it now; the limit that it keeps. */
+/* What the disk gives to it now. */
 uint64_t ms_disk_files_bytes(struct ms_disk_files *files);
-uint64_t ms_disk_files_bytes_max(const struct ms_disk_files *files);
 
 #endif

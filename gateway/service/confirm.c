@@ -1,18 +1,8 @@
 /* Declared files: what their rows say, and the ends that need no bytes. */
 #include "service/confirm_part.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-
-void ms_reason_cut(const char *text, char ret_reason[MS_REASON_MAX + 1]) {
-    size_t n = strnlen(text, MS_REASON_MAX + 1);
-    if (n > MS_REASON_MAX)
-        for (n = MS_REASON_MAX; n > 0 && ((unsigned char)text[n] & 0xc0) == 0x80;)
-            n--;
-    memcpy(ret_reason, text, n);
-    ret_reason[n] = '\0';
-}
 
 /* ---- rows ------------------------------------------------------------------------------------ */
 

@@ -45,8 +45,6 @@ MS_NODISCARD enum ms_code ms_declared_open(struct ms_svc *svc, const struct ms_c
                                            struct ms_file_id file,
                                            struct ms_declared_rows *ret_rows, int64_t *ret_left_ms,
                                            struct ms_error *reterr);
-/* The message of a refusal as a record's reason: what does not fit is cut at a character. */
-void ms_reason_cut(const char *text, char ret_reason[MS_REASON_MAX + 1]);
 
 /* ---- what the store has (confirm_read.c) ----------------------------------------------------- */
 

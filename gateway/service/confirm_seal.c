@@ -4,6 +4,7 @@
 #include "base/checked.h"
 #include "model/derived.h"
 #include "quota/quota.h"
+#include "service/hash_rows.h"
 #include "service/package.h"
 
 #include <inttypes.h>
@@ -69,20 +70,6 @@ static enum ms_code judge(struct seal *s) {
 
 /* ---- rows of the version --------------------------------------------------------------------- */
 
-static enum ms_code put_hashes(const struct seal *s, struct ms_object_id object,
-                               struct ms_error *reterr) {
-    const struct ms_hashes *h = &s->found->hashes;
-    for (uint64_t at = 0; at < h->count; at += MS_HASHES_PER_ROW) {
-        uint64_t left = h->count - at;
-        struct ms_hashes_record row = {
-            .count = (uint16_t)(left < MS_HASHES_PER_ROW ? left : MS_HASHES_PER_ROW)};
-        memcpy(row.hash, h->hash + at, row.count * sizeof row.hash[0]);
-        MS_TRY(ms_row_put_hashes(
-            s->t->txn, ms_key_hashes(object, (uint32_t)(at / MS_HASHES_PER_ROW)), &row, reterr));
-    }
-    return MS_OK;
-}
-
 static enum ms_code put_version(const struct seal *s, struct ms_error *reterr) {
     const struct ms_tree *t = s->t;
     struct ms_object_record object = {.id = s->rows.upload.object,
@@ -103,7 +90,7 @@ static enum ms_code put_version(const struct seal *s, struct ms_error *reterr) {
     memcpy(object.etag, s->found->etag, sizeof object.etag);
     memcpy(version.root, s->found->root, sizeof version.root);
     MS_TRY(ms_row_put_object(t->txn, ms_key_object(id), &object, reterr));
-    MS_TRY(put_hashes(s, id, reterr));
+    MS_TRY(ms_hash_rows_put(s->t->txn, id, &s->found->hashes, reterr));
     if (s->found->probed.there)
         MS_TRY(ms_row_put_facts(t->txn, ms_key_facts(t->id, s->in->version), &s->found->probed.facts,
                                 reterr));

@@ -158,7 +158,7 @@ struct ms_file {
     unsigned refs;          /* handles, jobs and loaders: memory */
     unsigned handles, writers;
     unsigned idle_writers; /* closed by FLUSH, and nothing was written through them since */
-    bool listed, stale;
+    bool stale;
 
     _Atomic uint64_t paced_in_vain; /* file_pace.c: bytes sent + 1 when a writer last waited for nothing */
 

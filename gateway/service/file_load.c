@@ -1,5 +1,6 @@
 /* Rows into memory: what an image rests on, what its name demands, what the life cycle allows. */
 #include "service/file_image.h"
+#include "service/hash_rows.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -23,20 +24,7 @@ static enum ms_code load_hashes(struct ms_txn *txn, struct ms_source *source,
     uint64_t count = ms_block_count(source->size, source->block_log2);
     enum ms_code code = ms_hashes_resize(&source->hashes, count, reterr);
 
-    for (uint64_t at = 0; code == MS_OK && at < count; at += MS_HASHES_PER_ROW) {
-        struct ms_hashes_record row;
-        uint64_t want = count - at < MS_HASHES_PER_ROW ? count - at : MS_HASHES_PER_ROW;
-
-        code = ms_row_get_hashes(
-            txn, ms_key_hashes(source->object, (uint32_t)(at / MS_HASHES_PER_ROW)), &row, reterr);
-        if (code == MS_OK && row.count != want)
-            code = ms_fail(reterr, MS_CORRUPT,
-                           "object %s has %u block hashes in a row that needs %" PRIu64,
-                           source->key, row.count, want);
-        if (code == MS_OK)
-            memcpy(source->hashes.hash + at, row.hash, want * sizeof row.hash[0]);
-    }
-    return code;
+    return code != MS_OK ? code : ms_hash_rows_get(txn, source->object, 0, count, source->hashes.hash, reterr);
 }
 
 enum ms_code ms_source_load(struct ms_txn *txn, struct ms_tenant_id tenant,

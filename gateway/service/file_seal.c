@@ -1,5 +1,6 @@
 /* The seal: what the rules say of a content, and the one commit that makes it the file. */
 #include "service/file_image.h"
+#include "service/hash_rows.h"
 #include "service/held.h"
 #include "service/package.h"
 #include "service/produce.h"
@@ -98,20 +99,6 @@ enum ms_code ms_seal_judge(const struct ms_tree *t, uint64_t ino, uint64_t size,
 
 /* ---- rows of the new version ----------------------------------------------------------------- */
 
-static enum ms_code put_hashes(const struct ms_tree *t, const struct ms_sealing *s,
-                               struct ms_error *reterr) {
-    for (uint64_t at = 0; at < s->hashes->count; at += MS_HASHES_PER_ROW) {
-        uint64_t left = s->hashes->count - at;
-        struct ms_hashes_record row = {
-            .count = (uint16_t)(left < MS_HASHES_PER_ROW ? left : MS_HASHES_PER_ROW)};
-
-        memcpy(row.hash, s->hashes->hash + at, row.count * sizeof row.hash[0]);
-        MS_TRY(ms_row_put_hashes(
-            t->txn, ms_key_hashes(s->object, (uint32_t)(at / MS_HASHES_PER_ROW)), &row, reterr));
-    }
-    return MS_OK;
-}
-
 static enum ms_code put_object(const struct ms_tree *t, const struct ms_sealing *s,
                                struct ms_error *reterr) {
     struct ms_object_record object = {.id = s->object.id,
@@ -125,7 +112,7 @@ static enum ms_code put_object(const struct ms_tree *t, const struct ms_sealing 
     if (s->local)
         MS_TRY(ms_local_begin(t->txn, &object, t->id, s->ino, reterr));
     MS_TRY(ms_row_put_object(t->txn, ms_key_object(s->object), &object, reterr));
-    return put_hashes(t, s, reterr);
+    return ms_hash_rows_put(t->txn, s->object, s->hashes, reterr);
 }
 
 static enum ms_code put_version(const struct ms_tree *t, const struct ms_sealing *s,
@@ -212,22 +199,11 @@ static enum ms_code confirm(const struct ms_tree *t, struct ms_judging *j, bool 
                           j->verdict ? j->why.message : "", reterr);
 }
 
-/* As much of a message as a record takes, cut at a character. */
-static void cut_reason(const char *text, char ret_reason[MS_REASON_MAX + 1]) {
-    size_t n = strnlen(text, MS_REASON_MAX + 1);
-
-    if (n > MS_REASON_MAX)
-        for (n = MS_REASON_MAX; n > 0 && ((unsigned char)text[n] & 0xc0) == 0x80;)
-            n--;
-    memcpy(ret_reason, text, n);
-    ret_reason[n] = '\0';
-}
-
 static void give_reason(struct ms_asset_record *asset, const struct ms_judging *j) {
     asset->reason[0] = asset->reason_code[0] = '\0';
     if (j->verdict == MS_OK)
         return;
-    cut_reason(j->why.message, asset->reason);
+    ms_reason_cut(j->why.message, asset->reason);
     (void)snprintf(asset->reason_code, sizeof asset->reason_code, "%s", ms_code_name(j->verdict));
 }
 
@@ -332,7 +308,7 @@ static enum ms_code seal(const struct ms_tree *t, const struct ms_sealing *s, st
     MS_TRY(settle_inode(t, s, j, version, reterr));
     o->verdict = j->verdict;
     if (j->verdict)
-        cut_reason(j->why.message, o->reason);
+        ms_reason_cut(j->why.message, o->reason);
     o->generation = j->inode.generation;
     o->version = version;
     return ms_intent_end(t, s->intents, s->intents_n, reterr);

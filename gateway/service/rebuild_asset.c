@@ -3,8 +3,8 @@
 #include "service/rebuild_part.h"
 
 #include "content/hash.h"
+#include "service/hash_rows.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -96,20 +96,6 @@ static enum ms_code find_hashes(const struct ms_tree *t, const struct ms_version
     return MS_OK;
 }
 
-static enum ms_code put_hashes(const struct ms_tree *t, const struct ms_version_record *v,
-                               const struct ms_hashes *h, struct ms_error *reterr) {
-    for (uint64_t at = 0; at < h->count; at += MS_HASHES_PER_ROW) {
-        uint64_t left = h->count - at;
-        struct ms_hashes_record row = {
-            .count = (uint16_t)(left < MS_HASHES_PER_ROW ? left : MS_HASHES_PER_ROW)};
-        memcpy(row.hash, h->hash + at, row.count * sizeof row.hash[0]);
-        struct ms_key key = ms_key_hashes((struct ms_object_id){v->object},
-                                          (uint32_t)(at / MS_HASHES_PER_ROW));
-        MS_TRY(ms_row_put_hashes(t->txn, key, &row, reterr));
-    }
-    return MS_OK;
-}
-
 static enum ms_code put_object(const struct ms_tree *t, const struct ms_object_record *o,
                                struct ms_error *reterr) {
     struct ms_object_id id = {o->id};
@@ -135,7 +121,7 @@ static enum ms_code put_version(const struct ms_tree *t, struct ms_version_recor
         MS_TRY(put_object(t, o, reterr));
     }
     if (whole && v.size > 0)
-        MS_TRY(put_hashes(t, &v, &h, reterr));
+        MS_TRY(ms_hash_rows_put(t->txn, (struct ms_object_id){v.object}, &h, reterr));
     return ms_row_put_version(t->txn, ms_key_version(t->id, (struct ms_version_id){v.id}), &v,
                               reterr);
 }

@@ -2,6 +2,7 @@
 #include "service/rebuild_part.h"
 
 #include "content/hash.h"
+#include "service/hash_rows.h"
 
 #include <inttypes.h>
 #include <stdatomic.h>
@@ -59,16 +60,8 @@ static enum ms_code hashed_op(struct ms_txn *txn, const void *in, void *out,
                               struct ms_error *reterr) {
     const struct hashed *h = in;
     struct ms_version_record version = h->one->version;
-    struct ms_object_id object = {version.object};
     (void)out;
-    for (uint64_t at = 0; at < h->hashes->count; at += MS_HASHES_PER_ROW) {
-        uint64_t left = h->hashes->count - at;
-        struct ms_hashes_record row = {
-            .count = (uint16_t)(left < MS_HASHES_PER_ROW ? left : MS_HASHES_PER_ROW)};
-        memcpy(row.hash, h->hashes->hash + at, row.count * sizeof row.hash[0]);
-        MS_TRY(ms_row_put_hashes(
-            txn, ms_key_hashes(object, (uint32_t)(at / MS_HASHES_PER_ROW)), &row, reterr));
-    }
+    MS_TRY(ms_hash_rows_put(txn, (struct ms_object_id){version.object}, h->hashes, reterr));
     version.hashed = 1;
     ms_hashes_root(h->hashes, version.size, version.root);
     return ms_row_put_version(txn,

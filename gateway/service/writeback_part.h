@@ -22,7 +22,6 @@ MS_NODISCARD enum ms_code ms_local_stored(struct ms_svc *svc, const struct ms_lo
 MS_NODISCARD enum ms_code ms_local_failed(struct ms_svc *svc, const struct ms_local_record *row,
                                           const struct ms_error *why, int64_t retry_ms,
                                           struct ms_error *reterr);
-void ms_local_cut(const char *text, char ret_reason[MS_REASON_MAX + 1]);
 
 /* writeback_send.c: requests that can be cut short from outside. */
 struct ms_sender {

@@ -97,19 +97,8 @@ static enum ms_code failed_op(struct ms_txn *txn, const void *in, void *out,
     row.tries += row.tries < UINT32_MAX;
     row.retry_at = ms_instant_add_ms(ms_txn_instant(txn), i->retry_ms);
     row.code = (uint16_t)i->code;
-    ms_local_cut(i->why, row.reason);
+    ms_reason_cut(i->why, row.reason);
     return ms_row_put_local(txn, key, &row, reterr);
-}
-
-/* As much as a row takes, cut at a character. */
-void ms_local_cut(const char *text, char ret_reason[MS_REASON_MAX + 1]) {
-    size_t n = strnlen(text, MS_REASON_MAX + 1);
-
-    if (n > MS_REASON_MAX)
-        for (n = MS_REASON_MAX; n > 0 && ((unsigned char)text[n] & 0xc0) == 0x80;)
-            n--;
-    memcpy(ret_reason, text, n);
-    ret_reason[n] = '\0';
 }
 
 enum ms_code ms_local_failed(struct ms_svc *svc, const struct ms_local_record *row,

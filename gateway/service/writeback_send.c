@@ -1,6 +1,7 @@
 /* One object's way from the local disk to the store: read, compared with its hashes, sent from
  * memory, so that what goes out is what was compared. */
 #include "content/hash.h"
+#include "service/hash_rows.h"
 #include "service/tree_rows.h"
 #include "service/upkeep_walk.h"
 #include "service/writeback_part.h"
@@ -204,22 +205,7 @@ static enum ms_code load_hashes(const struct sent *o, uint64_t first, uint64_t n
 
     if (code != MS_OK)
         return code;
-    for (uint64_t i = 0; code == MS_OK && i < n;) {
-        struct ms_hashes_record row;
-        uint64_t at = (first + i) % MS_HASHES_PER_ROW, take;
-
-        code = ms_row_get_hashes(txn,
-                                 ms_key_hashes((struct ms_object_id){o->row->object},
-                                               (uint32_t)((first + i) / MS_HASHES_PER_ROW)),
-                                 &row, reterr);
-        if (code == MS_OK && at >= row.count)
-            code = ms_fail(reterr, MS_CORRUPT, "object %s lacks block hashes", o->row->key);
-        if (code != MS_OK)
-            break;
-        take = row.count - at < n - i ? row.count - at : n - i;
-        memcpy(ret_hash + i, row.hash + at, take * sizeof *ret_hash);
-        i += take;
-    }
+    code = ms_hash_rows_get(txn, (struct ms_object_id){o->row->object}, first, n, ret_hash, reterr);
     ms_read_end(txn);
     return code;
 }
