@@ -19,8 +19,8 @@ static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr) {
                                      cli->tenant.bin_bypass),
                            reterr);
     if (!cli->quiet)
-        printf("The bin of %s keeps %lld ms; bypassed by: %s\n", cli->tenant.name,
-               (long long)cli->tenant.retention_ms,
+        printf("The bin of %s keeps %s; bypassed by: %s\n", cli->tenant.name,
+               ms_out_duration(cli->tenant.retention_ms).s,
                cli->tenant.bin_bypass[0] ? cli->tenant.bin_bypass : "nothing");
     return MS_OK;
 }

@@ -18,8 +18,8 @@ static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr) {
                            "a freeze needs --reason-code and --reason, each of 1 to %d bytes",
                            MS_REASON_MAX);
     enum ms_code code = ms_apply_all(cli, each, reterr);
-    if (cli->svc)
-        ms_mounts_tell(cli, NULL); /* some may be frozen though others failed */
+    if (code == MS_OK || code == MS_CLI_SOME_FAILED) /* some may be frozen though others failed */
+        ms_mounts_tell(cli, NULL);
     return code;
 }
 

@@ -35,6 +35,8 @@ static void print(const struct ms_asset_info *info) {
     ms_content_print(&info->limits, &content);
     if (a->fail)
         ms_out_pair("failed", "%s", ms_fail_name(a->fail));
+    if (a->holds)
+        ms_out_pair("held", "%s", ms_hold_words(a->holds));
     if (a->reason_code[0] || a->reason[0])
         ms_out_pair("reason", "%s%s%s", a->reason_code, a->reason_code[0] ? ": " : "", a->reason);
     if (info->waits)

@@ -2,6 +2,7 @@
  * errors, signals. */
 #include "cli/cmd.h"
 #include "cli/help.h"
+#include "model/names.h"
 
 #ifdef __GLIBC__
 #include <malloc.h>
@@ -273,18 +274,21 @@ enum ms_code ms_cli_svc_options(struct ms_cli *cli, char dir[4096],
     return MS_OK;
 }
 
-static void who_am_i(struct ms_cli *cli) {
+static enum ms_code who_am_i(struct ms_cli *cli, struct ms_error *reterr) {
     struct ms_ctx *ctx = &cli->ctx;
     ctx->uid = getuid();
     ctx->gid = getgid();
     ctx->admin = cli->as == NULL;
     const struct passwd *user = getpwuid(ctx->uid);
     if (cli->as)
+        MS_TRY(ms_line_check("--as", cli->as, sizeof ctx->who - 1, reterr));
+    if (cli->as)
         (void)snprintf(ctx->who, sizeof ctx->who, "%s", cli->as);
     else if (user)
         (void)snprintf(ctx->who, sizeof ctx->who, "%s@cli", user->pw_name);
     else
         (void)snprintf(ctx->who, sizeof ctx->who, "uid %u@cli", ctx->uid);
+    return MS_OK;
 }
 
 /* Without --tenant: the only one. */
@@ -335,7 +339,7 @@ enum ms_code ms_cli_open(struct ms_cli *cli, unsigned need, struct ms_error *ret
     if (code != MS_OK)
         return code;
     cli->ctx.now = ms_clock_now(ms_clock_system());
-    who_am_i(cli);
+    MS_TRY(who_am_i(cli, reterr));
     return need & MS_NEED_TENANT ? open_tenant(cli, reterr) : MS_OK;
 }
 

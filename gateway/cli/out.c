@@ -7,9 +7,18 @@
 #include <unistd.h>
 #include <utf8proc.h>
 
+static bool lost; /* what ms_out_add() could not add; a command prints from one thread */
+
+void ms_out_add(json_t *array, json_t *value) {
+    if (json_array_append_new(array, value) != 0)
+        lost = true;
+}
+
 enum ms_code ms_out_json(json_t *value, struct ms_error *reterr) {
-    if (!value)
-        return ms_fail(reterr, MS_NO_MEMORY, "no memory for the JSON output");
+    if (lost)
+        json_decref(value);
+    if (!value || lost)
+        return ms_fail(reterr, MS_NO_MEMORY, "a part of the JSON output cannot be made: no memory, or no UTF-8");
     int bad = json_dumpf(value, stdout, JSON_COMPACT | JSON_ENSURE_ASCII);
     json_decref(value);
     if (bad || putchar('\n') == EOF || fflush(stdout) != 0)
@@ -46,6 +55,12 @@ static int width_of(const char *text) {
     return width;
 }
 
+static void make_plain(char *text) {
+    for (unsigned char *p = (unsigned char *)text; *p; p++)
+        if (*p < 0x20 || *p == 0x7f)
+            *p = '?';
+}
+
 void ms_table_row(struct ms_table *table, const char *const *cells) {
     if (table->rows == table->cap) {
         size_t cap = table->cap ? table->cap * 2 : 64;
@@ -57,6 +72,7 @@ void ms_table_row(struct ms_table *table, const char *const *cells) {
     for (size_t i = 0; i < table->columns; i++) {
         char *copy = strdup(cells[i]);
         MS_ASSERT(copy != NULL);
+        make_plain(copy);
         table->cells[table->rows * table->columns + i] = copy;
     }
     table->rows++;
@@ -127,6 +143,19 @@ struct ms_out_text ms_out_size(uint64_t bytes) {
     else
         (void)snprintf(t.s, sizeof t.s, "%" PRIu64 ".%u %s", whole, (unsigned)(rest * 10 / 1024),
                        unit[u]);
+    return t;
+}
+
+struct ms_out_text ms_out_duration(int64_t ms) {
+    static const struct {
+        const char *name;
+        int64_t ms;
+    } units[] = {{"d", 86400000}, {"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}};
+    struct ms_out_text t;
+    size_t u = 0;
+    while (ms % units[u].ms != 0)
+        u++;
+    (void)snprintf(t.s, sizeof t.s, "%" PRId64 "%s", ms / units[u].ms, units[u].name);
     return t;
 }
 

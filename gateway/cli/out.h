@@ -11,8 +11,11 @@
 #include "lifecycle/lifecycle.h"
 #include "service/asset.h"
 
-/* Print and free a JSON value on stdout, one line. NULL means memory ran out. */
+/* Print and free a JSON value on stdout, one line. NULL means memory ran out. Errors too when ms_out_add() could not
+ * add one: what is printed is all, or the command fails. */
 MS_NODISCARD enum ms_code ms_out_json(json_t *value, struct ms_error *reterr);
+/* Add to an array, which takes the value. */
+void ms_out_add(json_t *array, json_t *value);
 /* A string member; text that is not UTF-8 cannot occur: every text of ours was checked. */
 void ms_out_set(json_t *object, const char *member, json_t *value);
 
@@ -20,7 +23,7 @@ struct ms_table;
 /* heads: "NAME", ">SIZE" (right-aligned), ... NULL. Aligned on a terminal, tab-separated in a pipe.
  */
 struct ms_table *ms_table_new(const char *const *heads);
-/* One cell a column; copied. */
+/* One cell a column; copied. Control characters are shown as '?': a cell makes no lines and sends no terminal codes. */
 void ms_table_row(struct ms_table *table, const char *const *cells);
 void ms_table_print(struct ms_table *table, FILE *to); /* and frees it */
 void ms_table_drop(struct ms_table *table);
@@ -30,6 +33,7 @@ struct ms_out_text {
 };
 struct ms_out_text ms_out_size(uint64_t bytes);      /* "1.5 GiB", "999 B" */
 struct ms_out_text ms_out_exact(uint64_t bytes);     /* "5 368 709 120" */
+struct ms_out_text ms_out_duration(int64_t ms);      /* "8d", "90m": as --retention takes it */
 struct ms_out_text ms_out_time(struct ms_instant t); /* "2026-01-31 12:00:00Z", "-" for none */
 json_t *ms_out_json_time(struct ms_instant t);       /* RFC 3339 with milliseconds, null for none */
 json_t *ms_out_json_u64(uint64_t n);

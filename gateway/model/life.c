@@ -29,6 +29,14 @@ const char *ms_origin_name(enum ms_origin o) {
     return origin_names[o];
 }
 
+const char *ms_hold_words(unsigned holds) {
+    return holds & MS_HOLD_ADMIN       ? "frozen by an administrator"
+           : holds & MS_HOLD_PACKAGE   ? "frozen because its package ended"
+           : holds & MS_HOLD_SCHEDULED ? "blocked by a scheduled operation"
+           : holds & MS_HOLD_ARREARS   ? "frozen for arrears"
+                                       : "";
+}
+
 /* The index of name, or count. */
 static size_t find_name(const char *const *names, size_t count, const char *name) {
     size_t i = 0;

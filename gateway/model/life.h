@@ -31,6 +31,8 @@ enum ms_hold { /* bits; each is lifted only by its own cause */
 };
 #define MS_ASSET_HOLDS (MS_HOLD_ADMIN | MS_HOLD_SCHEDULED | MS_HOLD_PACKAGE)
 #define MS_TENANT_HOLDS (MS_HOLD_ADMIN | MS_HOLD_ARREARS)
+/* What holds an asset, in words for its owner: the gravest of HOLDS, "" for none. */
+const char *ms_hold_words(unsigned holds);
 
 enum ms_last { MS_LAST_NONE, MS_LAST_FROZEN, MS_LAST_BINNED };
 

@@ -12,15 +12,18 @@
 #define CODEPOINTS_MAX (4 * MS_NAME_BYTES_MAX + 4)
 #define SUFFIX_MAX 15
 
-/* The rule that a character breaks, or NULL. */
-static const char *forbidden(utf8proc_int32_t c) {
+/* The rule that a character of a line breaks, or NULL. */
+static const char *forbidden_in_line(utf8proc_int32_t c) {
     if (c < 0x20 || (c >= 0x7f && c <= 0x9f))
         return "control characters are not allowed";
-    if (c == '/')
-        return "'/' is not allowed, it separates folders";
     if ((c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069))
         return "bidirectional overrides are not allowed, they make a name look like another";
     return NULL;
+}
+
+/* The same of a name. */
+static const char *forbidden(utf8proc_int32_t c) {
+    return c == '/' ? "'/' is not allowed, it separates folders" : forbidden_in_line(c);
 }
 
 /* One character at text: its bytes (>= 1) and, in *ret_c, its value or -1 when it is not UTF-8. */
@@ -163,14 +166,15 @@ void ms_name_numbered(const char *name, unsigned n, char ret_name[MS_NAME_BYTES_
     join(name, at, tail, ret_name);
 }
 
-/* text with '_' for each character that no name may have, at most cap - 1 bytes; the length. */
-static size_t cleaned(const char *text, char *ret, size_t cap) {
+/* text with '_' for each character that the rule forbids, at most cap - 1 bytes; the length. */
+static size_t cleaned(const char *text, const char *(*rule)(utf8proc_int32_t), char *ret,
+                      size_t cap) {
     size_t n = strlen(text), used = 0;
     utf8proc_int32_t c;
 
     for (size_t at = 0; at < n;) {
         size_t len = next_char(text + at, n - at, &c);
-        bool legal = c >= 0 && !forbidden(c);
+        bool legal = c >= 0 && !rule(c);
         size_t need = legal ? len : 1;
 
         if (need > cap - 1 - used)
@@ -189,7 +193,7 @@ static size_t cleaned(const char *text, char *ret, size_t cap) {
 void ms_name_from_text(const char *text, char ret_name[MS_NAME_BYTES_MAX + 1]) {
     const char *dot = strrchr(text, '.');
     char stem[4 * MS_NAME_BYTES_MAX], tail[SUFFIX_MAX + 2] = "";
-    size_t n = cleaned(text, stem, sizeof(stem));
+    size_t n = cleaned(text, forbidden, stem, sizeof(stem));
 
     if (n == 0 || strcmp(stem, ".") == 0 || strcmp(stem, "..") == 0) {
         memcpy(ret_name, n == 2 ? "__" : "_", n == 2 ? 3 : 2);
@@ -197,12 +201,39 @@ void ms_name_from_text(const char *text, char ret_name[MS_NAME_BYTES_MAX + 1]) {
     }
     /* The suffix decides the type, so it is kept when the rest is cut. */
     if (dot && dot != text && dot[1] != '\0' && strlen(dot + 1) <= SUFFIX_MAX) {
-        size_t tail_n = cleaned(dot, tail, sizeof(tail));
+        size_t tail_n = cleaned(dot, forbidden, tail, sizeof(tail));
 
         if (n < sizeof(stem) - 4)
             n -= tail_n;
     }
     join(stem, n, tail, ret_name);
+}
+
+/* ---- lines ----------------------------------------------------------------------------------- */
+
+enum ms_code ms_line_check(const char *what, const char *text, size_t max,
+                           struct ms_error *reterr) {
+    size_t n = strlen(text);
+    utf8proc_int32_t c;
+
+    if (n > max)
+        return ms_fail(reterr, MS_RANGE, "%s has %zu bytes; at most %zu are allowed", what, n, max);
+    for (size_t at = 0, nth = 1; at < n; nth++) {
+        size_t len = next_char(text + at, n - at, &c);
+
+        if (c < 0)
+            return ms_fail(reterr, MS_INVALID, "%s is not valid UTF-8: byte 0x%02x at byte %zu",
+                           what, (unsigned char)text[at], at + 1);
+        if (forbidden_in_line(c))
+            return ms_fail(reterr, MS_INVALID, "character %zu of %s is U+%04X: %s", nth, what,
+                           (unsigned)c, forbidden_in_line(c));
+        at += len;
+    }
+    return MS_OK;
+}
+
+void ms_reason_cut(const char *text, char ret_reason[MS_REASON_MAX + 1]) {
+    (void)cleaned(text, forbidden_in_line, ret_reason, MS_REASON_MAX + 1);
 }
 
 static char lower(char c) { return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c; }

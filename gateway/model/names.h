@@ -1,5 +1,5 @@
 /* names.h — what a file may be called: the same rules for mount, command and API (product.md
- * section 6).
+ * section 6); and what a line may hold that somebody writes for somebody else to read: a reason, a memo.
  *
  * Valid UTF-8, 1 to 255 bytes, no '/', NUL, control character or bidi override, not "." or "..".
  * Stored as given; two spellings that are equal under NFC are one name.
@@ -11,6 +11,7 @@
 #include "model/limits.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /* NFC of a name, or the rule that it breaks. The NFC form is at most 255 bytes too.
  * Errors: MS_BAD_NAME (EILSEQ; EINVAL is not used so that cp tells why), MS_NAME_TOO_LONG. */
@@ -28,6 +29,15 @@ void ms_name_numbered(const char *name, unsigned n, char ret_name[MS_NAME_BYTES_
 void ms_name_suffix(const char *name, char ret_suffix[16]);
 /* Key suffix of an object: as above, only [a-z0-9]; "bin" otherwise. */
 void ms_name_key_suffix(const char *name, char ret_suffix[16]);
+
+/* A line that a person writes, of at most MAX bytes: valid UTF-8 without control characters and bidi overrides, so that
+ * it makes no other line of a table or log and is text in JSON. WHAT names it in the message.
+ * Errors: MS_RANGE too long; MS_INVALID. */
+MS_NODISCARD enum ms_code ms_line_check(const char *what, const char *text, size_t max,
+                                        struct ms_error *reterr);
+/* A reason from a text of any origin, such as a program's answer: what no line may hold becomes '_', what is too long
+ * is cut at a character. */
+void ms_reason_cut(const char *text, char ret_reason[MS_REASON_MAX + 1]);
 
 MS_NODISCARD enum ms_code ms_tenant_name_check(const char *name, struct ms_error *reterr);
 

@@ -397,12 +397,3 @@ void ms_asset_set_life(struct ms_asset_record *asset, const struct ms_life *life
     LIFE_SCALARS(TO_ASSET)
     memcpy(asset->scheduled, life->scheduled, sizeof(asset->scheduled));
 }
-
-void ms_reason_cut(const char *text, char ret_reason[MS_REASON_MAX + 1]) {
-    size_t n = strnlen(text, MS_REASON_MAX + 1);
-    if (n > MS_REASON_MAX)
-        for (n = MS_REASON_MAX; n > 0 && ((unsigned char)text[n] & 0xc0) == 0x80;)
-            n--;
-    memcpy(ret_reason, text, n);
-    ret_reason[n] = '\0';
-}

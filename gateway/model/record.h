@@ -52,7 +52,5 @@ enum ms_produced { MS_NOT_PRODUCED, MS_PRODUCING, MS_PRODUCED };
 /* The life cycle's facts of an asset record, and back. */
 struct ms_life ms_asset_life(const struct ms_asset_record *asset);
 void ms_asset_set_life(struct ms_asset_record *asset, const struct ms_life *life);
-/* As much of a message as the reason of a record takes, cut at a character. */
-void ms_reason_cut(const char *text, char ret_reason[MS_REASON_MAX + 1]);
 
 #endif

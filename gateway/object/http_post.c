@@ -1,8 +1,11 @@
 /* One POST with libcurl's easy interface. */
 #include "object/http_post.h"
 
+#include "object/url_get.h"
+
 #include <curl/curl.h>
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -81,7 +84,10 @@ static enum ms_code perform(CURL *easy, const struct ms_http_post *post, struct 
         code = curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &answer->status);
     if (code == CURLE_OK && answer->status != 0)
         return MS_OK;
-    return ms_fail(reterr, code == CURLE_OK ? MS_PROTOCOL : code_of(code), "%.120s: %.100s", post->url,
+    char host[MS_URL_HOST_MAX]; /* user, path and query may be secrets */
+    if (ms_url_host(post->url, host, NULL) != MS_OK)
+        (void)snprintf(host, sizeof host, "the URL");
+    return ms_fail(reterr, code == CURLE_OK ? MS_PROTOCOL : code_of(code), "%.120s: %.100s", host,
                    message[0] ? message : curl_easy_strerror(code));
 }
 

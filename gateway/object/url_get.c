@@ -21,12 +21,12 @@ struct getting {
     bool judged;          /* the answer's status was looked at: its body is ours */
     enum ms_code code;    /* what ended the transfer from inside */
     struct ms_error error;
-    char host[256], message[CURL_ERROR_SIZE];
+    char host[MS_URL_HOST_MAX], message[CURL_ERROR_SIZE];
 };
 
 /* ---- what a URL may be ----------------------------------------------------------------------- */
 
-static enum ms_code host_of(const char *url, char ret_host[256], struct ms_error *reterr) {
+enum ms_code ms_url_host(const char *url, char ret_host[MS_URL_HOST_MAX], struct ms_error *reterr) {
     enum ms_code code = MS_INVALID;
     char *scheme = NULL, *host = NULL;
     CURLU *u = strnlen(url, MS_URL_MAX + 1) > MS_URL_MAX ? NULL : curl_url();
@@ -34,7 +34,7 @@ static enum ms_code host_of(const char *url, char ret_host[256], struct ms_error
         curl_url_get(u, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
         curl_url_get(u, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
         (strcmp(scheme, "http") == 0 || strcmp(scheme, "https") == 0)) {
-        (void)snprintf(ret_host, 256, "%s", host);
+        (void)snprintf(ret_host, MS_URL_HOST_MAX, "%s", host);
         code = MS_OK;
     }
     curl_free(scheme);
@@ -185,7 +185,7 @@ enum ms_code ms_url_get(const struct ms_url_get *get, struct ms_error *reterr) {
     struct getting g = {.get = get};
     MS_ASSERT(get->size > 0);
     MS_ASSERT(get->take);
-    MS_TRY(host_of(get->url, g.host, reterr));
+    MS_TRY(ms_url_host(get->url, g.host, reterr));
     g.easy = curl_easy_init();
     if (!g.easy)
         return ms_fail(reterr, MS_NO_MEMORY, "no memory for a transfer");

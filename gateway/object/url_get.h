@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #define MS_URL_MAX 8192
+#define MS_URL_HOST_MAX 256
 
 struct ms_url_get {
     const char *url;
@@ -31,5 +32,8 @@ struct ms_url_get {
  * MS_DENIED refused by the store (403: it expired, or the certificate is not trusted); MS_NOT_FOUND; MS_MISMATCH
  * another length; MS_PROTOCOL; what take says. */
 MS_NODISCARD enum ms_code ms_url_get(const struct ms_url_get *get, struct ms_error *reterr);
+/* What a message may say of a URL: its host, without user, password, path and query. MS_INVALID as above. */
+MS_NODISCARD enum ms_code ms_url_host(const char *url, char ret_host[MS_URL_HOST_MAX],
+                                      struct ms_error *reterr);
 
 #endif

@@ -98,8 +98,17 @@ static enum ms_code follow(const struct ms_tree *t, const struct ms_asset_event 
     if (step->effects & MS_EFFECT_UNBIN)
         MS_TRY(unbin(t, e, asset, reterr));
     note_reason(&asset->rec, e);
+    if (e->event == MS_EVENT_UNFREEZE)
+        MS_TRY(ms_request_answered(t, e->id, reterr));
     return ms_change_life(t->txn, t->id, t->who, &asset->rec, &step->next, event, step->at, why,
                           reterr);
+}
+
+/* A freeze of what is frozen, for another reason: that is the one to know. */
+static bool says_another(const struct ms_asset_event *e, const struct ms_asset_record *asset) {
+    return e->event == MS_EVENT_FREEZE &&
+           (strcmp(asset->reason_code, e->reason_code ? e->reason_code : "") != 0 ||
+            strcmp(asset->reason, e->why ? e->why : "") != 0);
 }
 
 /* A verdict on a new MAIN moves bytes: review.h alone does that. */
@@ -129,7 +138,8 @@ enum ms_code ms_asset_apply_in(const struct ms_tree *t, const struct ms_asset_ev
         return ms_tree_refused(t, &asset, step.rule, verb_of(e->event), reterr);
     if (step.effects & (MS_EFFECT_HELD_LIVE | MS_EFFECT_HELD_DROP))
         MS_TRY(holds_no_main(t, &asset.rec, reterr));
-    if (step.effects != 0 || memcmp(&step.next, &asset.life, sizeof step.next) != 0)
+    if (step.effects != 0 || memcmp(&step.next, &asset.life, sizeof step.next) != 0 ||
+        says_another(e, &asset.rec))
         MS_TRY(follow(t, e, event, &asset, &step, ret_applied, reterr));
     ret_applied->asset = asset.rec;
     return MS_OK;
@@ -143,13 +153,16 @@ static enum ms_code apply_op(struct ms_txn *txn, const void *in, void *out,
     return ms_asset_apply_in(&t, ((const struct ms_tree_call *)in)->args, out, reterr);
 }
 
+/* A person's words. */
 static enum ms_code check_event(const struct ms_asset_event *e, struct ms_error *reterr) {
     if ((unsigned)e->event >= MS_EVENT_COUNT || e->event == MS_EVENT_EXPIRE)
         return ms_fail(reterr, MS_INVALID, "event %d is not one that can be applied",
                        (int)e->event);
     if (e->event == MS_EVENT_SCHEDULE && e->scheduled_op == MS_SCHEDULED_NONE)
         return ms_fail(reterr, MS_INVALID, "a scheduled operation is BLOCK or DELETE");
-    return MS_OK;
+    if (e->reason_code)
+        MS_TRY(ms_line_check("the reason code", e->reason_code, MS_REASON_MAX, reterr));
+    return e->why ? ms_line_check("the reason", e->why, MS_REASON_MAX, reterr) : MS_OK;
 }
 
 /* Deleting makes room, so a full store must not refuse it. */

@@ -59,7 +59,7 @@ static enum ms_code check(const struct ms_svc *svc, const struct ms_ctx *ctx,
         return ms_fail(reterr, MS_INVALID,
                        "an adjustment needs a reason of 1 to %d bytes, this one has %zu",
                        MS_REASON_MAX, n);
-    return MS_OK;
+    return ms_line_check("the reason", a->reason, MS_REASON_MAX, reterr);
 }
 
 enum ms_code ms_bill_adjust(struct ms_svc *svc, const struct ms_ctx *ctx,

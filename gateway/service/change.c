@@ -361,7 +361,7 @@ enum ms_code ms_change_new_asset(struct ms_txn *txn, struct ms_tenant_id tenant,
 /* ---- reasons --------------------------------------------------------------------------------- */
 
 static void set_text(char to[MS_REASON_MAX + 1], const char *text) {
-    (void)snprintf(to, MS_REASON_MAX + 1, "%.*s", MS_REASON_MAX, text ? text : "");
+    ms_reason_cut(text ? text : "", to);
 }
 
 void ms_asset_set_reason(struct ms_asset_record *asset, const char *code, const char *reason) {

@@ -228,7 +228,7 @@ static enum ms_code declare_op(struct ms_txn *txn, const void *in, void *out,
         MS_TRY(check_others(&t, &asset, d, &held, &main_bytes, reterr));
     MS_TRY(ms_asset_takes_file(&t, &asset, d->category, "declaring a file", reterr));
     MS_TRY(check_category(&asset.rec, d, reterr));
-    MS_TRY(ms_text_take("the file's name", d->name, 256, sizeof file.name - 1, file.name, reterr));
+    MS_TRY(ms_text_take("the file's name", d->name, false, 256, sizeof file.name - 1, file.name, reterr));
     if (file.name[0] == '\0')
         return ms_fail(reterr, MS_INVALID, "the file has no name");
     MS_TRY(check_name(&t, &asset, d, reterr));

@@ -11,8 +11,9 @@
 
 /* ---- texts ----------------------------------------------------------------------------------- */
 
-/* Valid UTF-8 without control characters but line breaks and tabs; *ret_chars counts code points. */
-static enum ms_code count_chars(const char *what, const char *text, size_t *ret_chars,
+/* Valid UTF-8 without control characters; *ret_chars counts code points. With LINES there may be line breaks and tabs:
+ * in a name they would make other lines of a table or log. */
+static enum ms_code count_chars(const char *what, const char *text, bool lines, size_t *ret_chars,
                                 struct ms_error *reterr) {
     const utf8proc_uint8_t *p = (const utf8proc_uint8_t *)text;
     size_t chars = 0;
@@ -22,7 +23,8 @@ static enum ms_code count_chars(const char *what, const char *text, size_t *ret_
         if (n <= 0)
             return ms_fail(reterr, MS_INVALID, "%s is not valid UTF-8 behind %zu characters", what,
                            chars);
-        if ((c < 0x20 && c != '\n' && c != '\r' && c != '\t') || c == 0x7f)
+        bool breaks = c == '\n' || c == '\r' || c == '\t';
+        if ((c < 0x20 && !(lines && breaks)) || (c >= 0x7f && c <= 0x9f))
             return ms_fail(reterr, MS_INVALID, "%s holds control character U+%04X", what,
                            (unsigned)c);
         p += n;
@@ -32,13 +34,13 @@ static enum ms_code count_chars(const char *what, const char *text, size_t *ret_
     return MS_OK;
 }
 
-enum ms_code ms_text_take(const char *what, const char *text, size_t chars_max, size_t bytes_max,
-                          char *ret_text, struct ms_error *reterr) {
+enum ms_code ms_text_take(const char *what, const char *text, bool lines, size_t chars_max,
+                          size_t bytes_max, char *ret_text, struct ms_error *reterr) {
     size_t chars, n = text ? strlen(text) : 0;
     ret_text[0] = '\0';
     if (n == 0)
         return MS_OK;
-    MS_TRY(count_chars(what, text, &chars, reterr));
+    MS_TRY(count_chars(what, text, lines, &chars, reterr));
     if (chars > chars_max || n > bytes_max)
         return ms_fail(reterr, MS_RANGE,
                        "%s has %zu characters in %zu bytes; at most %zu in %zu are allowed", what,
@@ -50,11 +52,12 @@ enum ms_code ms_text_take(const char *what, const char *text, size_t chars_max, 
 static enum ms_code take_texts(const struct ms_asset_new *make, struct ms_asset_record *asset,
                                struct ms_error *reterr) {
     const char *tags = make->tags ? make->tags : "";
-    MS_TRY(ms_text_take("the name", make->name, 256, sizeof asset->name - 1, asset->name, reterr));
-    MS_TRY(ms_text_take("the description", make->description, 4096, sizeof asset->description - 1,
-                        asset->description, reterr));
-    MS_TRY(ms_text_take("app_user_id", make->app_user_id, 256, sizeof asset->app_user_id - 1,
-                        asset->app_user_id, reterr));
+    MS_TRY(ms_text_take("the name", make->name, false, 256, sizeof asset->name - 1, asset->name,
+                        reterr));
+    MS_TRY(ms_text_take("the description", make->description, true, 4096,
+                        sizeof asset->description - 1, asset->description, reterr));
+    MS_TRY(ms_text_take("app_user_id", make->app_user_id, false, 256,
+                        sizeof asset->app_user_id - 1, asset->app_user_id, reterr));
     return ms_tree_tags(ms_view_str(tags), asset->tags, reterr);
 }
 

@@ -37,8 +37,9 @@ MS_NODISCARD enum ms_code ms_asset_load(const struct ms_tree *t, struct ms_asset
                                         struct ms_tree_asset *ret_asset, struct ms_error *reterr);
 /* A text of the caller's, checked: valid UTF-8 without control characters. Errors: MS_INVALID,
  * MS_RANGE, naming what. */
-MS_NODISCARD enum ms_code ms_text_take(const char *what, const char *text, size_t chars_max,
-                                       size_t bytes_max, char *ret_text, struct ms_error *reterr);
+MS_NODISCARD enum ms_code ms_text_take(const char *what, const char *text, bool lines,
+                                       size_t chars_max, size_t bytes_max, char *ret_text,
+                                       struct ms_error *reterr);
 /* One that waits, for sending bytes to it: *ret_left_ms may be NULL. Errors: MS_UNAVAILABLE its
  * upload was never opened. */
 MS_NODISCARD enum ms_code ms_declared_open(struct ms_svc *svc, const struct ms_ctx *ctx,

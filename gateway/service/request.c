@@ -92,6 +92,7 @@ enum ms_code ms_request_add(struct ms_svc *svc, const struct ms_ctx *ctx, struct
     if (n == 0 || n > MS_REQUEST_TEXT_MAX)
         return ms_fail(reterr, MS_INVALID, "a request has a text of 1 to %d bytes, not %zu",
                        MS_REQUEST_TEXT_MAX, n);
+    MS_TRY(ms_line_check("the text of a request", text, MS_REQUEST_TEXT_MAX, reterr));
     return ms_tree_write(svc, ctx, add_op, &ask, ret_request, sizeof *ret_request, reterr);
 }
 
@@ -120,6 +121,31 @@ static enum ms_code waiting(const struct ms_tree *t, struct ms_request_id id,
         return MS_OK;
     return ms_fail(reterr, MS_WRONG_STATE, "request %s is decided: %s by %.128s", ms_id_text(id.id).s,
                    ms_request_state_name(ret_request->state), ret_request->decided_by);
+}
+
+/* *r is as it was read. */
+static enum ms_code close_it(const struct ms_tree *t, struct ms_request_record *r, bool granted,
+                             const char *answer, struct ms_error *reterr) {
+    r->state = granted ? MS_REQUEST_GRANTED : MS_REQUEST_REFUSED;
+    r->decided_at = t->now;
+    (void)snprintf(r->decided_by, sizeof r->decided_by, "%s", t->who);
+    ms_reason_cut(answer, r->answer);
+    struct ms_key key = ms_key_request(t->id, (struct ms_request_id){r->id});
+    MS_TRY(ms_row_put_request(t->txn, key, r, reterr));
+    return ms_row_del(t->txn, ms_key_asked(t->id, (struct ms_asset_id){r->asset}), reterr);
+}
+
+enum ms_code ms_request_answered(const struct ms_tree *t, struct ms_asset_id asset,
+                                 struct ms_error *reterr) {
+    struct ms_request_record r;
+    struct ms_id id;
+    bool there;
+    MS_TRY(ms_allow_absent(ms_row_get_id(t->txn, ms_key_asked(t->id, asset), &id, reterr), &there));
+    if (!there)
+        return MS_OK;
+    MS_TRY(ms_row_get_request(t->txn, ms_key_request(t->id, (struct ms_request_id){id}), &r,
+                              reterr));
+    return close_it(t, &r, true, "the freeze was lifted", reterr);
 }
 
 static enum ms_code grant(struct ms_tree *t, const struct ms_request_record *r, uint64_t *ret_ino,
@@ -152,17 +178,13 @@ static enum ms_code decide_op(struct ms_txn *txn, const void *in, void *out,
     struct ms_tree t;
     MS_TRY(ms_tree_begin(&t, txn, in, reterr));
     MS_TRY(waiting(&t, d->id, r, reterr));
+    MS_TRY(close_it(&t, r, d->grant, d->answer, reterr));
     if (d->grant)
         MS_TRY(grant(&t, r, &o->ino, reterr));
     else
         MS_TRY(ms_change_note(txn, t.id, t.who, (struct ms_asset_id){r->asset}, MS_AUDIT_REFUSED,
                               shown_now(&t, r), d->answer, reterr));
-    r->state = d->grant ? MS_REQUEST_GRANTED : MS_REQUEST_REFUSED;
-    r->decided_at = t.now;
-    (void)snprintf(r->decided_by, sizeof r->decided_by, "%s", t.who);
-    (void)snprintf(r->answer, sizeof r->answer, "%.*s", MS_REASON_MAX, d->answer);
-    MS_TRY(ms_row_put_request(txn, ms_key_request(t.id, d->id), r, reterr));
-    return ms_row_del(txn, ms_key_asked(t.id, (struct ms_asset_id){r->asset}), reterr);
+    return MS_OK;
 }
 
 enum ms_code ms_request_decide(struct ms_svc *svc, const struct ms_ctx *ctx, struct ms_request_id id,
@@ -173,6 +195,7 @@ enum ms_code ms_request_decide(struct ms_svc *svc, const struct ms_ctx *ctx, str
     if (!ctx->admin)
         return ms_fail(reterr, MS_DENIED, "deciding about an unfreeze is refused to %s: %s",
                        ctx->who, ms_lc_rule_text(MS_LC_ADMIN_ONLY));
+    MS_TRY(ms_line_check("the answer", answer, MS_REASON_MAX, reterr));
     MS_TRY(ms_tree_write(svc, ctx, decide_op, &args, &out, sizeof out, reterr));
     if (grant_it)
         ms_file_revalidate(svc, ctx->tenant, out.ino);

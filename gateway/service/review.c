@@ -178,10 +178,13 @@ static enum ms_code drop(struct deciding *d, struct ms_error *reterr) {
     return ms_held_any(&held) ? ms_held_drop(d->t, &d->asset.rec, &held, d->reason, reterr) : MS_OK;
 }
 
-static void tell_owner(struct deciding *d, bool edit) {
-    char text[MS_REASON_MAX + 64];
-    (void)snprintf(text, sizeof text, "%s%s", edit ? "an edit was rejected: " : "", d->reason);
-    ms_reason_cut(text, d->asset.rec.reason);
+/* A verdict on an edit takes the place of what was said of the one before. Beside a freeze it is kept for when it is
+ * lifted. */
+static void tell_owner(struct deciding *d, bool pass, bool edit) {
+    char text[MS_REASON_MAX + 64] = "";
+    if (!pass)
+        (void)snprintf(text, sizeof text, "%s%s", edit ? "an edit was rejected: " : "", d->reason);
+    ms_asset_set_reason(&d->asset.rec, "", text);
 }
 
 static enum ms_code settle(struct deciding *d, struct ms_error *reterr) {
@@ -201,8 +204,8 @@ static enum ms_code settle(struct deciding *d, struct ms_error *reterr) {
         MS_TRY(drop(d, reterr));
     if (created)
         MS_TRY(set_main(d, pass ? MS_FILE_CREATED : MS_FILE_FAILED, pass ? "" : d->reason, reterr));
-    if (!pass)
-        tell_owner(d, !created);
+    if (!pass || !created)
+        tell_owner(d, pass, !created);
     return ms_change_life(t->txn, t->id, t->who, &d->asset.rec, &step.next, event, t->now,
                           d->reason, reterr);
 }
@@ -226,6 +229,8 @@ enum ms_code ms_review_decide(struct ms_svc *svc, const struct ms_ctx *ctx,
                               const struct ms_review_decide *decide, struct ms_error *reterr) {
     if (decide->verdict == MS_VERDICT_HUMAN && !decide->machine)
         return ms_fail(reterr, MS_INVALID, "a person passes or rejects");
+    if (decide->reason && !decide->machine)
+        MS_TRY(ms_line_check("the reason", decide->reason, MS_REASON_MAX, reterr));
     return ms_tree_write(svc, ctx, decide_op, decide, NULL, 0, reterr);
 }
 
@@ -237,8 +242,8 @@ struct texts {
 
 static enum ms_code check_texts(const struct ms_asset_edit *e, struct texts *texts,
                                 struct ms_error *reterr) {
-    MS_TRY(ms_text_take("the name", e->name, 256, sizeof texts->name - 1, texts->name, reterr));
-    return ms_text_take("the description", e->description, 4096, sizeof texts->description - 1,
+    MS_TRY(ms_text_take("the name", e->name, false, 256, sizeof texts->name - 1, texts->name, reterr));
+    return ms_text_take("the description", e->description, true, 4096, sizeof texts->description - 1,
                         texts->description, reterr);
 }
 
@@ -311,7 +316,8 @@ static enum ms_code edit_op(struct ms_txn *txn, const void *in, void *out,
         return ms_tree_refused(&t, &a, a.life.holds ? MS_LC_FROZEN : MS_LC_BINNED, "editing",
                                reterr);
     MS_TRY(ms_tree_may(&t, &a, MS_RIGHT_RENAME, "editing", reterr));
-    *held = t.tenant.review &&
+    /* Behind one that waits another waits too, though no new case begins: it would go live over it. */
+    *held = (t.tenant.review || a.life.in_review) &&
             (a.life.rest == MS_STATE_UNACTIVED || a.life.rest == MS_STATE_ACTIVED ||
              a.life.rest == MS_STATE_WAITING_DELETE);
     return *held ? hold(&t, &a, e, &texts, reterr) : set_texts(&t, &a, e, &texts, reterr);

@@ -275,6 +275,8 @@ enum ms_code ms_tenant_hold_in(struct ms_tree *t, enum ms_hold hold, bool on, co
         return MS_OK;
     MS_TRY(ms_arrears_record_hold(t, reterr)); /* it came before */
     MS_TRY(change_mask(t, &c, reterr));
+    if (!on && hold == MS_HOLD_ADMIN)
+        MS_TRY(ms_request_answered(t, (struct ms_asset_id){{{0}}}, reterr));
     return ms_tenant_put(t, reterr);
 }
 
@@ -315,6 +317,8 @@ enum ms_code ms_tenant_hold(struct ms_svc *svc, const struct ms_ctx *ctx, enum m
     MS_TRY(ms_tenant_admin_only(ctx, "freezing a tenant", reterr));
     if (hold != MS_HOLD_ADMIN && hold != MS_HOLD_ARREARS)
         return ms_fail(reterr, MS_INVALID, "a tenant is held by ADMIN or ARREARS only");
+    if (reason)
+        MS_TRY(ms_line_check("the reason", reason, MS_REASON_MAX, reterr));
     return write_swept(svc, ctx, hold_op, &args, NULL, 0, reterr);
 }
 
@@ -324,9 +328,7 @@ enum ms_code ms_tenant_set_arrears(struct ms_svc *svc, const struct ms_ctx *ctx,
     struct arrears_args args = {on, reason ? reason : ""};
     struct ms_tenant_record tenant;
     MS_TRY(ms_tenant_admin_only(ctx, "switching arrears", reterr));
-    if (strlen(args.reason) > MS_REASON_MAX)
-        return ms_fail(reterr, MS_RANGE, "a reason has at most %d bytes, this one %zu",
-                       MS_REASON_MAX, strlen(args.reason));
+    MS_TRY(ms_line_check("the reason", args.reason, MS_REASON_MAX, reterr));
     MS_TRY(write_swept(svc, ctx, arrears_op, &args, &tenant, sizeof tenant, reterr));
     *ret_tenant = tenant;
     return MS_OK;

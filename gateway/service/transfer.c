@@ -105,7 +105,7 @@ static enum ms_code move_all(const struct ms_tree *from, const struct ms_tree *t
         return ms_pass_up(code, &err, reterr);
     if (code != MS_OK) {
         job->state = MS_TRANSFER_FAIL;
-        (void)snprintf(job->reason, sizeof job->reason, "%.*s", MS_REASON_MAX, err.message);
+        ms_reason_cut(err.message, job->reason);
         return MS_OK;
     }
     (void)snprintf(why, sizeof why, "transfer %s", ms_id_text(job->id).s);
@@ -256,9 +256,7 @@ static enum ms_code check_create(const struct ms_ctx *ctx, const struct ms_trans
                        MS_TRANSFER_ASSETS_MAX, c->n);
     if (ms_tenant_id_equal(ctx->tenant, c->dest))
         return ms_fail(reterr, MS_INVALID, "a transfer goes to another tenant");
-    if (c->memo && strlen(c->memo) > MS_REASON_MAX)
-        return ms_fail(reterr, MS_RANGE, "a memo has at most %d bytes", MS_REASON_MAX);
-    return MS_OK;
+    return c->memo ? ms_line_check("the memo", c->memo, MS_REASON_MAX, reterr) : MS_OK;
 }
 
 /* What is due makes room first; one that cannot be swept now is no reason to refuse. */
@@ -335,8 +333,8 @@ enum ms_code ms_transfer_end(struct ms_svc *svc, const struct ms_ctx *ctx, struc
     size_t n;
     if (how != MS_TRANSFER_ACCEPT && how != MS_TRANSFER_REJECT && how != MS_TRANSFER_CANCEL)
         return ms_fail(reterr, MS_INVALID, "a transfer is accepted, rejected or cancelled");
-    if (reason && strlen(reason) > MS_REASON_MAX)
-        return ms_fail(reterr, MS_RANGE, "a reason has at most %d bytes", MS_REASON_MAX);
+    if (reason)
+        MS_TRY(ms_line_check("the reason", reason, MS_REASON_MAX, reterr));
     MS_TRY(ms_transfer_get(svc, ctx, id, ret_job, assets, &n, reterr));
     args.src = (struct ms_tenant_id){ret_job->src};
     if (how == MS_TRANSFER_ACCEPT)

@@ -122,7 +122,9 @@ static bool show_reason(const struct shown *s, struct ms_buf *buf) {
         ms_tenant_why(tenant, s->t->now, why);
         return print(buf, why[0] ? why : "the tenant is frozen");
     }
-    return print(buf, s->asset->rec.reason);
+    if (s->asset->rec.reason[0])
+        return print(buf, s->asset->rec.reason);
+    return print(buf, ms_hold_words(s->asset->life.holds));
 }
 
 /* "MAIN of 123 bytes, live are 100; title \"a\"; description": what waits for review. */
@@ -331,15 +333,12 @@ static enum ms_code check_tags(const char *text, struct ms_error *reterr) {
 enum ms_code ms_tree_tags(struct ms_view value, char ret_tags[8193], struct ms_error *reterr) {
     if (value.n > 8192)
         return ms_fail(reterr, MS_RANGE, "tags have %zu bytes; at most 8192 are allowed", value.n);
-    for (size_t i = 0; i < value.n; i++) {
-        unsigned char c = ((const unsigned char *)value.p)[i];
-        if (c < 0x20 || c == 0x7f)
-            return ms_fail(reterr, MS_INVALID, "tags hold control character 0x%02x at byte %zu", c,
-                           i);
-    }
+    if (value.n && memchr(value.p, '\0', value.n))
+        return ms_fail(reterr, MS_INVALID, "tags hold a NUL byte");
     if (value.n)
         memcpy(ret_tags, value.p, value.n);
     ret_tags[value.n] = '\0';
+    MS_TRY(ms_line_check("tags", ret_tags, 8192, reterr));
     return check_tags(ret_tags, reterr);
 }
 

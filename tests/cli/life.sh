@@ -34,6 +34,18 @@ status 0 request ls --json && json 'length == 0'
 status 0 request ls --all --json && json '.[0].state == "REFUSED" and .[0].answer == "not seen"'
 status 5 request grant "$request" && said 'decided: REFUSED'
 status 4 request grant 00000000000000000000000000000001 && said 'no unfreeze request'
+status 65 --as media/bob request add files/a.txt --text $'bad\xff' && said 'text of a request is not valid UTF-8'
+status 65 --as media/bob request add files/a.txt --text $'one\n2026-01-01 forged' && said 'U\+000A'
+status 65 freeze files/a.txt --reason-code C --reason $'a\x1b[31m' && said 'the reason is U\+001B'
+status 65 --as $'media/b\n' ls && said -- '--as'
+# a request ends with the freeze that it was about: granted late, it would lift another
+status 0 request add files/a.txt --text 'the first freeze'
+status 0 unfreeze files/a.txt
+status 0 freeze files/a.txt --reason-code COURT --reason 'order 12' && printed 'No mount of this host'
+status 0 request ls --json && json 'length == 0'
+status 4 freeze files/nothing --reason-code C --reason x
+! grep -q 'No mount' out || fail "a freeze of nothing told of mounts: $(cat out)"
+status 0 show files/a.txt && printed 'frozen by an administrator' && printed 'COURT: order 12'
 status 0 request add files/a.txt --text 'seen now' --json
 status 0 request grant "$(jq -r .request_id out)" --json && json '.state == "GRANTED"'
 status 0 show files/a.txt --json && json '.asset_state == "ACTIVED" and .reason == null and .holds == []'
@@ -75,6 +87,7 @@ status 0 bin empty --yes --json && json '.assets == 1 and .freed_bytes == 35 and
 status 0 unfreeze files/two.txt && printed 'ACTIVED'
 status 64 bin set && said 'retention or --bypass'
 status 77 --as media/bob bin set --retention 1d && said 'only an administrator'
+status 0 bin set --retention 12h && printed 'keeps 12h; bypassed'
 status 0 bin set --retention 12h --bypass '*.tmp,*~' --json && json '.retention_ms == 43200000 and .bypass == "*.tmp,*~"'
 
 # activate, take-down, scheduled operations

@@ -765,6 +765,7 @@ enum m_answer m_unfreeze(struct model *m, int asset) {
         }
     }
     note(m, a, &was, M_UNFREEZE, m->now, false);
+    a->asked = false; /* what was asked for is done */
     return M_OK;
 }
 

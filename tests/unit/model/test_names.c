@@ -417,6 +417,38 @@ static void tenants_have_plain_names(void **state) {
     assert_code(ms_tenant_name_check(repeated("a", 65, ""), &test_err), MS_NAME_TOO_LONG);
 }
 
+static void a_line_is_text_without_control_characters(void **state) {
+    (void)state;
+    assert_int_equal(ms_line_check("the memo", "", 3, &test_err), MS_OK);
+    assert_int_equal(ms_line_check("the memo", "a/b", 3, &test_err), MS_OK);
+    assert_int_equal(ms_line_check("the memo", "a/bc", 3, &test_err), MS_RANGE);
+    assert_non_null(strstr(test_err.message, "the memo has 4 bytes; at most 3"));
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
+        const char *text = refused[i].name;
+        bool only_a_name = strchr(text, '/') || strcmp(text, "") == 0 || strcmp(text, ".") == 0 ||
+                           strcmp(text, "..") == 0 || strlen(text) > 200;
+        char reason[MS_REASON_MAX + 1];
+        if (only_a_name)
+            continue;
+        assert_int_equal(ms_line_check("the memo", text, 300, &test_err), MS_INVALID);
+        assert_non_null(strstr(test_err.message, "the memo"));
+        ms_reason_cut(text, reason);
+        assert_int_equal(ms_line_check("the memo", reason, 300, &test_err), MS_OK);
+        assert_non_null(strchr(reason, '_'));
+    }
+}
+
+static void a_reason_is_cut_at_a_character(void **state) {
+    char text[MS_REASON_MAX + 3], reason[MS_REASON_MAX + 1];
+    (void)state;
+    memset(text, 'a', sizeof text);
+    memcpy(text + MS_REASON_MAX - 1, "\xc3\xa9", 3);
+    ms_reason_cut(text, reason);
+    assert_int_equal(strlen(reason), MS_REASON_MAX - 1);
+    ms_reason_cut("two\nlines", reason);
+    assert_string_equal(reason, "two_lines");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(legal_names_have_their_normal_form),
@@ -430,6 +462,8 @@ int main(void) {
         cmocka_unit_test(numbers_make_different_names_that_are_all_legal),
         cmocka_unit_test(a_suffix_stands_behind_the_last_dot_in_lower_case),
         cmocka_unit_test(tenants_have_plain_names),
+        cmocka_unit_test(a_line_is_text_without_control_characters),
+        cmocka_unit_test(a_reason_is_cut_at_a_character),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
