@@ -7,18 +7,13 @@
 #include <unistd.h>
 #include <utf8proc.h>
 
-static bool lost; /* what ms_out_add() could not add; a command prints from one thread */
-
 void ms_out_add(json_t *array, json_t *value) {
-    if (json_array_append_new(array, value) != 0)
-        lost = true;
+    (void)json_array_append_new(array, value ? value : json_null());
 }
 
 enum ms_code ms_out_json(json_t *value, struct ms_error *reterr) {
-    if (lost)
-        json_decref(value);
-    if (!value || lost)
-        return ms_fail(reterr, MS_NO_MEMORY, "a part of the JSON output cannot be made: no memory, or no UTF-8");
+    if (!value)
+        return ms_fail(reterr, MS_NO_MEMORY, "no memory for the JSON output");
     int bad = json_dumpf(value, stdout, JSON_COMPACT | JSON_ENSURE_ASCII);
     json_decref(value);
     if (bad || putchar('\n') == EOF || fflush(stdout) != 0)

@@ -11,10 +11,9 @@
 #include "lifecycle/lifecycle.h"
 #include "service/asset.h"
 
-/* Print and free a JSON value on stdout, one line. NULL means memory ran out. Errors too when ms_out_add() could not
- * add one: what is printed is all, or the command fails. */
+/* Print and free a JSON value on stdout, one line. NULL means memory ran out. */
 MS_NODISCARD enum ms_code ms_out_json(json_t *value, struct ms_error *reterr);
-/* Add to an array, which takes the value. */
+/* Add to an array, which takes the value; null for one that could not be made, so that no list is silently shorter. */
 void ms_out_add(json_t *array, json_t *value);
 /* A string member; text that is not UTF-8 cannot occur: every text of ours was checked. */
 void ms_out_set(json_t *object, const char *member, json_t *value);

@@ -39,8 +39,8 @@ MS_NODISCARD enum ms_code ms_tenant_admin_only(const struct ms_ctx *ctx, const c
 MS_NODISCARD enum ms_code ms_tenant_hold_in(struct ms_tree *t, enum ms_hold hold, bool on,
                                             const char *reason, struct ms_error *reterr);
 
-/* The freeze that a waiting request asks to lift was lifted without it: it is granted by who did that, so that it cannot
- * lift a later one. An asset of none: the tenant's. */
+/* The freeze that a waiting request asks to lift was lifted without it: it is granted by who did that, so that it
+ * cannot lift a later one. An asset of none: the tenant's. */
 MS_NODISCARD enum ms_code ms_request_answered(const struct ms_tree *t, struct ms_asset_id asset,
                                               struct ms_error *reterr);
 
