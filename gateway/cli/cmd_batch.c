@@ -1,7 +1,53 @@
 #include "cli/apply.h"
+#include "cli/share_text.h"
 #include "service/batch.h"
 
 #include <stdlib.h>
+#include <string.h>
+
+enum { OPT_WITH, OPT_DAYS, OPT_UNTIL };
+
+/* Whom SHARE and UNSHARE are about. */
+struct sharing {
+    struct ms_tenant_id tenants[MS_SHARE_TENANTS_MAX];
+    struct ms_share share;
+};
+
+/* --with a,b,c: cut in place. */
+static enum ms_code with_of(struct ms_cli *cli, char *text, struct sharing *s, struct ms_error *reterr) {
+    char *names[MS_SHARE_TENANTS_MAX], *rest = text;
+    size_t n = 0;
+    for (char *name; (name = strsep(&rest, ",")) != NULL;) {
+        if (n == MS_SHARE_TENANTS_MAX)
+            return ms_fail(reterr, MS_USAGE, "an asset is shared with at most %d tenants",
+                           MS_SHARE_TENANTS_MAX);
+        names[n++] = name;
+    }
+    s->share.n = n;
+    return ms_share_tenants_given(cli, names, n, s->tenants, reterr);
+}
+
+static enum ms_code sharing_of(struct ms_cli *cli, enum ms_batch_action action, struct sharing *s,
+                               struct ms_error *reterr) {
+    const char *with = cli->given[OPT_WITH];
+    bool shares = action == MS_BATCH_SHARE;
+    *s = (struct sharing){.share = {.n = 0}};
+    s->share.receivers = s->tenants;
+    if (shares != (with != NULL) && action != MS_BATCH_UNSHARE)
+        return ms_fail(reterr, MS_USAGE, shares ? "SHARE needs --with: say which tenants may read them"
+                                                : "--with is for SHARE and UNSHARE");
+    if (!shares && (cli->given[OPT_DAYS] || cli->given[OPT_UNTIL]))
+        return ms_fail(reterr, MS_USAGE, "--days and --until are for SHARE");
+    MS_TRY(ms_share_end_given(cli, cli->given[OPT_DAYS], cli->given[OPT_UNTIL], &s->share.until, reterr));
+    if (!with)
+        return MS_OK;
+    char *text = strdup(with);
+    if (!text)
+        return ms_fail(reterr, MS_NO_MEMORY, "no memory for the names of tenants");
+    enum ms_code code = with_of(cli, text, s, reterr);
+    free(text);
+    return code;
+}
 
 static json_t *json_of(const struct ms_batch_group *g) {
     json_t *ids = json_array();
@@ -40,11 +86,13 @@ static enum ms_code tell(struct ms_cli *cli, const struct ms_batch_result *r,
 static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr) {
     struct ms_asset_id ids[MS_BATCH_MAX];
     enum ms_batch_action action;
+    struct sharing sharing;
     int n = cli->args_n - 1;
     MS_TRY(ms_batch_action_parse(cli->args[0], &action, reterr));
     if (n > MS_BATCH_MAX)
         return ms_fail(reterr, MS_USAGE, "a batch has at most %d assets", MS_BATCH_MAX);
     MS_TRY(ms_cli_open(cli, MS_NEED_STORE | MS_NEED_TENANT, reterr));
+    MS_TRY(sharing_of(cli, action, &sharing, reterr));
     if (action == MS_BATCH_DELETE_FORCE)
         MS_TRY(ms_cli_confirm(cli, reterr, "Delete %d assets for good?", n));
     for (int i = 0; i < n; i++)
@@ -53,7 +101,7 @@ static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr) {
     if (!result)
         return ms_fail(reterr, MS_NO_MEMORY, "no memory for the results of a batch");
     enum ms_code code =
-        ms_batch(cli->svc, &cli->ctx, action, ids, (size_t)n, result, reterr);
+        ms_batch(cli->svc, &cli->ctx, action, ids, (size_t)n, &sharing.share, result, reterr);
     if (code == MS_OK)
         code = tell(cli, result, reterr);
     free(result);
@@ -64,11 +112,16 @@ const struct ms_cmd ms_cmd_batch = {
     .name = "batch",
     .args = "ACTION PATH|ID...",
     .summary = "one action on up to 100 assets, with grouped results",
-    .help = "ACTION is DELETE, DELETE_FORCE, RESTORE, UNACTIVE or ACTIVE. What is refused for one "
-            "asset stops no other; all that\n"
-            "succeeded are one result, and so are all that failed with the same error. Exit status 1 "
-            "when any failed.\n\nExample:\n"
-            "  msasset batch RESTORE videos/a.mp4 videos/b.mp4 --json\n",
+    .help = "ACTION is DELETE, DELETE_FORCE, RESTORE, UNACTIVE, ACTIVE, SHARE (--with) or UNSHARE. What is "
+            "refused for one asset\n"
+            "stops no other; all that succeeded are one result, and so are all that failed with the same "
+            "error. Exit status 1\n"
+            "when any failed.\n\nExamples:\n"
+            "  msasset batch RESTORE videos/a.mp4 videos/b.mp4 --json\n"
+            "  msasset batch SHARE videos/a.mp4 videos/b.mp4 --with studio,agency\n",
+    .opts = {{"with", 0, "TENANT,...", "SHARE: who may read them; UNSHARE: who not (without it: nobody)"},
+             {"days", 0, "N", "SHARE: until the end of the day in N days; 30"},
+             {"until", 0, "DATE", "SHARE: until the end of this day"}},
     .args_min = 2,
     .args_max = -1,
     .destructive = true,

@@ -1,27 +1,42 @@
-#include "cli/out.h"
+#include "cli/share_text.h"
+
+#include "model/names.h"
 
 #include <fcntl.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { OPT_FORCE };
+enum { OPT_FORCE, OPT_SHARED };
+
+/* What is fetched: of the tenant's own, or shared with it. */
+struct wanted {
+    bool shared;
+    struct ms_asset_info own;
+    struct ms_shared_info others;
+};
+
+static const struct ms_asset_record *asset_of(const struct wanted *w) {
+    return w->shared ? &w->others.asset : &w->own.asset;
+}
 
 static bool count(void *priv, uint64_t done, uint64_t total) {
     return ms_progress_update(priv, done, total);
 }
 
-static enum ms_code fetch(struct ms_cli *cli, const struct ms_asset_info *info, int fd,
+static enum ms_code fetch(struct ms_cli *cli, const struct wanted *w, int fd,
                           struct ms_error *reterr) {
     struct ms_progress progress;
-    ms_progress_begin(&progress, cli, info->asset.name);
-    struct ms_get get = {.id = {info->asset.id}, .fd = fd, .progress = count, .priv = &progress};
-    enum ms_code code = ms_asset_fetch(cli->svc, &cli->ctx, &get, reterr);
+    ms_progress_begin(&progress, cli, asset_of(w)->name);
+    struct ms_get get = {.id = {asset_of(w)->id}, .fd = fd, .progress = count, .priv = &progress};
+    enum ms_code code = w->shared ? ms_shared_fetch(cli->svc, &cli->ctx, &get, reterr)
+                                  : ms_asset_fetch(cli->svc, &cli->ctx, &get, reterr);
     ms_progress_end(&progress);
     return code;
 }
 
 /* The file appears under its name only when all its bytes are there. */
-static enum ms_code fetch_to_file(struct ms_cli *cli, const struct ms_asset_info *info,
+static enum ms_code fetch_to_file(struct ms_cli *cli, const struct wanted *w,
                                   const char *dest, struct ms_error *reterr) {
     char part[4096 + 16];
     (void)snprintf(part, sizeof part, "%s.msasset-part", dest);
@@ -30,7 +45,7 @@ static enum ms_code fetch_to_file(struct ms_cli *cli, const struct ms_asset_info
     int fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (fd < 0)
         return ms_fail(reterr, MS_CANT_CREATE, "%s cannot be made: %s", part, strerror(errno));
-    enum ms_code code = fetch(cli, info, fd, reterr);
+    enum ms_code code = fetch(cli, w, fd, reterr);
     if (close(fd) != 0 && code == MS_OK)
         code = ms_fail(reterr, MS_CANT_CREATE, "%s cannot be written: %s", part, strerror(errno));
     if (code == MS_OK && rename(part, dest) != 0)
@@ -40,10 +55,21 @@ static enum ms_code fetch_to_file(struct ms_cli *cli, const struct ms_asset_info
     return code;
 }
 
-static enum ms_code destination(struct ms_cli *cli, const struct ms_asset_info *info,
+/* The name of a local file: one, whatever somebody called the asset. */
+static void local_name(const struct wanted *w, char ret_name[MS_NAME_BYTES_MAX + 1]) {
+    const char *slash = strrchr(w->own.path, '/');
+    if (!w->shared && slash)
+        ms_name_from_text(slash + 1, ret_name);
+    else if (w->shared && w->others.main.name[0])
+        ms_name_from_text(w->others.main.name, ret_name);
+    else
+        ms_name_from_text(asset_of(w)->name, ret_name);
+}
+
+static enum ms_code destination(struct ms_cli *cli, const struct wanted *w,
                                 char ret_dest[4096], struct ms_error *reterr) {
-    const char *slash = strrchr(info->path, '/');
-    const char *base = info->path[0] ? slash + 1 : info->asset.name;
+    char base[MS_NAME_BYTES_MAX + 1];
+    local_name(w, base);
     const char *given = cli->args_n > 1 ? cli->args[1] : base;
     struct stat st;
     bool folder = stat(given, &st) == 0 && S_ISDIR(st.st_mode);
@@ -52,23 +78,33 @@ static enum ms_code destination(struct ms_cli *cli, const struct ms_asset_info *
     return n < 4096 ? MS_OK : ms_fail(reterr, MS_USAGE, "the path is longer than 4095 bytes");
 }
 
-static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr) {
+static enum ms_code find(struct ms_cli *cli, struct wanted *w, struct ms_error *reterr) {
+    w->shared = cli->given[OPT_SHARED] != NULL;
+    return w->shared ? ms_shared_find(cli->svc, &cli->ctx, cli->args[0], &w->others, reterr)
+                     : ms_asset_find(cli->svc, &cli->ctx, cli->args[0], &w->own, reterr);
+}
+
+static enum ms_code run_with(struct ms_cli *cli, struct wanted *w, struct ms_error *reterr) {
     char dest[4096];
-    struct ms_asset_info info;
-    enum ms_code code = ms_cli_open(cli, MS_NEED_STORE | MS_NEED_TENANT, reterr);
-    if (code == MS_OK)
-        code = ms_asset_find(cli->svc, &cli->ctx, cli->args[0], &info, reterr);
-    if (code != MS_OK)
-        return code;
+    MS_TRY(find(cli, w, reterr));
     if (cli->args_n > 1 && strcmp(cli->args[1], "-") == 0)
-        return fetch(cli, &info, STDOUT_FILENO, reterr);
-    code = destination(cli, &info, dest, reterr);
-    if (code == MS_OK)
-        code = fetch_to_file(cli, &info, dest, reterr);
-    if (code == MS_OK && cli->json)
-        return ms_out_json(ms_out_asset_json(&info), reterr);
-    if (code == MS_OK && !cli->quiet)
-        printf("%s  %s\n", dest, ms_out_size(info.size).s);
+        return fetch(cli, w, STDOUT_FILENO, reterr);
+    MS_TRY(destination(cli, w, dest, reterr));
+    MS_TRY(fetch_to_file(cli, w, dest, reterr));
+    if (cli->json)
+        return ms_out_json(w->shared ? ms_shared_json(&w->others) : ms_out_asset_json(&w->own), reterr);
+    if (!cli->quiet)
+        printf("%s  %s\n", dest, ms_out_size(w->shared ? w->others.main.size : w->own.size).s);
+    return MS_OK;
+}
+
+static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr) {
+    MS_TRY(ms_cli_open(cli, MS_NEED_STORE | MS_NEED_TENANT, reterr));
+    struct wanted *w = calloc(1, sizeof *w);
+    if (!w)
+        return ms_fail(reterr, MS_NO_MEMORY, "no memory to look at an asset");
+    enum ms_code code = run_with(cli, w, reterr);
+    free(w);
     return code;
 }
 
@@ -80,9 +116,11 @@ const struct ms_cmd ms_cmd_get = {
         "Every block is compared with its checksum: what is written is what was stored, or the "
         "command fails with\n"
         "exit status 74. DEST is a file or a folder; \"-\" is stdout. The file appears when it is "
-        "complete.\n\n"
-        "Examples:\n  msasset get videos/film.mp4\n  msasset get videos/film.mp4 - | ffprobe -\n",
-    .opts = {{"force", 'f', NULL, "overwrite DEST"}},
+        "complete. With\n"
+        "--shared, what another tenant shares with this one: an id, or TENANT/NAME, its owner and its name.\n\n"
+        "Examples:\n  msasset get videos/film.mp4\n  msasset get videos/film.mp4 - | ffprobe -\n"
+        "  msasset get --shared media/film.mp4 /tmp/\n",
+    .opts = {{"force", 'f', NULL, "overwrite DEST"}, {"shared", 's', NULL, "what is shared with the tenant"}},
     .args_min = 1,
     .args_max = 2,
     .run = run,

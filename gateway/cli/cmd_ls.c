@@ -1,11 +1,11 @@
-#include "cli/out.h"
+#include "cli/share_text.h"
 
 #include "content/hash.h"
 
 #include <stdlib.h>
 #include <sys/stat.h>
 
-enum { OPT_LONG, OPT_BIN, OPT_ALL };
+enum { OPT_LONG, OPT_BIN, OPT_ALL, OPT_SHARED };
 #define PAGE 64u
 #define SHOWN_BYTES (4096 + MS_NAME_BYTES_MAX + 2) /* a path of the command line, "/", a name */
 
@@ -29,6 +29,25 @@ static void add_asset(struct listing *l, const struct ms_asset_info *info, const
     ms_table_row(l->table, (const char *const[]){ms_asset_type_name(info->asset.type),
                                                  ms_state_name(info->state), size.s, changed.s,
                                                  name, l->detail ? id.s : NULL, root});
+}
+
+/* As it is found again: its owner, and its name. */
+static void add_shared(void *priv, const struct ms_shared_info *info) {
+    struct listing *l = priv;
+    if (!info->readable)
+        return;
+    if (l->cli->json) {
+        (void)json_array_append_new(l->array, ms_shared_json(info));
+        return;
+    }
+    char root[33], name[MS_TENANT_NAME_MAX + 1 + MS_ASSET_NAME_BYTES_MAX + 1];
+    struct ms_out_text size = ms_out_size(info->main.size), changed = ms_out_time(info->asset.updated);
+    struct ms_id_text id = ms_id_text(info->asset.id);
+    ms_shared_root(info, root);
+    (void)snprintf(name, sizeof name, "%s/%s", info->owner, info->asset.name);
+    ms_table_row(l->table,
+                 (const char *const[]){ms_asset_type_name(info->asset.type), ms_state_name(info->state), size.s,
+                                       changed.s, name, l->detail ? id.s : NULL, root});
 }
 
 static const char *kind_of(uint32_t mode) {
@@ -148,7 +167,9 @@ static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr) {
         return code;
     l.array = json_array();
     l.table = ms_table_new(l.detail ? long_heads : heads);
-    if (cli->given[OPT_BIN])
+    if (cli->given[OPT_SHARED])
+        code = ms_shared_each(cli, add_shared, &l, reterr);
+    else if (cli->given[OPT_BIN])
         code = list_assets(&l, 1u << MS_STATE_DELETING, reterr);
     else if (cli->given[OPT_ALL])
         code = list_assets(&l, 0, reterr);
@@ -176,7 +197,8 @@ const struct ms_cmd ms_cmd_ls = {
             "ls --bin\n",
     .opts = {{"long", 'l', NULL, "show id and root hash too"},
              {"bin", 0, NULL, "list the recycle bin"},
-             {"all", 'a', NULL, "list every asset, wherever it is, but those deleted for good"}},
+             {"all", 'a', NULL, "list every asset, wherever it is, but those deleted for good"},
+             {"shared", 's', NULL, "list what others share with the tenant and it may read now"}},
     .args_min = 0,
     .args_max = -1,
     .run = run,

@@ -1,7 +1,10 @@
 #include "cli/out.h"
 
 #include "cli/content_text.h"
+#include "cli/share_text.h"
 #include "content/hash.h"
+
+enum { OPT_SHARED };
 
 /* What waits for review beside what everyone else sees. */
 static void print_pending(const struct ms_asset_info *info) {
@@ -58,9 +61,40 @@ static void print(const struct ms_asset_info *info) {
                     ms_out_time(ms_instant_add_ms(a->binned_at, a->retention_ms)).s);
 }
 
+static void print_shared(const struct ms_shared_info *info) {
+    const struct ms_asset_record *a = &info->asset;
+    char root[33];
+    ms_shared_root(info, root);
+    ms_out_pair("asset", "%s", ms_id_text(a->id).s);
+    ms_out_pair("name", "%s", a->name);
+    ms_out_pair("shared", "by %s, until %s", info->owner, ms_share_end_text(info->share.until).s);
+    ms_out_pair("type", "%s", ms_asset_type_name(a->type));
+    ms_out_pair("state", "%s", ms_state_name(info->state));
+    ms_out_pair("size", "%s bytes (%s)", ms_out_exact(info->main.size).s, ms_out_size(info->main.size).s);
+    ms_out_pair("media type", "%s", info->main.media_type[0] ? info->main.media_type : "-");
+    ms_out_pair("root", "%s", root);
+    if (a->description[0])
+        ms_out_pair("description", "%s", a->description);
+    if (a->tags[0])
+        ms_out_pair("tags", "%s", a->tags);
+    ms_out_pair("made", "%s", ms_out_time(a->created).s);
+    ms_out_pair("changed", "%s", ms_out_time(a->updated).s);
+}
+
+static enum ms_code show_shared(struct ms_cli *cli, struct ms_error *reterr) {
+    struct ms_shared_info info;
+    MS_TRY(ms_shared_find(cli->svc, &cli->ctx, cli->args[0], &info, reterr));
+    if (cli->json)
+        return ms_out_json(ms_shared_json(&info), reterr);
+    print_shared(&info);
+    return MS_OK;
+}
+
 static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr) {
     struct ms_asset_info info;
     enum ms_code code = ms_cli_open(cli, MS_NEED_STORE | MS_NEED_TENANT, reterr);
+    if (code == MS_OK && cli->given[OPT_SHARED])
+        return show_shared(cli, reterr);
     if (code == MS_OK)
         code = ms_asset_find(cli->svc, &cli->ctx, cli->args[0], &info, reterr);
     if (code != MS_OK)
@@ -77,7 +111,10 @@ const struct ms_cmd ms_cmd_show = {
     .summary = "show all about one asset",
     .help = "State, type, size, root hash, times and reasons. In the recycle bin the path is where "
             "it was.\n\n"
-            "Example:\n  msasset show videos/film.mp4 --json\n",
+            "With --shared, what another tenant shares with this one: an id, or TENANT/NAME, its owner and its "
+            "name.\n\n"
+            "Examples:\n  msasset show videos/film.mp4 --json\n  msasset show --shared media/film.mp4\n",
+    .opts = {{"shared", 's', NULL, "what is shared with the tenant"}},
     .args_min = 1,
     .args_max = 1,
     .run = run,

@@ -23,6 +23,7 @@ static enum ms_code pay(struct ms_cli *cli, struct ms_sweep_result *r, struct ms
     r->failed_uploads += paid.failed_uploads;
     r->purged += paid.purged;
     r->cancelled_files += paid.cancelled_files;
+    r->ended_shares += paid.ended_shares;
     r->unpaid = paid.unpaid;
     if (!ms_instant_is_none(paid.next) &&
         (ms_instant_is_none(r->next) || paid.next.ms < r->next.ms))
@@ -42,9 +43,10 @@ static enum ms_code print(const struct ms_cli *cli, const struct ms_sweep_result
                           struct ms_error *reterr) {
     if (cli->json)
         return ms_out_json(
-            json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:o}", "applied", (json_int_t)r->applied,
+            json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:o}", "applied", (json_int_t)r->applied,
                       "failed_uploads", (json_int_t)r->failed_uploads, "cancelled_files",
-                      (json_int_t)r->cancelled_files, "purged", (json_int_t)r->purged, "unpaid",
+                      (json_int_t)r->cancelled_files, "ended_shares", (json_int_t)r->ended_shares,
+                      "purged", (json_int_t)r->purged, "unpaid",
                       (json_int_t)r->unpaid, "damaged", (json_int_t)r->damaged, "next_time",
                       ms_out_json_time(r->next)),
             reterr);

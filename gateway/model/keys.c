@@ -350,6 +350,31 @@ struct ms_key ms_key_fowner(struct ms_tenant_id t, struct ms_file_id f) {
 }
 struct ms_key ms_key_fowners_of(struct ms_tenant_id t) { return key_of_id('w', t.id); }
 
+struct ms_key ms_key_share(struct ms_tenant_id t, struct ms_asset_id a, struct ms_tenant_id receiver) {
+    struct ms_key k = key_of_ids('l', t.id, a.id);
+
+    add_id(&k, receiver.id);
+    return k;
+}
+struct ms_key ms_key_shares_of(struct ms_tenant_id t) { return key_of_id('l', t.id); }
+struct ms_key ms_key_shares_of_asset(struct ms_tenant_id t, struct ms_asset_id a) {
+    return key_of_ids('l', t.id, a.id);
+}
+struct ms_key ms_key_shared(struct ms_tenant_id receiver, struct ms_asset_id a) {
+    return key_of_ids('s', receiver.id, a.id);
+}
+struct ms_key ms_key_shared_with(struct ms_tenant_id receiver) { return key_of_id('s', receiver.id); }
+
+struct ms_key ms_key_sharedue(struct ms_tenant_id t, struct ms_instant at, struct ms_asset_id a,
+                              struct ms_tenant_id receiver) {
+    struct ms_key k = key_of_number('m', t, number_of(at));
+
+    add_id(&k, a.id);
+    add_id(&k, receiver.id);
+    return k;
+}
+struct ms_key ms_key_sharedues_of(struct ms_tenant_id t) { return key_of_id('m', t.id); }
+
 struct ms_key ms_key_scratch(char what, const void *p, size_t n) {
     struct ms_key k = key_start('z');
 
@@ -410,6 +435,30 @@ enum ms_code ms_key_split_filedue(struct ms_view key, struct ms_tenant_id *ret_t
     *ret_t = t;
     *ret_at = at;
     *ret_file = file;
+    return MS_OK;
+}
+
+enum ms_code ms_key_split_sharedue(struct ms_view key, struct ms_tenant_id *ret_t,
+                                   struct ms_instant *ret_at, struct ms_asset_id *ret_asset,
+                                   struct ms_tenant_id *ret_receiver, struct ms_error *reterr) {
+    struct ms_reader r = ms_reader_on(key);
+    bool right_table = ms_read_u8(&r) == 'm';
+    struct ms_tenant_id t, receiver;
+    struct ms_asset_id asset;
+    struct ms_instant at;
+    enum ms_code code;
+
+    ms_read_bytes(&r, t.id.b, MS_ID_BYTES);
+    at = ms_instant_of(ms_read_i64(&r));
+    ms_read_bytes(&r, asset.id.b, MS_ID_BYTES);
+    ms_read_bytes(&r, receiver.id.b, MS_ID_BYTES);
+    code = split_end(&r, right_table, "sharedue", reterr);
+    if (code != MS_OK)
+        return code;
+    *ret_t = t;
+    *ret_at = at;
+    *ret_asset = asset;
+    *ret_receiver = receiver;
     return MS_OK;
 }
 

@@ -53,6 +53,9 @@
  *   ENDED     'g' tenant, file                       upload          its bytes in the store wait to be removed
  *   FILEDUE   'd' tenant, instant i64, file          asset id
  *   FOWNER    'w' tenant, file                       asset id        of declared files
+ *   SHARE     'l' tenant, asset, receiver            share           whom an asset is shared with
+ *   SHARED    's' receiver, asset                    owner's id      GLOBAL   what is shared with a tenant
+ *   SHAREDUE  'm' tenant, instant i64, asset, receiver   receiver's id   when a share ends
  *   SCRATCH   'z' ...                                lines, numbers  of a rebuild at work; never in a finished store
  * The store keeps its own rows under 0x00 (processes, numbers, feed, last instant).
  */
@@ -168,6 +171,14 @@ struct ms_key ms_key_filedue(struct ms_tenant_id t, struct ms_instant at, struct
 struct ms_key ms_key_filedues_of(struct ms_tenant_id t);  /* prefix */
 struct ms_key ms_key_fowner(struct ms_tenant_id t, struct ms_file_id f);
 struct ms_key ms_key_fowners_of(struct ms_tenant_id t);   /* prefix */
+struct ms_key ms_key_share(struct ms_tenant_id t, struct ms_asset_id a, struct ms_tenant_id receiver);
+struct ms_key ms_key_shares_of(struct ms_tenant_id t);    /* prefix */
+struct ms_key ms_key_shares_of_asset(struct ms_tenant_id t, struct ms_asset_id a); /* prefix */
+struct ms_key ms_key_shared(struct ms_tenant_id receiver, struct ms_asset_id a);
+struct ms_key ms_key_shared_with(struct ms_tenant_id receiver); /* prefix */
+struct ms_key ms_key_sharedue(struct ms_tenant_id t, struct ms_instant at, struct ms_asset_id a,
+                              struct ms_tenant_id receiver);
+struct ms_key ms_key_sharedues_of(struct ms_tenant_id t); /* prefix */
 /* Rows of a rebuild at work; what: one byte of its own choice, then any bytes (at most 400). */
 struct ms_key ms_key_scratch(char what, const void *p, size_t n);
 
@@ -180,6 +191,9 @@ MS_NODISCARD enum ms_code ms_key_split_filedue(struct ms_view key, struct ms_ten
                                                struct ms_instant *ret_at,
                                                struct ms_file_id *ret_file,
                                                struct ms_error *reterr);
+MS_NODISCARD enum ms_code ms_key_split_sharedue(struct ms_view key, struct ms_tenant_id *ret_t,
+                                                struct ms_instant *ret_at, struct ms_asset_id *ret_asset,
+                                                struct ms_tenant_id *ret_receiver, struct ms_error *reterr);
 MS_NODISCARD enum ms_code ms_key_split_link(struct ms_view key, uint64_t *ret_ino,
                                             uint64_t *ret_parent, uint64_t *ret_seq,
                                             struct ms_error *reterr);

@@ -374,6 +374,14 @@ static const char *broken_local(const struct ms_local_record *r) {
     return r->key[0] == '\0' || r->size == 0 ? "it has no key or no bytes" : NULL;
 }
 
+static const char *broken_share(const struct ms_share_record *r) {
+    if (is_none(r->tenant) || is_none(r->asset) || is_none(r->receiver))
+        return "the share has no owner, asset or receiver";
+    if (memcmp(r->tenant.b, r->receiver.b, MS_ID_BYTES) == 0)
+        return "the asset is shared with its own tenant";
+    return r->until.ms <= r->since.ms ? "the share ends before it begins" : NULL;
+}
+
 static const char *broken_facts(const struct ms_facts_record *r) { return ms_facts_broken(r); }
 
 MS_RECORDS(MS_RECORD_CODEC)

@@ -15,7 +15,8 @@ enum ms_code ms_batch_action_parse(const char *name, enum ms_batch_action *ret_a
             return MS_OK;
         }
     return ms_fail(reterr, MS_INVALID,
-                   "there is no action \"%.32s\": DELETE, DELETE_FORCE, RESTORE, UNACTIVE, ACTIVE",
+                   "there is no action \"%.32s\": DELETE, DELETE_FORCE, RESTORE, UNACTIVE, ACTIVE, SHARE, "
+                   "UNSHARE",
                    name);
 }
 
@@ -54,16 +55,27 @@ static void put_successes_first(struct ms_batch_result *result) {
         }
 }
 
+static enum ms_code apply(struct ms_svc *svc, const struct ms_ctx *ctx, enum ms_batch_action action,
+                          struct ms_asset_id id, const struct ms_share *share, struct ms_error *reterr) {
+    struct ms_share one = share ? *share : (struct ms_share){.n = 0};
+    struct ms_asset_event event = {.id = id, .event = event_of(action), .why = "batch"};
+    one.asset = id;
+    if (action == MS_BATCH_SHARE)
+        return ms_share_add(svc, ctx, &one, NULL, reterr);
+    if (action == MS_BATCH_UNSHARE)
+        return ms_share_remove(svc, ctx, &one, NULL, reterr);
+    return ms_asset_apply(svc, ctx, &event, NULL, reterr);
+}
+
 enum ms_code ms_batch(struct ms_svc *svc, const struct ms_ctx *ctx, enum ms_batch_action action,
-                      const struct ms_asset_id *ids, size_t n, struct ms_batch_result *ret_result,
-                      struct ms_error *reterr) {
+                      const struct ms_asset_id *ids, size_t n, const struct ms_share *share,
+                      struct ms_batch_result *ret_result, struct ms_error *reterr) {
     if (n < 1 || n > MS_BATCH_MAX)
         return ms_fail(reterr, MS_INVALID, "a batch has 1 to %d assets, not %zu", MS_BATCH_MAX, n);
     ret_result->n = 0;
     for (size_t i = 0; i < n; i++) {
-        struct ms_asset_event event = {.id = ids[i], .event = event_of(action), .why = "batch"};
         struct ms_error err = {0};
-        put_in_group(ret_result, ids[i], ms_asset_apply(svc, ctx, &event, NULL, &err), &err);
+        put_in_group(ret_result, ids[i], apply(svc, ctx, action, ids[i], share, &err), &err);
     }
     put_successes_first(ret_result);
     return MS_OK;

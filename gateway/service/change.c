@@ -255,6 +255,9 @@ const char *ms_audit_event_name(uint8_t event) {
         {MS_AUDIT_ARREARS_OFF, "ARREARS_OFF"},
         {MS_AUDIT_ARREARS_ENDED, "ARREARS_ENDED"},
         {MS_AUDIT_FOLDER_BINNED, "FOLDER_BINNED"},
+        {MS_AUDIT_SHARED, "SHARED"},
+        {MS_AUDIT_UNSHARED, "UNSHARED"},
+        {MS_AUDIT_SHARE_EXPIRED, "SHARE_EXPIRED"},
     };
     for (size_t i = 0; i < MS_ARRAY_LEN(names); i++)
         if (names[i].event == event)
@@ -732,6 +735,7 @@ enum ms_code ms_change_purge(struct ms_txn *txn, struct ms_tenant_id tenant, con
     struct ms_tenant_record owner;
     MS_TRY(ms_row_get_tenant(txn, ms_key_tenant(tenant), &owner, reterr));
     MS_TRY(ms_change_uploads_overdue(txn, &owner, asset, at, reterr));
+    MS_TRY(ms_change_shares_drop(txn, tenant, id, at, reterr));
     MS_TRY(drop_held(txn, tenant, asset, reterr));
     MS_TRY(drop_files(txn, tenant, asset, true, reterr));
     MS_TRY(ms_change_bytes(txn, tenant, asset, 0, MS_WHY_DELETE, at, reterr));
@@ -786,6 +790,7 @@ enum ms_code ms_change_transfer(struct ms_txn *txn, struct ms_tenant_id from,
     struct ms_usage_record usage;
     uint64_t bytes = asset->bytes;
     MS_TRY(unbind(txn, from, asset, reterr));
+    MS_TRY(ms_change_shares_drop(txn, from, id, at, reterr));
     MS_TRY(send(txn, from, to, who, asset, why, reterr));
     ms_asset_set_life(asset, next);
     asset->ino = ino;

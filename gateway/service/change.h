@@ -31,6 +31,10 @@ MS_NODISCARD enum ms_code ms_change_begin(struct ms_txn *txn, struct ms_tenant_i
 #define MS_AUDIT_ARREARS_OFF 241
 #define MS_AUDIT_ARREARS_ENDED 240 /* every asset of it was deleted */
 #define MS_AUDIT_FOLDER_BINNED 239 /* a folder with all it held (service/treeop.h); why: its path */
+/* Whom an asset is shared with (service/share.h). */
+#define MS_AUDIT_SHARED 238        /* until when, in `why`: also when that was changed */
+#define MS_AUDIT_UNSHARED 237
+#define MS_AUDIT_SHARE_EXPIRED 236 /* by time: from and to are no state, because it depends on none */
 #define MS_AUDIT_FILE_DECLARED 249
 #define MS_AUDIT_FILE_CONFIRMED 248
 #define MS_AUDIT_FILE_CANCELLED 247
@@ -217,6 +221,30 @@ MS_NODISCARD enum ms_code ms_change_upload_due(struct ms_txn *txn,
                                                struct ms_upload_record *upload,
                                                struct ms_instant now, bool *ret_cancelled,
                                                struct ms_error *reterr);
+
+/* ---- shares (service/share.h, change_share.c) ------------------------------------------------ */
+
+/* Its rows in SHARE, SHARED and SHAREDUE are stored; an earlier share of the same asset with the same
+ * tenant is replaced. */
+MS_NODISCARD enum ms_code ms_change_share_put(struct ms_txn *txn, const struct ms_share_record *share,
+                                              struct ms_error *reterr);
+/* The three rows go. */
+MS_NODISCARD enum ms_code ms_change_share_end(struct ms_txn *txn, const struct ms_share_record *share,
+                                              struct ms_error *reterr);
+/* The same by time: an audit row of the owner, dated with the share's end. */
+MS_NODISCARD enum ms_code ms_change_share_expire(struct ms_txn *txn, const struct ms_share_record *share,
+                                                 struct ms_error *reterr);
+/* Those of the asset that are over at `at` expire. *ret_left: how many there are besides. */
+MS_NODISCARD enum ms_code ms_change_shares_overdue(struct ms_txn *txn, struct ms_tenant_id tenant,
+                                                   struct ms_asset_id asset, struct ms_instant at,
+                                                   size_t *ret_left, struct ms_error *reterr);
+/* Whether one is left then; also true when that cannot be read. */
+bool ms_change_is_shared(struct ms_txn *txn, struct ms_tenant_id tenant, struct ms_asset_id asset,
+                         struct ms_instant at);
+/* The asset ends, or becomes another tenant's: no share is left, and the row about that says so. */
+MS_NODISCARD enum ms_code ms_change_shares_drop(struct ms_txn *txn, struct ms_tenant_id tenant,
+                                                struct ms_asset_id asset, struct ms_instant at,
+                                                struct ms_error *reterr);
 
 /* ---- names and the bin ----------------------------------------------------------------------- */
 

@@ -86,6 +86,8 @@ MS_NODISCARD enum ms_code ms_fsck_files(struct ms_fsck *f, struct ms_error *rete
 /* fsck_job.c: unfreeze requests and the list of transfers of f->tenant; all transfers, after all tenants. */
 MS_NODISCARD enum ms_code ms_fsck_answers(struct ms_fsck *f, struct ms_error *reterr);
 MS_NODISCARD enum ms_code ms_fsck_transfers(struct ms_fsck *f, struct ms_error *reterr);
+/* fsck_share.c: whom assets are shared with, after all tenants. */
+MS_NODISCARD enum ms_code ms_fsck_shares(struct ms_fsck *f, struct ms_error *reterr);
 /* fsck_package.c: packages of f->tenant, and what is bound to them. */
 MS_NODISCARD enum ms_code ms_fsck_packages(struct ms_fsck *f, struct ms_error *reterr);
 MS_NODISCARD enum ms_code ms_fsck_usage(struct ms_fsck *f, struct ms_error *reterr);

@@ -485,5 +485,6 @@ enum ms_code ms_fsck_shared(struct ms_fsck *f, struct ms_error *reterr) {
     MS_TRY(check_all_hashes(f, reterr));
     MS_TRY(check_intents(f, reterr));
     MS_TRY(ms_fsck_transfers(f, reterr));
+    MS_TRY(ms_fsck_shares(f, reterr));
     return check_holders(f, reterr);
 }

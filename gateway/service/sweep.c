@@ -9,6 +9,7 @@
 #include "service/arrears.h"
 #include "service/confirm_part.h"
 #include "service/payment.h"
+#include "service/share.h"
 #include "service/tenant.h"
 #include "service/tree_rows.h"
 #include "service/upkeep_walk.h"
@@ -401,6 +402,15 @@ static enum ms_code sweep_files(struct sweep *s, struct ms_error *reterr) {
     return MS_OK;
 }
 
+static enum ms_code sweep_shares(struct sweep *s, struct ms_error *reterr) {
+    struct ms_instant next;
+    uint64_t ended;
+    MS_TRY(ms_sweep_shares(s->svc, s->tenant, s->now, &ended, &next, reterr));
+    s->result.ended_shares += ended;
+    work_at(&s->result, next);
+    return MS_OK;
+}
+
 /* A store that cannot be asked now is asked by the next sweep: it keeps nobody from being swept. */
 static void remove_ended(struct sweep *s) {
     struct ms_error err;
@@ -462,7 +472,8 @@ static enum ms_code sweep_tenant(struct sweep *s, struct ms_tenant_id tenant,
     }
     MS_TRY(sweep_due(s, reterr));
     MS_TRY(end_arrears(s, reterr));
-    return sweep_files(s, reterr);
+    MS_TRY(sweep_files(s, reterr));
+    return sweep_shares(s, reterr);
 }
 
 /* A tenant whose record is damaged keeps no other from being swept. */

@@ -329,7 +329,8 @@ bool ms_tree_may_take_over(const struct ms_tree *t, const struct ms_tree_asset *
     return is_plain(source) && s->from_mount && t->now.ms - s->created.ms < TAKE_OVER_MS &&
            !s->tags[0] && !s->named && !s->description[0] && !s->app_user_id[0] &&
            source->life.scheduled_count == 0 && source_inode->nlink == 1 &&
-           !source_inode->unsealed && s->ino == source_inode->ino;
+           !source_inode->unsealed && s->ino == source_inode->ino &&
+           !ms_change_is_shared(t->txn, t->id, (struct ms_asset_id){s->id}, t->now);
 }
 
 /* The source's version goes under keep's MAIN; keep's old version goes. */

@@ -24,6 +24,7 @@ struct ms_sweep_result {
     uint64_t put_off; /* due rows moved, because a tenant's freeze has moved the deadline */
     uint64_t tree_operations;
     uint64_t cancelled_files; /* declared and not confirmed in time */
+    uint64_t ended_shares;    /* whose time was over (share.h) */
     uint64_t unpaid;          /* packages whose renewal waits for an answer (payment.h) */
     uint64_t damaged;         /* assets, packages and tenants that were left alone */
     uint64_t removed_uploads; /* of ended declarations, from the store (not by ms_sweep_tenant) */

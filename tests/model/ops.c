@@ -673,6 +673,8 @@ static enum m_answer batch_model(struct play *p, enum ms_batch_action action, in
         return m_restore(&p->m, asset, NULL);
     case MS_BATCH_ACTIVE:
     case MS_BATCH_UNACTIVE:
+    case MS_BATCH_SHARE:
+    case MS_BATCH_UNSHARE:
     case MS_BATCH_ACTION_COUNT:
         break;
     }
@@ -715,7 +717,7 @@ static void op_batch(struct play *p) {
         ids[i] = p->asset[assets[i]].id;
         play_say(p, assets[i], "in a batch, action %d", (int)action);
     }
-    assert_ok(ms_batch(p->w->svc, &ctx, action, ids, n, &result, &err));
+    assert_ok(ms_batch(p->w->svc, &ctx, action, ids, n, NULL, &result, &err));
     for (size_t i = 0; i < n; i++) {
         const struct ms_batch_group *g = group_of(&result, ids[i]);
         assert_non_null(g);

@@ -15,7 +15,7 @@
 static const struct scene_verbs *const tables[] = {&scene_verbs_asset, &scene_verbs_tree,
                                                    &scene_verbs_look,  &scene_verbs_request,
                                                    &scene_verbs_money, &scene_verbs_transfer,
-                                                   &scene_verbs_upload, &scene_verbs_review,
+                                                   &scene_verbs_upload, &scene_verbs_review, &scene_verbs_share,
                                                    &scene_verbs_kinds};
 static const char *const sweeps_names[] = {"swept after each tick", "never swept",
                                            "swept at times"};

@@ -90,7 +90,7 @@ struct scene_verbs {
 };
 extern const struct scene_verbs scene_verbs_asset, scene_verbs_tree, scene_verbs_look,
     scene_verbs_request, scene_verbs_transfer, scene_verbs_money, scene_verbs_upload,
-    scene_verbs_review, scene_verbs_kinds;
+    scene_verbs_review, scene_verbs_share, scene_verbs_kinds;
 
 /* The line is wrong, or what it says is not so. */
 _Noreturn void scene_fail(const struct scene *s, const char *fmt, ...) MS_PRINTF(2, 3);

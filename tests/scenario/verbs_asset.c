@@ -230,8 +230,14 @@ static void check_group(struct scene *s, const struct ms_batch_group *g, const c
 
 static enum ms_code verb_batch(struct scene *s, int n, char **words, struct ms_error *reterr) {
     struct ms_asset_id ids[MS_BATCH_MAX];
+    const char *with = scene_value(n, words, "with");
+    struct ms_tenant_id tenant;
+    struct ms_share share = {.receivers = &tenant, .n = 1};
     enum ms_batch_action action;
     size_t count = 0;
+    if (with)
+        tenant = scene_tenant_of(s, with);
+    n -= with != NULL; /* the last word */
     MS_TRY(ms_batch_action_parse(words[1], &action, reterr));
     for (char *p = words[2], *next; p; p = next) {
         next = strchr(p, ',');
@@ -242,7 +248,8 @@ static enum ms_code verb_batch(struct scene *s, int n, char **words, struct ms_e
     struct ms_batch_result *result = calloc(1, sizeof *result);
     if (!result)
         scene_fail(s, "no memory");
-    enum ms_code code = ms_batch(s->w->svc, scene_ctx(s), action, ids, count, result, reterr);
+    enum ms_code code = ms_batch(s->w->svc, scene_ctx(s), action, ids, count, with ? &share : NULL, result,
+                                 reterr);
     if (code != MS_OK) {
         free(result);
         return code;
@@ -343,7 +350,7 @@ static const struct scene_verb verbs[] = {
     {"freeze", 1, 3, verb_freeze, "LABEL [code=C] [why=TEXT]"},
     {"unfreeze", 1, 1, verb_unfreeze, "LABEL"},
     {"event", 2, 5, verb_event, "LABEL EVENT [at=INSTANT] [op=BLOCK|DELETE] [why=TEXT]"},
-    {"batch", 3, 8, verb_batch, "ACTION LABEL,... SUCCESS:LABEL,... CODE:LABEL,...: these groups"},
+    {"batch", 3, 8, verb_batch, "ACTION LABEL,... SUCCESS:LABEL,... CODE:LABEL,... [with=TENANT]: these groups"},
     {"schedule", 3, 3, verb_schedule, "LABEL BLOCK|DELETE INSTANT"},
     {"announce", 2, 2, verb_announce, "LABEL INSTANT"},
     {"freeze-tenant", 0, 2, verb_freeze_tenant, "[hold=ADMIN|ARREARS] [why=TEXT]"},

@@ -252,6 +252,16 @@ static void valid_transfer(struct sample_source *s, struct ms_transfer_record *r
     flag(&r->active);
 }
 
+static void valid_share(struct sample_source *s, struct ms_share_record *r) {
+    (void)s;
+    r->tenant.b[0] |= 1; /* somebody else than the receiver, and not none */
+    r->receiver.b[0] &= 0xfe;
+    r->receiver.b[1] |= 1;
+    r->asset.b[0] |= 1;
+    if (r->until.ms <= r->since.ms)
+        r->until.ms = r->since.ms + 1;
+}
+
 static void valid_due(struct sample_source *s, struct ms_due_record *r) {
     r->kind = (uint8_t)(1 + sample_below(s, 255));
 }

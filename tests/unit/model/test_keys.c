@@ -21,6 +21,8 @@ struct tuple {
     (struct ms_tenant_id) { (x)->id[0] }
 #define FILE_ID(x)                                                                                 \
     (struct ms_file_id) { (x)->id[1] }
+#define RECEIVER(x)                                                                                \
+    (struct ms_tenant_id) { (x)->id[2] }
 #define ASSET(x, i)                                                                                \
     (struct ms_asset_id) { (x)->id[i] }
 
@@ -152,6 +154,15 @@ static uint32_t u32(uint64_t n) { return (uint32_t)(n & UINT32_MAX); }
       ms_key_filedues_of(TENANT(x)), ORDER(by_id(a, b, 0), by_at(a, b), by_id(a, b, 1)))           \
     K(fowner, 'w', 33, ms_key_fowner(TENANT(x), FILE_ID(x)), ms_key_fowners_of(TENANT(x)),         \
       ORDER(by_id(a, b, 0), by_id(a, b, 1)))                                                       \
+    K(share, 'l', 49, ms_key_share(TENANT(x), ASSET(x, 1), RECEIVER(x)),                           \
+      ms_key_shares_of_asset(TENANT(x), ASSET(x, 1)),                                              \
+      ORDER(by_id(a, b, 0), by_id(a, b, 1), by_id(a, b, 2)))                                       \
+    K(shared, 's', 33, ms_key_shared(TENANT(x), ASSET(x, 1)), ms_key_shared_with(TENANT(x)),       \
+      ORDER(by_id(a, b, 0), by_id(a, b, 1)))                                                       \
+    K(sharedue, 'm', 57,                                                                           \
+      ms_key_sharedue(TENANT(x), ms_instant_of(x->at), ASSET(x, 1), RECEIVER(x)),                  \
+      ms_key_sharedues_of(TENANT(x)),                                                              \
+      ORDER(by_id(a, b, 0), by_at(a, b), by_id(a, b, 1), by_id(a, b, 2)))                          \
     K(catalogue, 'c', 17, ms_key_catalogue(TENANT(x)), all('c'), by_id(a, b, 0))
 
 static int by_u32(const struct tuple *a, const struct tuple *b) {
@@ -365,6 +376,31 @@ static void a_link_key_comes_apart_again(void **state) {
     }
 }
 
+static void a_key_of_the_end_of_a_share_comes_apart_again(void **state) {
+    (void)state;
+    for (unsigned i = 0; i < ms_test_rounds(1000); i++) {
+        struct tuple x = a_tuple();
+        struct ms_key k = key_sharedue(&x);
+        struct ms_tenant_id t, receiver;
+        struct ms_asset_id asset;
+        struct ms_instant at;
+
+        assert_ok(ms_key_split_sharedue(ms_key_view(&k), &t, &at, &asset, &receiver, &test_err));
+        assert_memory_equal(&t, &x.id[0], MS_ID_BYTES);
+        assert_int_equal(at.ms, x.at);
+        assert_memory_equal(&asset, &x.id[1], MS_ID_BYTES);
+        assert_memory_equal(&receiver, &x.id[2], MS_ID_BYTES);
+        for (size_t n = 0; n <= k.len + 1; n++)
+            if (n != k.len)
+                assert_code(ms_key_split_sharedue(ms_view_of(k.bytes, n), &t, &at, &asset, &receiver,
+                                                  &test_err),
+                            MS_CORRUPT);
+        k.bytes[0] = 'd';
+        assert_code(ms_key_split_sharedue(ms_key_view(&k), &t, &at, &asset, &receiver, &test_err),
+                    MS_CORRUPT);
+    }
+}
+
 static void a_key_of_another_length_or_table_is_damage(void **state) {
     struct tuple x = a_tuple();
     struct ms_key due = key_due(&x), link = key_link(&x);
@@ -399,6 +435,7 @@ int main(void) {
         cmocka_unit_test(a_text_beyond_every_limit_finds_nothing_and_is_confused_with_nothing),
         cmocka_unit_test(a_due_key_comes_apart_again),
         cmocka_unit_test(a_link_key_comes_apart_again),
+        cmocka_unit_test(a_key_of_the_end_of_a_share_comes_apart_again),
         cmocka_unit_test(a_key_of_another_length_or_table_is_damage),
     };
     int failed;

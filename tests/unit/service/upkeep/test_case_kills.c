@@ -225,7 +225,7 @@ static void do_batch(struct child *c) {
     struct ms_asset_id ids[4] = {{told(c, 0)}, {told(c, 1)}, {told(c, 2)}, {told(c, 3)}};
     struct ms_batch_result *result = calloc(1, sizeof *result);
     if (result)
-        must(ms_batch(c->svc, &c->ctx, MS_BATCH_DELETE, ids, 4, result, &test_err));
+        must(ms_batch(c->svc, &c->ctx, MS_BATCH_DELETE, ids, 4, NULL, result, &test_err));
     free(result);
 }
 

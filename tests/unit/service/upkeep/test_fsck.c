@@ -8,6 +8,7 @@
 #include "service/confirm.h"
 #include "service/request.h"
 #include "service/review.h"
+#include "service/share.h"
 #include "service/transfer.h"
 
 #include <fcntl.h>
@@ -57,6 +58,7 @@ struct scene {
     struct ms_file_record declared;
     struct ms_request_record request;
     struct ms_transfer_record job;
+    struct ms_share_record share; /* of a.txt, with the same tenant */
     struct ms_asset_id reviewed, moved;
     struct ms_instance_id self;
     struct ms_id other; /* an id that nothing has */
@@ -763,6 +765,71 @@ DAMAGE(list_of_no_transfer) {
     SCENE;
     return ms_row_put_id(txn, ms_key_transfer_of(s->t, (struct ms_transfer_id){s->other}), s->other, e);
 }
+/* I15 */
+static struct ms_key share_key(const struct scene *s) {
+    return ms_key_share(s->t, (struct ms_asset_id){s->share.asset}, (struct ms_tenant_id){s->share.receiver});
+}
+static struct ms_key share_end_key(const struct scene *s, struct ms_instant at) {
+    return ms_key_sharedue(s->t, at, (struct ms_asset_id){s->share.asset},
+                           (struct ms_tenant_id){s->share.receiver});
+}
+static struct ms_key shared_key(const struct scene *s) {
+    return ms_key_shared((struct ms_tenant_id){s->share.receiver}, (struct ms_asset_id){s->share.asset});
+}
+DAMAGE(share_gone) {
+    SCENE;
+    return ms_row_del(txn, share_key(s), e);
+}
+DAMAGE(share_that_its_receiver_does_not_list) {
+    SCENE;
+    return ms_row_del(txn, shared_key(s), e);
+}
+DAMAGE(share_listed_as_of_another_owner) {
+    SCENE;
+    return ms_row_put_id(txn, shared_key(s), s->other, e);
+}
+DAMAGE(share_without_end) {
+    SCENE;
+    return ms_row_del(txn, share_end_key(s, s->share.until), e);
+}
+DAMAGE(end_of_a_share_names_another_tenant) {
+    SCENE;
+    return ms_row_put_id(txn, share_end_key(s, s->share.until), s->other, e);
+}
+DAMAGE(second_end_of_a_share) {
+    SCENE;
+    return ms_row_put_id(txn, share_end_key(s, ms_instant_add_ms(s->share.until, 1)), s->share.receiver, e);
+}
+DAMAGE(share_that_ends_otherwise) {
+    SCENE;
+    struct ms_share_record share = s->share;
+    share.until.ms++;
+    return ms_row_put_share(txn, share_key(s), &share, e);
+}
+DAMAGE(share_under_another_key) {
+    SCENE;
+    struct ms_share_record share = s->share;
+    share.asset = s->other;
+    return ms_row_put_share(txn, share_key(s), &share, e);
+}
+DAMAGE(list_of_no_share) {
+    SCENE;
+    return ms_row_put_id(txn, ms_key_shared((struct ms_tenant_id){s->other}, (struct ms_asset_id){s->a.asset.id}),
+                         s->t.id, e);
+}
+DAMAGE(share_of_no_asset) {
+    SCENE;
+    struct ms_share_record share = s->share;
+    share.asset = s->other;
+    return ms_change_share_put(txn, &share, e);
+}
+DAMAGE(share_with_nobody) {
+    SCENE;
+    struct ms_share_record share = s->share;
+    share.receiver = s->other;
+    return ms_change_share_put(txn, &share, e);
+}
+
 DAMAGE(transfer_under_another_id) {
     SCENE;
     struct ms_transfer_record job = s->job;
@@ -962,6 +1029,17 @@ static const struct damage {
     ROW(receiver_does_not_list_it, "transfer"),
     ROW(list_of_no_transfer, "transfer"),
     ROW(transfer_under_another_id, "transfer"),
+    ROW(share_gone, "I15"),
+    ROW(share_that_its_receiver_does_not_list, "I15"),
+    ROW(share_listed_as_of_another_owner, "I15"),
+    ROW(share_without_end, "I15"),
+    ROW(end_of_a_share_names_another_tenant, "I15"),
+    ROW(second_end_of_a_share, "I15"),
+    ROW(share_that_ends_otherwise, "I15"),
+    ROW(share_under_another_key, "I15"),
+    ROW(list_of_no_share, "I15"),
+    ROW(share_of_no_asset, "I15"),
+    ROW(share_with_nobody, "I15"),
     ROW(tenant_without_name, "tenant"),
     ROW(name_of_no_tenant, "tenant"),
     ROW(orphan_mark_of_a_sealed_file, "orphan"),
@@ -1007,6 +1085,15 @@ static void declare_one(struct world *w, struct scene *s) {
     ms_read_end(txn);
 }
 
+static void share_one(struct world *w, struct scene *s, struct ms_tenant_id receiver) {
+    struct ms_share share = {.asset = {s->a.asset.id}, .receivers = &receiver, .n = 1};
+    struct ms_txn *txn;
+    assert_ok(ms_share_add(w->svc, &w->ctx, &share, NULL, &test_err));
+    assert_ok(ms_read_begin(w->svc->store, &txn, &test_err));
+    assert_ok(ms_row_get_share(txn, ms_key_share(s->t, share.asset, receiver), &s->share, &test_err));
+    ms_read_end(txn);
+}
+
 /* The object store has no open upload that no row knows, so fsck finds and awaits nothing. */
 static void what_waits(struct world *w, struct scene *s) {
     struct ms_tenant_options peer = {.name = "t2", .free_bytes = UINT64_MAX, .retention_ms = -1};
@@ -1029,6 +1116,7 @@ static void what_waits(struct world *w, struct scene *s) {
     assert_ok(ms_transfer_allow(w->svc, &w->admin, MS_MAY_TRANSFER_ANY, &test_err));
     struct ms_transfer_create create = {.assets = &s->moved, .n = 1, .dest = {other.id}};
     assert_ok(ms_transfer_create(w->svc, &w->ctx, &create, &s->job, &test_err));
+    share_one(w, s, (struct ms_tenant_id){other.id});
     assert_ok(ms_tenant_get(w->svc, s->t, &s->tenant, &test_err));
 }
 
