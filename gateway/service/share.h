@@ -88,9 +88,9 @@ struct ms_shared_info {
 MS_NODISCARD enum ms_code ms_shared_list(struct ms_svc *svc, const struct ms_ctx *ctx,
                                          struct ms_asset_id after, struct ms_shared_info *ret_infos,
                                          size_t max, size_t *ret_n, struct ms_error *reterr);
-/* By id, or by "TENANT/NAME": owner and asset name, which may have further slashes. Errors: MS_NOT_FOUND nothing
- * such is shared with the tenant; MS_NOT_READABLE, MS_WRONG_STATE it is, and cannot be read now; MS_INVALID
- * several have this name. */
+/* By id, or by "TENANT/NAME": owner and asset name, which may have further slashes; what cannot be read now has
+ * no name for others. Errors: MS_NOT_FOUND nothing such is shared with the tenant; MS_NOT_READABLE,
+ * MS_WRONG_STATE it is, and cannot be read now; MS_INVALID several have this name. */
 MS_NODISCARD enum ms_code ms_shared_find(struct ms_svc *svc, const struct ms_ctx *ctx,
                                          const char *id_or_name, struct ms_shared_info *ret_info,
                                          struct ms_error *reterr);

@@ -143,8 +143,8 @@ enum ms_code ms_shared_list(struct ms_svc *svc, const struct ms_ctx *ctx, struct
 
 static enum ms_code no_such(const struct ms_tree *t, const char *what, struct ms_error *reterr) {
     return ms_fail(reterr, MS_NOT_FOUND,
-                   "nothing \"%.255s\" is shared with tenant %s, or not any more: give an id, or "
-                   "TENANT/NAME (msasset share ls --with-me)",
+                   "nothing \"%.255s\" is shared with tenant %s, or not any more: give an id, or TENANT/NAME of "
+                   "what can be read now (msasset share ls --with-me)",
                    what, t->tenant.name);
 }
 
@@ -212,10 +212,10 @@ enum ms_code ms_shared_find(struct ms_svc *svc, const struct ms_ctx *ctx, const 
     if (ms_id_parse(id_or_name, &id.id, NULL) != MS_OK)
         MS_TRY(find_named(svc, ctx, id_or_name, &id, reterr));
     MS_TRY(ms_tree_read(&t, svc, ctx, reterr));
-    if (ms_asset_id_is_none(id))
-        code = no_such(&t, id_or_name, &err);
-    else
+    if (!ms_asset_id_is_none(id))
         code = find_id(&t, id, ret_info, &err);
+    else if ((code = ms_tree_thawed(&t, "reading what is shared", &err)) == MS_OK)
+        code = no_such(&t, id_or_name, &err);
     ms_tree_read_end(&t);
     return ms_pass_up(code, &err, reterr);
 }

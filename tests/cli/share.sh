@@ -63,6 +63,7 @@ status 5 --tenant media share add files/a.txt studio && said 'frozen'
 status 0 --tenant media unfreeze files/a.txt
 status 0 tenant freeze studio --reason 'court order'
 status 5 --tenant studio show --shared "$id" && said 'court order'
+status 5 --tenant studio show --shared media/a.txt && said 'court order'
 status 5 --tenant media share add files/b.txt studio && said 'tenant studio is frozen'
 status 0 tenant unfreeze studio
 

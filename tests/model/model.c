@@ -938,6 +938,7 @@ static void change_hands(struct model *m, struct m_asset *a, int to, bool active
     (void)snprintf(name, sizeof name, "%s", l->called);
     a->tenant = to;
     a->asked = false; /* whoever has it now has not asked */
+    a->shares = 0;
     l->names = 0;
     l->ops = 0; /* scheduled operations are dropped */
     l->rest = active ? M_ACTIVED : M_UNACTIVED;
@@ -976,6 +977,73 @@ enum m_answer m_drop_job(struct model *m, int job, bool *ret_expired) {
     *ret_expired = expired(m, job);
     end_job(m, job);
     return *ret_expired ? M_REFUSED : M_OK;
+}
+
+/* ---- shares ------------------------------------------------------------------------------------ */
+
+static struct m_share *share_with(const struct model *m, struct m_asset *a, int to) {
+    for (int i = 0; i < a->shares; i++)
+        if (a->share[i].to == to && a->share[i].until > m->now)
+            return &a->share[i];
+    return NULL;
+}
+
+static void drop_ended(const struct model *m, struct m_asset *a) {
+    for (int i = a->shares; i-- > 0;)
+        if (a->share[i].until <= m->now)
+            a->share[i] = a->share[--a->shares];
+}
+
+int64_t m_next_share_end(const struct model *m, const struct m_asset *a) {
+    int64_t at = M_NEVER;
+    for (int i = 0; i < a->shares; i++)
+        if (a->share[i].until > m->now && a->share[i].until < at)
+            at = a->share[i].until;
+    return at;
+}
+
+bool m_may_share_with(struct model *m, int asset, int to) {
+    struct m_asset *a = &m->asset[asset];
+    drop_ended(m, a);
+    return to != a->tenant && (a->shares < M_SHARES_MAX || share_with(m, a, to));
+}
+
+/* The column "share" of 3.6; shares in both directions are refused under a tenant freeze (3.1). */
+enum m_answer m_share(struct model *m, int asset, int to, int64_t until) {
+    struct m_asset *a = &m->asset[asset];
+    enum m_state is = m_shown(m, a);
+    if (owner(m, a)->holds)
+        return M_REFUSED;
+    if (gone(a))
+        return M_GONE;
+    if (m->tenant[to].holds || (is != M_UNACTIVED && is != M_ACTIVED && is != M_WAITING_DELETE))
+        return M_REFUSED;
+    struct m_share *share = share_with(m, a, to);
+    if (!share)
+        share = &a->share[a->shares++];
+    *share = (struct m_share){to, until};
+    return M_OK;
+}
+
+enum m_answer m_unshare(struct model *m, int asset, int to) {
+    struct m_asset *a = &m->asset[asset];
+    struct m_share *share = share_with(m, a, to);
+    if (owner(m, a)->holds)
+        return M_REFUSED;
+    if (gone(a) || !share)
+        return M_GONE;
+    share->until = m->now;
+    return M_OK;
+}
+
+enum m_answer m_read_shared(struct model *m, int asset, int to) {
+    struct m_asset *a = &m->asset[asset];
+    enum m_state is = m_shown(m, a);
+    if (gone(a) || !share_with(m, a, to))
+        return M_GONE;
+    if (owner(m, a)->holds || m->tenant[to].holds)
+        return M_REFUSED;
+    return is == M_ACTIVED || is == M_WAITING_DELETE ? M_OK : M_REFUSED;
 }
 
 /* ---- the tenant as a whole --------------------------------------------------------------------- */

@@ -24,6 +24,7 @@
 #define M_OPS_MAX 10
 #define M_ROWS_MAX 40
 #define M_JOBS_MAX 64
+#define M_SHARES_MAX 4
 
 enum m_state {
     M_CREATING,
@@ -115,6 +116,12 @@ struct m_row {
     struct m_counts more;
 };
 
+/* With another tenant, until then. */
+struct m_share {
+    int to;
+    int64_t until;
+};
+
 struct m_asset {
     int tenant;
     struct m_life life;
@@ -122,6 +129,8 @@ struct m_asset {
     int rows;
     bool free;     /* deleted, and told: the place may be used again */
     uint64_t serial; /* no other asset ever has it */
+    struct m_share share[M_SHARES_MAX];
+    int shares;      /* ended ones are among them until there is need of their place */
     bool asked;      /* an unfreeze request of its owner waits */
 };
 
@@ -209,6 +218,13 @@ enum m_answer m_unschedule(struct model *m, int asset);
 enum m_answer m_verdict(struct model *m, int asset, bool pass);
 enum m_answer m_ask(struct model *m, int asset);
 enum m_answer m_decide(struct model *m, int asset, bool grant);
+/* Whether there is room for one more, or it is shared with that tenant already. */
+bool m_may_share_with(struct model *m, int asset, int to);
+enum m_answer m_share(struct model *m, int asset, int to, int64_t until);
+enum m_answer m_unshare(struct model *m, int asset, int to);
+enum m_answer m_read_shared(struct model *m, int asset, int to);
+/* When the next of its shares ends. */
+int64_t m_next_share_end(const struct model *m, const struct m_asset *a);
 /* Offered, it is a job; over, it is none: *ret_moved says whether the asset is the receiver's now. */
 enum m_answer m_offer(struct model *m, int asset, int to, bool active, int *ret_job);
 enum m_answer m_accept(struct model *m, int job, bool *ret_moved);

@@ -7,7 +7,9 @@
 #include "service/copy.h"
 #include "service/request.h"
 #include "service/review.h"
+#include "service/share.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -597,6 +599,70 @@ static void op_end_job(struct play *p) {
     play_compare(p, (struct play_touched){j.asset, j.from, j.to});
 }
 
+/* ---- shares ------------------------------------------------------------------------------ */
+
+/* One that it is shared with, mostly. */
+static int some_reader(struct play *p, int asset) {
+    const struct m_asset *a = &p->m.asset[asset];
+    if (a->shares == 0 || play_chance(p, 6))
+        return some_tenant(p);
+    return a->share[play_below(p, (uint64_t)a->shares)].to;
+}
+
+/* One that is shared, when there is one behind some place; mostly. */
+static int some_shared(struct play *p) {
+    int n = p->m.assets, from = n > 0 ? (int)play_below(p, (uint64_t)n) : 0;
+    if (play_chance(p, 6))
+        return some_asset(p);
+    for (int i = 0; i < n; i++)
+        if (m_next_share_end(&p->m, &p->m.asset[(from + i) % n]) != M_NEVER)
+            return (from + i) % n;
+    return some_asset(p);
+}
+
+static void op_share(struct play *p) {
+    static const int64_t ahead[] = {1, M_HOUR, M_DAY, 3 * M_DAY, 40 * M_DAY, 90 * M_DAY};
+    struct ms_error err = {0};
+    int asset = some_asset(p), to = asset < 0 ? -1 : some_reader(p, asset);
+    if (asset < 0 || !m_may_share_with(&p->m, asset, to))
+        return;
+    int64_t until = p->m.now + ahead[play_below(p, MS_ARRAY_LEN(ahead))];
+    struct ms_ctx ctx = play_ctx(p, p->m.asset[asset].tenant, false);
+    struct ms_share share = {
+        .asset = p->asset[asset].id, .receivers = &p->tenant[to], .n = 1, .until = {until}};
+    play_say(p, asset, "shared with %d", to);
+    enum ms_code code = ms_share_add(p->w->svc, &ctx, &share, NULL, &err);
+    p->last = asset;
+    agree(p, asset, code, &err, m_share(&p->m, asset, to, until));
+}
+
+static void op_unshare(struct play *p) {
+    struct ms_error err = {0};
+    int asset = some_shared(p), to = asset < 0 ? -1 : some_reader(p, asset);
+    if (asset < 0)
+        return;
+    struct ms_ctx ctx = play_ctx(p, p->m.asset[asset].tenant, false);
+    struct ms_share share = {.asset = p->asset[asset].id, .receivers = &p->tenant[to], .n = 1};
+    play_say(p, asset, "withdrawn from %d", to);
+    enum ms_code code = ms_share_remove(p->w->svc, &ctx, &share, NULL, &err);
+    agree(p, asset, code, &err, m_unshare(&p->m, asset, to));
+}
+
+static void op_read_shared(struct play *p) {
+    struct ms_error err = {0};
+    int asset = some_shared(p);
+    if (asset < 0)
+        return;
+    int to = some_reader(p, asset), fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    struct ms_ctx ctx = play_ctx(p, to, false);
+    struct ms_get get = {.id = p->asset[asset].id, .fd = fd};
+    play_say(p, asset, "read by %d", to);
+    enum ms_code code = ms_shared_fetch(p->w->svc, &ctx, &get, &err);
+    (void)close(fd);
+    p->last = asset;
+    agree(p, asset, code, &err, m_read_shared(&p->m, asset, to));
+}
+
 /* ---- verdicts and requests --------------------------------------------------------------- */
 
 static void op_review(struct play *p) {
@@ -826,7 +892,7 @@ static const struct {
     {op_confirm, 6},  {op_offer, 4},     {op_end_job, 4},    {op_hold, 2},     {op_thaw_all, 1},
     {op_review, 1},   {op_verdict, 4},   {op_ask, 2},        {op_decide, 2},   {op_batch, 2},
     {op_bin_set, 1},  {op_bin_empty, 1}, {op_sweep, 1},      {op_cover, 9},    {op_rename_over, 4},
-    {op_bypass, 1},   {op_finished, 1},
+    {op_bypass, 1},   {op_finished, 1},  {op_share, 8},      {op_unshare, 2},  {op_read_shared, 8},
 };
 
 static void do_one(struct play *p) {
@@ -847,7 +913,13 @@ static void do_one(struct play *p) {
 /* Of some assets the first instant at which something comes, to meet it exactly, or by a millisecond
  * less or more. */
 static int64_t near_due(struct play *p, int64_t goal) {
-    int64_t at = p->last >= 0 ? m_next_due(&p->m, &p->m.asset[p->last]) : M_NEVER;
+    int64_t at = M_NEVER;
+    if (p->last >= 0) {
+        const struct m_asset *a = &p->m.asset[p->last];
+        int64_t end = m_next_share_end(&p->m, a);
+        at = m_next_due(&p->m, a);
+        at = end < at ? end : at;
+    }
     for (unsigned i = 0; i < 20 && p->m.assets > 0; i++) {
         int64_t due =
             m_next_due(&p->m, &p->m.asset[play_below(p, (uint64_t)p->m.assets)]);
