@@ -134,10 +134,7 @@ static enum ms_code verb_usable(struct scene *s, int n, char **words, struct ms_
     const char *const keys[MS_USE_COUNT] = {"production", "live", "preview"};
     for (unsigned use = 0; use < MS_USE_COUNT; use++) {
         const char *want = scene_value(n, words, keys[use]);
-        const struct ms_content content = {.facts = s->info.probed ? &s->info.facts : NULL,
-                                           .name = strrchr(s->info.path, '/') + 1,
-                                           .type = (enum ms_asset_type)s->info.asset.type,
-                                           .size = s->info.main.size};
+        const struct ms_content content = ms_asset_content(&s->info);
         ms_content_use(&s->w->svc->limits, &content, (enum ms_use)use, &v);
         if (want && strcmp(want, usable_text(v.usable)) != 0)
             scene_fail(s, "%s: %s: %s", keys[use], usable_text(v.usable), v.text);

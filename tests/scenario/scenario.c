@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "upkeep/keep.h"
 
@@ -15,8 +16,10 @@
 static const struct scene_verbs *const tables[] = {&scene_verbs_asset, &scene_verbs_tree,
                                                    &scene_verbs_look,  &scene_verbs_request,
                                                    &scene_verbs_money, &scene_verbs_transfer,
-                                                   &scene_verbs_upload, &scene_verbs_review, &scene_verbs_share,
-                                                   &scene_verbs_kinds};
+                                                   &scene_verbs_upload, &scene_verbs_review,
+                                                   &scene_verbs_share, &scene_verbs_kinds, &scene_verbs_webhook,
+                                                   &scene_verbs_gateway, &scene_verbs_payment,
+                                                   &scene_verbs_journal, &scene_verbs_derive};
 static const char *const sweeps_names[] = {"swept after each tick", "never swept",
                                            "swept at times"};
 
@@ -113,6 +116,13 @@ struct ms_tenant_id scene_tenant_of(struct scene *s, const char *name) {
     scene_fail(s, "no tenant is called \"%s\"", name);
 }
 
+struct world *scene_world_of(const struct scene *s, struct ms_tenant_id tenant) {
+    unsigned i = 0;
+    while (i < s->tenants && !ms_tenant_id_equal((struct ms_tenant_id){s->tenant[i].record.id}, tenant))
+        i++;
+    return s->gateway[i < s->tenants ? s->tenant[i].gateway : 0];
+}
+
 /* ---- words ------------------------------------------------------------------------------- */
 
 const char *scene_value(int n, char **words, const char *key) {
@@ -154,6 +164,19 @@ uint64_t scene_bytes(const struct scene *s, const char *text) {
     if (end == text || (*end && unit == 1))
         scene_fail(s, "\"%s\" is no size", text);
     return n * unit;
+}
+
+void scene_number(const struct scene *s, int n, char **words, const char *key, uint64_t is) {
+    const char *want = scene_value(n, words, key);
+    if (scene_bytes(s, want ? want : "0") != is)
+        scene_fail(s, "%" PRIu64 " are %s", is, key);
+}
+
+void scene_program(const struct scene *s, const char *name, const char *text, char *ret_path, size_t size) {
+    (void)snprintf(ret_path, size, "%s/%s", s->w->tmp, name);
+    ms_test_write_file(ret_path, text, strlen(text));
+    if (chmod(ret_path, 0755) != 0)
+        scene_fail(s, "cannot make %s a program", ret_path);
 }
 
 enum ms_event scene_event(const struct scene *s, const char *name) {
@@ -230,12 +253,14 @@ void scene_go_to(struct scene *s, struct ms_instant at) {
     struct ms_sweep_result result;
     if (at.ms < scene_now(s).ms)
         scene_fail(s, "time goes forward only");
-    ms_clock_fake_set(&s->w->clock, at);
+    for (unsigned i = 0; i < SCENE_GATEWAYS_MAX && s->gateway[i]; i++)
+        ms_clock_fake_set(&s->gateway[i]->clock, at);
     if (s->sweeps == SCENE_NEVER ||
         (s->sweeps == SCENE_SOMETIMES && ms_random_below(s->random, 2) == 0))
         return;
-    if (ms_sweep(s->w->svc, &result, &test_err) != MS_OK)
-        scene_fail(s, "the sweep fails: %s", test_err.message);
+    for (unsigned i = 0; i < SCENE_GATEWAYS_MAX && s->gateway[i]; i++)
+        if (ms_sweep(s->gateway[i]->svc, &result, &test_err) != MS_OK)
+            scene_fail(s, "the sweep fails: %s", test_err.message);
 }
 
 static enum ms_code verb_tick(struct scene *s, int n, char **words, struct ms_error *reterr) {
@@ -268,10 +293,33 @@ static enum ms_code verb_mark(struct scene *s, int n, char **words, struct ms_er
     return MS_OK;
 }
 
-/* ---- tenants ----------------------------------------------------------------------------- */
+/* ---- tenants and gateways ---------------------------------------------------------------- */
 
 static void use(struct scene *s, struct ms_tenant_id tenant) {
+    s->w = scene_world_of(s, tenant);
     s->w->ctx.tenant = s->w->admin.tenant = tenant;
+}
+
+/* Another one is made when it is first named; the clock is the same. */
+static enum ms_code verb_gateway(struct scene *s, int n, char **words, struct ms_error *reterr) {
+    unsigned i = (unsigned)(words[1][0] - 'A');
+    (void)n, (void)reterr;
+    if (i >= SCENE_GATEWAYS_MAX || words[1][1] != '\0')
+        scene_fail(s, "gateways are called A to %c", 'A' + SCENE_GATEWAYS_MAX - 1);
+    if (!s->gateway[i]) {
+        s->gateway[i] = world_new(true, 0);
+        ms_clock_fake_set(&s->gateway[i]->clock, scene_now(s));
+    }
+    (void)snprintf(s->gateway[i]->ctx.who, sizeof s->w->ctx.who, "%s", s->w->ctx.who);
+    s->w = s->gateway[i];
+    return MS_OK;
+}
+
+void scene_probed(struct scene *s) {
+    if (s->tenants > 0 || s->gateway[1])
+        scene_fail(s, "whether contents are probed is said first");
+    world_free(MS_TAKE(s->gateway[0]));
+    s->w = s->gateway[0] = world_new_probed(s->probe, NULL);
 }
 
 static enum ms_code verb_tenant(struct scene *s, int n, char **words, struct ms_error *reterr) {
@@ -287,6 +335,8 @@ static enum ms_code verb_tenant(struct scene *s, int n, char **words, struct ms_
     if (keep)
         options.retention_ms = scene_duration(s, keep);
     MS_TRY(ms_tenant_add(s->w->svc, s->w->admin.who, &options, record, reterr));
+    for (s->tenant[s->tenants].gateway = 0; s->gateway[s->tenant[s->tenants].gateway] != s->w;)
+        s->tenant[s->tenants].gateway++;
     s->tenants++;
     use(s, (struct ms_tenant_id){record->id});
     return MS_OK;
@@ -312,7 +362,8 @@ static const struct scene_verb own_verbs[] = {
     {"sweep", 0, 0, verb_sweep, ": in every kind of run"},
     {"mark", 1, 2, verb_mark, "LABEL [INSTANT]: a name for now, or for that instant"},
     {"tenant", 1, 3, verb_tenant, "NAME [free=SIZE] [bin=DURATION]: a new one, in use from now on"},
-    {"use", 1, 1, verb_use, "TENANT: later lines are about it"},
+    {"use", 1, 1, verb_use, "TENANT: later lines are about it, at its gateway"},
+    {"gateway", 1, 1, verb_gateway, "A|B: tenants are made there from now on"},
     {"as", 1, 1, verb_as, "admin|NAME: who acts"},
 };
 
@@ -512,7 +563,7 @@ static void tell_tenant(struct scene *s, const struct ms_tenant_record *tenant, 
     struct ms_tenant_id id = {tenant->id};
     struct ms_usage_record usage;
     struct ms_txn *txn;
-    assert_ok(ms_read_begin(s->w->svc->store, &txn, &test_err));
+    assert_ok(ms_read_begin(scene_world_of(s, id)->svc->store, &txn, &test_err));
     assert_ok(ms_row_get_usage(txn, ms_key_usage(id), &usage, &test_err));
     tell(to,
          "tenant %s: %" PRIu64 " bytes, %" PRIu64 " reserved, %" PRIu64 " assets, %" PRIu64
@@ -541,7 +592,7 @@ static bool has_row(struct scene *s, const struct scene_row *want) {
     struct ms_view key;
     struct ms_txn *txn;
     bool found = false;
-    assert_ok(ms_read_begin(s->w->svc->store, &txn, &test_err));
+    assert_ok(ms_read_begin(scene_world_of(s, want->tenant)->svc->store, &txn, &test_err));
     ms_scan_prefix(&scan, txn, ms_key_view(&prefix));
     while (!found && ms_row_next_audit(&scan, &key, &row, NULL) == MS_OK)
         found = fits_row(want, &row);
@@ -573,12 +624,24 @@ static void finish(struct scene *s, struct ms_buf *ret_story) {
     struct ms_sweep_result result;
     close_handles(s);
     tell_assets(s, ret_story); /* as anybody sees them, swept or not */
-    assert_ok(ms_sweep(s->w->svc, &result, &test_err));
+    for (unsigned i = 0; i < SCENE_GATEWAYS_MAX && s->gateway[i]; i++)
+        assert_ok(ms_sweep(s->gateway[i]->svc, &result, &test_err));
     tell_assets(s, ret_story);
     for (unsigned i = 0; i < s->tenants; i++)
         tell_tenant(s, &s->tenant[i].record, ret_story);
     check_rows(s, ret_story);
-    check_findings(s->w->svc);
+    for (unsigned i = 0; i < SCENE_GATEWAYS_MAX && s->gateway[i]; i++)
+        check_findings(s->gateway[i]->svc);
+}
+
+/* Also behind a line that failed. */
+static void end_run(struct scene *s) {
+    for (size_t i = 0; i < MS_ARRAY_LEN(tables); i++)
+        if (tables[i]->end)
+            tables[i]->end();
+    for (unsigned i = 0; i < SCENE_GATEWAYS_MAX; i++)
+        world_free(MS_TAKE(s->gateway[i]));
+    s->w = NULL;
 }
 
 static void run_script(struct scene *s, char *text) {
@@ -594,24 +657,26 @@ static void run_script(struct scene *s, char *text) {
         scene_fail(s, "a script that has no asset shows nothing");
 }
 
-static void run_once(struct scene *s, const char *path, enum scene_sweeps sweeps,
-                     struct ms_random *random, struct ms_buf *ret_story) {
-    char *text = ms_test_read_file(path, NULL);
+struct all {
+    const char *path, *probe;
+    struct scene *scene;
+};
+
+static void run_once(const struct all *all, enum scene_sweeps sweeps, struct ms_random *random,
+                     struct ms_buf *ret_story) {
+    struct scene *s = all->scene;
+    char *text = ms_test_read_file(all->path, NULL);
     memset(s, 0, sizeof *s);
-    s->w = world_new(true, 0);
-    s->path = path;
+    s->w = s->gateway[0] = world_new(true, 0);
+    s->path = all->path;
+    s->probe = all->probe;
     s->sweeps = sweeps;
     s->random = random;
     run_script(s, text);
     finish(s, ret_story);
-    world_free(MS_TAKE(s->w));
+    end_run(s);
     free(text);
 }
-
-struct all {
-    const char *path;
-    struct scene *scene;
-};
 
 static int set_up(void **state) {
     struct all *all = *state;
@@ -621,7 +686,7 @@ static int set_up(void **state) {
 
 static int tear_down(void **state) {
     struct all *all = *state;
-    world_free(all->scene->w);
+    end_run(all->scene);
     free(all->scene);
     return 0;
 }
@@ -633,7 +698,7 @@ static void swept_or_not_it_is_the_same_story(void **state) {
     ms_random_seeded_init(&random, ms_test_seed());
     for (unsigned i = 0; i < SCENE_SWEEPS_COUNT; i++) {
         story[i] = (struct ms_buf)MS_BUF_MAX(16 * MS_MB);
-        run_once(all->scene, all->path, (enum scene_sweeps)i, &random.random, &story[i]);
+        run_once(all, (enum scene_sweeps)i, &random.random, &story[i]);
     }
     for (unsigned i = 1; i < SCENE_SWEEPS_COUNT; i++) {
         if (story[i].len == story[0].len && memcmp(story[i].data, story[0].data, story[0].len) == 0)
@@ -649,14 +714,14 @@ static void swept_or_not_it_is_the_same_story(void **state) {
 }
 
 int main(int argc, char **argv) {
-    struct all all = {.path = argc == 2 ? argv[1] : NULL};
-    const struct CMUnitTest tests[] = {{.name = argc == 2 ? argv[1] : "?",
+    struct all all = {.path = argc == 3 ? argv[1] : NULL, .probe = argv[argc - 1]};
+    const struct CMUnitTest tests[] = {{.name = argc == 3 ? argv[1] : "?",
                                         .test_func = swept_or_not_it_is_the_same_story,
                                         .setup_func = set_up,
                                         .teardown_func = tear_down,
                                         .initial_state = &all}};
-    if (argc != 2) {
-        fprintf(stderr, "usage: ms_scenario SCRIPT\n");
+    if (argc != 3) {
+        fprintf(stderr, "usage: ms_scenario SCRIPT MSASSET-PROBE\n");
         return 64;
     }
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -24,11 +24,13 @@
 #define SCENE_HANDLES_MAX 16
 #define SCENE_ROWS_MAX 128
 #define SCENE_IDS_MAX 64
+#define SCENE_GATEWAYS_MAX 2 /* each with a store of its own; one clock */
 
 enum scene_sweeps { SCENE_SWEPT, SCENE_NEVER, SCENE_SOMETIMES, SCENE_SWEEPS_COUNT };
 
 struct scene_tenant {
     struct ms_tenant_record record; /* as it was made */
+    unsigned gateway; /* where it is */
 };
 struct scene_asset {
     char label[SCENE_LABEL_MAX + 1];
@@ -60,8 +62,10 @@ struct scene_row {
 };
 
 struct scene {
-    struct world *w; /* w->ctx and w->admin are of the tenant in use */
+    struct world *w; /* the gateway's in use; w->ctx and w->admin are of the tenant in use there */
+    struct world *gateway[SCENE_GATEWAYS_MAX]; /* NULL: not there yet */
     const char *path;
+    const char *probe; /* msasset-probe */
     unsigned line;
     enum scene_sweeps sweeps;
     struct ms_random *random;
@@ -87,10 +91,12 @@ struct scene_verb {
 struct scene_verbs {
     const struct scene_verb *verb;
     size_t n;
+    void (*end)(void); /* behind each run, failed or not: what the verbs keep beside the scene; or NULL */
 };
 extern const struct scene_verbs scene_verbs_asset, scene_verbs_tree, scene_verbs_look,
     scene_verbs_request, scene_verbs_transfer, scene_verbs_money, scene_verbs_upload,
-    scene_verbs_review, scene_verbs_share, scene_verbs_kinds;
+    scene_verbs_review, scene_verbs_share, scene_verbs_kinds, scene_verbs_webhook, scene_verbs_gateway,
+    scene_verbs_payment, scene_verbs_journal, scene_verbs_derive;
 
 /* The line is wrong, or what it says is not so. */
 _Noreturn void scene_fail(const struct scene *s, const char *fmt, ...) MS_PRINTF(2, 3);
@@ -120,6 +126,14 @@ uint64_t scene_bytes(const struct scene *s, const char *text);
 void scene_fill(uint8_t *p, size_t n, const char *suffix);
 /* The event or life-cycle rule of that name; the script is wrong when there is none. */
 enum ms_event scene_event(const struct scene *s, const char *name);
+/* A file below the world's folder that whoever may execute; the text is the program. */
+void scene_program(const struct scene *s, const char *name, const char *text, char *ret_path, size_t size);
+/* Of a verb that counts: "key=N" is that number; what is not named is 0. */
+void scene_number(const struct scene *s, int n, char **words, const char *key, uint64_t is);
+/* The gateway of a tenant. */
+struct world *scene_world_of(const struct scene *s, struct ms_tenant_id tenant);
+/* Instead of the gateway that there is: one whose contents are probed. Before anything was made. */
+void scene_probed(struct scene *s);
 /* Time goes on; the sweep follows if it is that kind of run. */
 void scene_go_to(struct scene *s, struct ms_instant at);
 /* The asset at `now`. */

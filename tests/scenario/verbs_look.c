@@ -11,7 +11,7 @@
 enum ms_code scene_look(struct scene *s, const struct scene_asset *asset, struct ms_error *reterr) {
     struct ms_ctx ctx = *scene_ctx(s);
     ctx.tenant = asset->tenant;
-    return ms_asset_get(s->w->svc, &ctx, asset->id, &s->info, reterr);
+    return ms_asset_get(scene_world_of(s, asset->tenant)->svc, &ctx, asset->id, &s->info, reterr);
 }
 
 /* ---- expect ------------------------------------------------------------------------------ */

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 static enum ms_code verb_review(struct scene *s, int n, char **words, struct ms_error *reterr) {
     (void)n;
@@ -31,27 +30,16 @@ static enum ms_code verb_words(struct scene *s, int n, char **words, struct ms_e
 
 /* A reviewer that says this with that exit status; "none": there is none, "hangs": it never answers. */
 static enum ms_code verb_reviewer(struct scene *s, int n, char **words, struct ms_error *reterr) {
-    char *file = ms_test_path(s->w->tmp, "reviewer"), text[512];
+    char text[512];
     bool hangs = strcmp(words[1], "hangs") == 0;
     (void)reterr;
     (void)snprintf(text, sizeof text, "#!/bin/sh\ncat >/dev/null\n%s\necho '%s'\nexit %s\n",
                    hangs ? "sleep 60" : "", n > 2 ? words[2] : "", hangs ? "0" : words[1]);
     s->w->svc->review_command[0] = '\0';
     s->w->svc->review_timeout_ms = hangs ? 50 : 20000;
-    if (strcmp(words[1], "none") != 0) {
-        ms_test_write_file(file, text, strlen(text));
-        if (chmod(file, 0700) != 0)
-            scene_fail(s, "cannot make %s a program", file);
-        (void)snprintf(s->w->svc->review_command, sizeof s->w->svc->review_command, "%s", file);
-    }
-    free(file);
+    if (strcmp(words[1], "none") != 0)
+        scene_program(s, "reviewer", text, s->w->svc->review_command, sizeof s->w->svc->review_command);
     return MS_OK;
-}
-
-static void check_number(struct scene *s, int n, char **words, const char *key, uint64_t is) {
-    const char *want = scene_value(n, words, key);
-    if (scene_bytes(s, want ? want : "0") != is)
-        scene_fail(s, "%llu are %s", (unsigned long long)is, key);
 }
 
 /* What is not named is 0. */
@@ -59,10 +47,10 @@ static enum ms_code verb_review_run(struct scene *s, int n, char **words, struct
     struct ms_reviewed r;
     scene_only(s, n, words, "passed rejected human unanswered");
     MS_TRY(ms_review_run(s->w->svc, s->w->ctx.tenant, &r, reterr));
-    check_number(s, n, words, "passed", r.passed);
-    check_number(s, n, words, "rejected", r.rejected);
-    check_number(s, n, words, "human", r.human);
-    check_number(s, n, words, "unanswered", r.unanswered);
+    scene_number(s, n, words, "passed", r.passed);
+    scene_number(s, n, words, "rejected", r.rejected);
+    scene_number(s, n, words, "human", r.human);
+    scene_number(s, n, words, "unanswered", r.unanswered);
     return MS_OK;
 }
 
