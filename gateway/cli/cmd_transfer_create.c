@@ -1,7 +1,7 @@
 #include "cli/apply.h"
 #include "cli/transfer_text.h"
 
-enum { OPT_TO, OPT_MEMO, OPT_BACK, OPT_ACCEPT, OPT_ACTIVE };
+enum { OPT_TO, OPT_MEMO, OPT_BACK, OPT_ACCEPT, OPT_ACTIVE, OPT_BILLING };
 
 static enum ms_code options_of(struct ms_cli *cli, struct ms_transfer_create *c,
                                struct ms_error *reterr) {
@@ -13,6 +13,7 @@ static enum ms_code options_of(struct ms_cli *cli, struct ms_transfer_create *c,
     c->memo = cli->given[OPT_MEMO];
     c->auto_accept = cli->given[OPT_ACCEPT] != NULL;
     c->activate = cli->given[OPT_ACTIVE] != NULL;
+    c->billing = cli->given[OPT_BILLING] != NULL;
     return MS_OK;
 }
 
@@ -42,14 +43,17 @@ const struct ms_cmd ms_cmd_transfer_create = {
             "or none: what is frozen,\n"
             "deleted or too big for the receiver's quota by then ends the transfer as FAIL. No bytes "
             "move. Scheduled\n"
-            "operations are dropped. What an accepted transfer brought can go back with --back.\n\n"
+            "operations are dropped. What an accepted transfer brought can go back with --back. With --billing each\n"
+            "model or voice takes a unit of a valid package of the receiver's, which sees what is required and\n"
+            "confirms it (transfer accept); together with --accept it is deducted at once.\n\n"
             "Examples:\n  msasset transfer create models/anna.bin --to studio --memo 'as agreed'\n"
             "  msasset transfer create models/anna.bin --to media --back JOB\n",
     .opts = {{"to", 0, "TENANT", "who receives them"},
              {"memo", 0, "TEXT", "for the receiver"},
              {"back", 0, "JOB", "the accepted transfer that brought them"},
              {"accept", 0, NULL, "administrators: accepted in the same step"},
-             {"active", 0, NULL, "administrators: ACTIVED at the receiver, not UNACTIVED"}},
+             {"active", 0, NULL, "administrators: ACTIVED at the receiver, not UNACTIVED"},
+             {"billing", 0, NULL, "the receiver pays a unit of its packages for each model or voice"}},
     .args_min = 1,
     .args_max = -1,
     .run = run,

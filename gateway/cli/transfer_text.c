@@ -2,13 +2,13 @@
 
 json_t *ms_transfer_json(const struct ms_transfer_record *j) {
     bool back = !ms_transfer_id_is_none((struct ms_transfer_id){j->back_of});
-    return json_pack("{s:s,s:s,s:s,s:s,s:s,s:I,s:s,s:s,s:o,s:o,s:o}", "job_id",
+    return json_pack("{s:s,s:s,s:s,s:s,s:s,s:I,s:b,s:s,s:s,s:o,s:o,s:o}", "job_id",
                      ms_id_text(j->id).s, "transfer_type", back ? "TRANSFER_BACK" : "TRANSFER_OUT",
                      "state", ms_transfer_state_name(j->state), "src_project_id",
                      ms_id_text(j->src).s, "dest_project_id", ms_id_text(j->dest).s, "assets",
-                     (json_int_t)j->assets, "memo", j->memo, "reason", j->reason, "start_time",
-                     ms_out_json_time(j->start), "finish_time", ms_out_json_time(j->finish),
-                     "expire_time", ms_out_json_time(j->expire));
+                     (json_int_t)j->assets, "is_need_billing", j->billing, "memo", j->memo, "reason",
+                     j->reason, "start_time", ms_out_json_time(j->start), "finish_time",
+                     ms_out_json_time(j->finish), "expire_time", ms_out_json_time(j->expire));
 }
 
 enum ms_code ms_transfer_tell(struct ms_cli *cli, const struct ms_transfer_record *job,

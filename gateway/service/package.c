@@ -530,6 +530,14 @@ static enum ms_code units_of(const struct ms_tree *t, uint8_t type, struct units
     return ms_absent_is_fine(code, reterr);
 }
 
+enum ms_code ms_package_units_left(const struct ms_tree *t, uint8_t type, uint64_t *ret_left,
+                                   struct ms_error *reterr) {
+    struct units units;
+    MS_TRY(units_of(t, type, &units, reterr));
+    *ret_left = units.amount - units.used;
+    return MS_OK;
+}
+
 static enum ms_code needs_unit(const struct ms_tree *t, uint8_t type, struct units *ret_units,
                                struct ms_error *reterr) {
     bool model = ms_package_fits(MS_PACKAGE_MODELING_2D, type);

@@ -133,6 +133,9 @@ bool ms_package_is_registered(uint8_t origin, uint8_t type);
 MS_NODISCARD enum ms_code ms_package_register(const struct ms_tree *t,
                                               struct ms_asset_record *asset,
                                               struct ms_error *reterr);
+/* Units for assets of a type that valid packages have left at t->now. */
+MS_NODISCARD enum ms_code ms_package_units_left(const struct ms_tree *t, uint8_t type,
+                                                uint64_t *ret_left, struct ms_error *reterr);
 /* Only looked at: the same refusal, before anything is uploaded. */
 MS_NODISCARD enum ms_code ms_package_may_register(const struct ms_tree *t, uint8_t type,
                                                   struct ms_error *reterr);

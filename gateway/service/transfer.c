@@ -34,8 +34,8 @@ static enum ms_code get_job(const struct ms_tree *t, struct ms_transfer_id id,
 }
 
 /* A tenant has to do with what it sends or receives; nothing else is there for it. */
-static enum ms_code own_job(const struct ms_tree *t, struct ms_transfer_id id,
-                            struct ms_transfer_record *ret_job, struct ms_error *reterr) {
+enum ms_code ms_transfer_own(const struct ms_tree *t, struct ms_transfer_id id,
+                             struct ms_transfer_record *ret_job, struct ms_error *reterr) {
     bool there;
     MS_TRY(get_job(t, id, ret_job, &there, reterr));
     if (there && (ms_tenant_id_equal((struct ms_tenant_id){ret_job->src}, t->id) ||
@@ -45,9 +45,9 @@ static enum ms_code own_job(const struct ms_tree *t, struct ms_transfer_id id,
                    ms_id_text(id.id).s);
 }
 
-static enum ms_code assets_of(const struct ms_tree *t, struct ms_transfer_id id,
-                              struct ms_asset_id assets[MS_TRANSFER_ASSETS_MAX], size_t *ret_n,
-                              struct ms_error *reterr) {
+enum ms_code ms_transfer_assets(const struct ms_tree *t, struct ms_transfer_id id,
+                                struct ms_asset_id assets[MS_TRANSFER_ASSETS_MAX], size_t *ret_n,
+                                struct ms_error *reterr) {
     struct ms_key prefix = ms_key_transfer_assets(id);
     struct ms_scan scan;
     struct ms_view key, value;
@@ -99,7 +99,7 @@ static enum ms_code move_all(const struct ms_tree *from, const struct ms_tree *t
     struct ms_error err = {0};
     char why[64];
     size_t n;
-    MS_TRY(assets_of(from, (struct ms_transfer_id){job->id}, assets, &n, reterr));
+    MS_TRY(ms_transfer_assets(from, (struct ms_transfer_id){job->id}, assets, &n, reterr));
     enum ms_code code = check_all(from, to, job, assets, n, &err);
     if (code != MS_OK && !is_finding(code))
         return ms_pass_up(code, &err, reterr);
@@ -108,9 +108,14 @@ static enum ms_code move_all(const struct ms_tree *from, const struct ms_tree *t
         ms_reason_cut(err.message, job->reason);
         return MS_OK;
     }
+    if (job->billing)
+        MS_TRY(ms_transfer_units_check(from, to, job, reterr));
     (void)snprintf(why, sizeof why, "transfer %s", ms_id_text(job->id).s);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         MS_TRY(ms_transfer_move(from, to, assets[i], job->active, why, reterr));
+        if (job->billing)
+            MS_TRY(ms_transfer_take_unit(to, assets[i], reterr));
+    }
     job->state = MS_TRANSFER_ACCEPT;
     return MS_OK;
 }
@@ -123,7 +128,7 @@ static enum ms_code finish_job(const struct ms_tree *t, struct ms_transfer_recor
     size_t n;
     job->finish = t->now;
     MS_TRY(ms_row_put_transfer(t->txn, ms_key_transfer(id), job, reterr));
-    MS_TRY(assets_of(t, id, assets, &n, reterr));
+    MS_TRY(ms_transfer_assets(t, id, assets, &n, reterr));
     for (size_t i = 0; i < n; i++) {
         struct ms_id pending;
         bool there;
@@ -219,6 +224,7 @@ static void fill_job(const struct ms_tree *t, const struct ms_transfer_create *c
     job->back_of = c->back_of.id;
     job->assets = (uint32_t)c->n;
     job->active = c->activate;
+    job->billing = c->billing;
     job->start = t->now;
     job->expire = ms_instant_add_ms(t->now, MS_TRANSFER_DUE_MS);
     (void)snprintf(job->who, sizeof job->who, "%s", t->who);
@@ -291,12 +297,14 @@ enum ms_code ms_transfer_create(struct ms_svc *svc, const struct ms_ctx *ctx,
 struct end {
     struct ms_transfer_id id;
     enum ms_transfer_state how;
+    bool confirm; /* the second step of a billed acceptance */
     const char *reason;
     struct ms_tenant_id src; /* as read before: it never changes */
 };
 
 static enum ms_code may_end(const struct ms_tree *t, const struct ms_transfer_record *job,
-                            enum ms_transfer_state how, struct ms_error *reterr) {
+                            const struct end *e, struct ms_error *reterr) {
+    enum ms_transfer_state how = e->how;
     bool sender = ms_tenant_id_equal((struct ms_tenant_id){job->src}, t->id);
     if (job->state != MS_TRANSFER_PROCESSING)
         return ms_fail(reterr, MS_WRONG_STATE, "transfer %s is over: %s%s%.200s",
@@ -307,6 +315,10 @@ static enum ms_code may_end(const struct ms_tree *t, const struct ms_transfer_re
                        "transfer %s: only the sender cancels, only the receiver accepts or rejects; "
                        "tenant %s is the %s",
                        ms_id_text(job->id).s, t->tenant.name, sender ? "sender" : "receiver");
+    if (e->confirm && !job->billing)
+        return ms_fail(reterr, MS_WRONG_STATE,
+                       "transfer %s is not billed: accept it without confirming a deduction",
+                       ms_id_text(job->id).s);
     return how == MS_TRANSFER_ACCEPT ? ms_tree_thawed(t, "accepting a transfer", reterr) : MS_OK;
 }
 
@@ -315,8 +327,10 @@ static enum ms_code end_op(struct ms_txn *txn, const void *in, void *out, struct
     struct ms_transfer_record *job = out;
     struct ms_tree t, from;
     MS_TRY(begin_both(&t, &from, e->src, txn, in, reterr));
-    MS_TRY(own_job(&t, e->id, job, reterr));
-    MS_TRY(may_end(&t, job, e->how, reterr));
+    MS_TRY(ms_transfer_own(&t, e->id, job, reterr));
+    MS_TRY(may_end(&t, job, e, reterr));
+    if (e->how == MS_TRANSFER_ACCEPT && job->billing && !e->confirm)
+        return MS_OK; /* to be looked at */
     job->state = (uint8_t)e->how;
     (void)snprintf(job->reason, sizeof job->reason, "%s", e->reason ? e->reason : "");
     if (e->how == MS_TRANSFER_ACCEPT)
@@ -324,18 +338,17 @@ static enum ms_code end_op(struct ms_txn *txn, const void *in, void *out, struct
     return finish_job(&t, job, reterr);
 }
 
-enum ms_code ms_transfer_end(struct ms_svc *svc, const struct ms_ctx *ctx, struct ms_transfer_id id,
-                             enum ms_transfer_state how, const char *reason,
-                             struct ms_transfer_record *ret_job, struct ms_error *reterr) {
-    struct end args = {.id = id, .how = how, .reason = reason};
+static enum ms_code end(struct ms_svc *svc, const struct ms_ctx *ctx, struct end args,
+                        struct ms_transfer_record *ret_job, struct ms_error *reterr) {
+    enum ms_transfer_state how = args.how;
     struct ms_asset_id assets[MS_TRANSFER_ASSETS_MAX];
     struct ms_error err = {0};
     size_t n;
     if (how != MS_TRANSFER_ACCEPT && how != MS_TRANSFER_REJECT && how != MS_TRANSFER_CANCEL)
         return ms_fail(reterr, MS_INVALID, "a transfer is accepted, rejected or cancelled");
-    if (reason)
-        MS_TRY(ms_line_check("the reason", reason, MS_REASON_MAX, reterr));
-    MS_TRY(ms_transfer_get(svc, ctx, id, ret_job, assets, &n, reterr));
+    if (args.reason)
+        MS_TRY(ms_line_check("the reason", args.reason, MS_REASON_MAX, reterr));
+    MS_TRY(ms_transfer_get(svc, ctx, args.id, ret_job, assets, &n, reterr));
     args.src = (struct ms_tenant_id){ret_job->src};
     if (how == MS_TRANSFER_ACCEPT)
         make_room(svc, ctx->tenant);
@@ -350,6 +363,20 @@ enum ms_code ms_transfer_end(struct ms_svc *svc, const struct ms_ctx *ctx, struc
                    ret_job->reason);
 }
 
+enum ms_code ms_transfer_end(struct ms_svc *svc, const struct ms_ctx *ctx, struct ms_transfer_id id,
+                             enum ms_transfer_state how, const char *reason,
+                             struct ms_transfer_record *ret_job, struct ms_error *reterr) {
+    return end(svc, ctx, (struct end){.id = id, .how = how, .reason = reason}, ret_job, reterr);
+}
+
+enum ms_code ms_transfer_confirm(struct ms_svc *svc, const struct ms_ctx *ctx,
+                                 struct ms_transfer_id id, const char *reason,
+                                 struct ms_transfer_record *ret_job, struct ms_error *reterr) {
+    const struct end args = {
+        .id = id, .how = MS_TRANSFER_ACCEPT, .confirm = true, .reason = reason};
+    return end(svc, ctx, args, ret_job, reterr);
+}
+
 /* ---- look ------------------------------------------------------------------------------------ */
 
 enum ms_code ms_transfer_get(struct ms_svc *svc, const struct ms_ctx *ctx, struct ms_transfer_id id,
@@ -359,9 +386,9 @@ enum ms_code ms_transfer_get(struct ms_svc *svc, const struct ms_ctx *ctx, struc
     struct ms_error err = {0};
     struct ms_tree t;
     MS_TRY(ms_tree_read(&t, svc, ctx, reterr));
-    enum ms_code code = own_job(&t, id, ret_job, &err);
+    enum ms_code code = ms_transfer_own(&t, id, ret_job, &err);
     if (code == MS_OK)
-        code = assets_of(&t, id, ret_assets, ret_n, &err);
+        code = ms_transfer_assets(&t, id, ret_assets, ret_n, &err);
     ms_tree_read_end(&t);
     return ms_pass_up(code, &err, reterr);
 }
@@ -381,7 +408,7 @@ static enum ms_code add_job(const struct ms_tree *t, struct jobs *to, struct ms_
         to->list = list;
         to->cap = cap;
     }
-    MS_TRY(own_job(t, id, &to->list[to->n], reterr));
+    MS_TRY(ms_transfer_own(t, id, &to->list[to->n], reterr));
     to->n++;
     return MS_OK;
 }

@@ -11,6 +11,13 @@
  * Who may send: administrators, and tenants on the allow-list, voices and models only unless the tenant
  * is allowed any type. Transfer back, of what an accepted job brought, needs no allow-list.
  *
+ * A billed job takes units of the receiver's packages, one for each model or voice, as registering these
+ * does. Its acceptance has two steps: ACCEPT moves nothing and leaves the job PROCESSING, so that the
+ * receiver sees what is required (ms_transfer_required); ms_transfer_confirm moves and deducts in one
+ * commit, and each asset is bound to the package whose unit it took. Units that are missing are a refusal
+ * and no end of the job: it can be confirmed when there are some, until it expires. An administrator who
+ * accepts for the receiver deducts at once.
+ *
  * Threads: any. Invariants: a row PENDING of an asset names the last job that was made for it, and that
  * job is the only one that may still be accepted.
  */
@@ -45,16 +52,18 @@ struct ms_transfer_create {
     struct ms_transfer_id back_of; /* none: out. Else the accepted job that brought the assets */
     bool auto_accept; /* administrators: accepted in the same step */
     bool activate;    /* ACTIVED at the receiver, not UNACTIVED: administrators */
+    bool billing;     /* acceptance takes units of the receiver's packages */
 };
 /* ctx is the sender's. Errors: MS_DENIED not on the allow-list, or administrators only; MS_WRONG_STATE
  * by the life cycle; MS_WRONG_KIND no model nor voice; MS_EXISTS another job is pending; MS_NOT_FOUND;
- * MS_NO_TENANT; MS_INVALID. */
+ * MS_NO_TENANT; MS_INVALID; MS_QUOTA auto_accept of a billed one without the units. */
 MS_NODISCARD enum ms_code ms_transfer_create(struct ms_svc *svc, const struct ms_ctx *ctx,
                                              const struct ms_transfer_create *create,
                                              struct ms_transfer_record *ret_job,
                                              struct ms_error *reterr);
 
 /* ACCEPT and REJECT are the receiver's, CANCEL the sender's. reason: NULL or at most MS_REASON_MAX bytes.
+ * ACCEPT of a billed job: the first step, *ret_job is PROCESSING.
  * Errors: MS_NOT_FOUND no such job of this tenant; MS_WRONG_STATE it is over, the tenant is not the one
  * who may, the receiver is frozen; or (ACCEPT) something does not hold any more: then the job is FAIL, and
  * the message has the reason. */
@@ -62,6 +71,29 @@ MS_NODISCARD enum ms_code ms_transfer_end(struct ms_svc *svc, const struct ms_ct
                                           struct ms_transfer_id id, enum ms_transfer_state how,
                                           const char *reason, struct ms_transfer_record *ret_job,
                                           struct ms_error *reterr);
+
+/* The second step of a billed job, the receiver's. Errors: those of ACCEPT; MS_WRONG_STATE it is not billed; MS_QUOTA
+ * units are missing, with the numbers: nothing has changed. */
+MS_NODISCARD enum ms_code ms_transfer_confirm(struct ms_svc *svc, const struct ms_ctx *ctx,
+                                              struct ms_transfer_id id, const char *reason,
+                                              struct ms_transfer_record *ret_job,
+                                              struct ms_error *reterr);
+
+/* What the acceptance of a billed job deducts, by kind of package. None: of a job that is not billed or is over. */
+#define MS_TRANSFER_NEEDS_MAX 2
+struct ms_transfer_need {
+    uint8_t kind;         /* enum ms_package_kind */
+    uint64_t units, left; /* required; what valid packages of the receiver have */
+};
+struct ms_transfer_needs {
+    struct ms_transfer_need need[MS_TRANSFER_NEEDS_MAX];
+    size_t n;
+};
+/* Errors: MS_NOT_FOUND no such job of this tenant. */
+MS_NODISCARD enum ms_code ms_transfer_required(struct ms_svc *svc, const struct ms_ctx *ctx,
+                                               struct ms_transfer_id id,
+                                               struct ms_transfer_needs *ret_needs,
+                                               struct ms_error *reterr);
 
 /* Jobs that the tenant sends or receives, oldest first, in their effective state; the caller's: free(). */
 MS_NODISCARD enum ms_code ms_transfer_list(struct ms_svc *svc, const struct ms_ctx *ctx,

@@ -165,5 +165,23 @@ back=$(jq -r .job_id out)
 status 0 --tenant media transfer refuse "$back" --reason 'keep it' && printed 'REJECT'
 status 0 --tenant media transfer ls --all --json && json '[.[].state] == ["ACCEPT", "REJECT"] and .[1].reason == "keep it"'
 
+# a billed one: shown, confirmed, deducted
+status 0 --tenant media package buy voices --order own --kind VOICE_CLONE --amount 1
+status 0 --tenant media put a.txt voices/anna.bin
+status 0 --tenant media transfer create voices/anna.bin --to studio --billing --json && json '.is_need_billing == true'
+job=$(jq -r .job_id out)
+status 0 --tenant studio transfer accept "$job" && printed "$job  PROCESSING" && printed 'needs 1 unit of VOICE_CLONE: 0 left'
+printed 'Nothing has moved'
+status 6 --tenant studio transfer accept "$job" --confirm && said 'needs 1 unit of VOICE_CLONE: valid packages of tenant studio have 0 left'
+status 0 --tenant studio package buy voices --order theirs --kind VOICE_CLONE --amount 2
+status 0 --tenant studio transfer accept "$job" --json
+json '.state == "PROCESSING" and .required_resources == [{"resource_type": "VOICE_CLONE", "resource_nums": 1, "left": 2}]'
+status 0 --tenant studio transfer accept "$job" --confirm --json && json '.state == "ACCEPT" and .is_need_billing == true'
+status 0 --tenant studio package ls --json && json '.[0].used == 1'
+status 0 --tenant studio transfer create voices/anna.bin --to media --back "$job" --json
+back=$(jq -r .job_id out)
+status 5 --tenant media transfer accept "$back" --confirm && said 'is not billed'
+status 0 --tenant media transfer accept "$back"
+
 status 0 fsck
 echo "$n commands"

@@ -1,10 +1,12 @@
 /* Assets that change hands. */
 #include "scenario.h"
 
+#include "quota/package.h"
 #include "service/change.h"
 #include "service/transfer.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 static enum ms_code verb_allow(struct scene *s, int n, char **words, struct ms_error *reterr) {
@@ -35,9 +37,10 @@ static enum ms_code verb_transfer(struct scene *s, int n, char **words, struct m
                                    .dest = scene_tenant_of(s, words[3]),
                                    .memo = scene_value(n, words, "memo"),
                                    .auto_accept = scene_value(n, words, "accept") != NULL,
-                                   .activate = scene_value(n, words, "active") != NULL};
+                                   .activate = scene_value(n, words, "active") != NULL,
+                                   .billing = scene_value(n, words, "billing") != NULL};
     struct ms_transfer_record job;
-    scene_only(s, n, words, "back memo accept active");
+    scene_only(s, n, words, "back memo accept active billing");
     c.n = assets_of(s, words[2], ids);
     if (back)
         c.back_of = (struct ms_transfer_id){*scene_id_of(s, back)};
@@ -57,6 +60,30 @@ static enum ms_code end(struct scene *s, int n, char **words, enum ms_transfer_s
 
 static enum ms_code verb_accept(struct scene *s, int n, char **words, struct ms_error *reterr) {
     return end(s, n, words, MS_TRANSFER_ACCEPT, reterr);
+}
+
+static enum ms_code verb_accept_confirm(struct scene *s, int n, char **words, struct ms_error *reterr) {
+    struct ms_transfer_record job;
+    (void)n;
+    return ms_transfer_confirm(s->w->svc, scene_ctx(s), (struct ms_transfer_id){*scene_id_of(s, words[1])},
+                               NULL, &job, reterr);
+}
+
+/* By kind of package, "required/left"; what is not named is not required. */
+static enum ms_code verb_required(struct scene *s, int n, char **words, struct ms_error *reterr) {
+    struct ms_transfer_needs needs;
+    MS_TRY(ms_transfer_required(s->w->svc, scene_ctx(s), (struct ms_transfer_id){*scene_id_of(s, words[1])},
+                                &needs, reterr));
+    if ((size_t)n - 2 != needs.n)
+        scene_fail(s, "%zu kinds are required", needs.n);
+    for (size_t i = 0; i < needs.n; i++) {
+        const char *want = scene_value(n, words, ms_package_kind_name(needs.need[i].kind));
+        char is[64];
+        (void)snprintf(is, sizeof is, "%" PRIu64 "/%" PRIu64, needs.need[i].units, needs.need[i].left);
+        if (!want || strcmp(want, is) != 0)
+            scene_fail(s, "%s: %s", ms_package_kind_name(needs.need[i].kind), is);
+    }
+    return MS_OK;
 }
 
 static enum ms_code verb_reject(struct scene *s, int n, char **words, struct ms_error *reterr) {
@@ -147,8 +174,10 @@ static enum ms_code verb_stored(struct scene *s, int n, char **words, struct ms_
 
 static const struct scene_verb verbs[] = {
     {"allow", 0, 1, verb_allow, "[any|not]: the tenant in use may send models, any type, nothing"},
-    {"transfer", 3, 7, verb_transfer, "JOB LABEL,... TENANT [back=JOB] [memo=] [accept=1] [active=1]"},
+    {"transfer", 3, 8, verb_transfer, "JOB LABEL,... TENANT [back=JOB] [memo=] [accept=1] [active=1] [billing=1]"},
     {"accept", 1, 2, verb_accept, "JOB [why=TEXT]"},
+    {"accept-confirm", 1, 1, verb_accept_confirm, "JOB: a billed one, and deducted"},
+    {"required", 1, 3, verb_required, "JOB [KIND=UNITS/LEFT...]: what its acceptance deducts"},
     {"reject", 1, 2, verb_reject, "JOB [why=TEXT]"},
     {"cancel", 1, 2, verb_cancel, "JOB [why=TEXT]"},
     {"job", 2, 4, verb_job, "JOB state=S [why=WORDS] [finish=INSTANT]"},

@@ -250,6 +250,7 @@ static void valid_transfer(struct sample_source *s, struct ms_transfer_record *r
     (void)s;
     range(&r->state, 5);
     flag(&r->active);
+    flag(&r->billing);
 }
 
 static void valid_share(struct sample_source *s, struct ms_share_record *r) {
