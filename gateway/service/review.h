@@ -8,6 +8,8 @@
  * Where nothing is configured a person must look. A reviewer that is down, slow or talks nonsense leaves
  * the case where it is, to be asked again after one minute, two, four, at most an hour: nothing is lost
  * and nothing goes live. Three cases in a row without an answer end a run: the others wait for the next.
+ * New cases come first, then those that got no answer, the one first whose last try is longest ago: so
+ * three that never get one keep no other from being asked.
  *
  * The program gets one JSON object on its standard input (asset_id, tenant_id, asset_type, asset_name,
  * asset_description, tags, media_type, size_bytes, edit) and answers by its exit status: 0 pass, 1

@@ -186,7 +186,12 @@ struct failed {
     const char *why;
 };
 
-/* Asked again after 1, 2, 4 ... minutes. */
+/* Asked again after 1, 2, 4 ... minutes. tries: in vain so far. */
+static int64_t wait_ms(uint32_t tries) {
+    int64_t wait = MS_MINUTE_MS << (tries < 6 ? tries : 6);
+    return wait < RETRY_MS_MAX ? wait : RETRY_MS_MAX;
+}
+
 static enum ms_code failed_op(struct ms_txn *txn, const void *in, void *out,
                               struct ms_error *reterr) {
     const struct failed *f = in;
@@ -197,9 +202,8 @@ static enum ms_code failed_op(struct ms_txn *txn, const void *in, void *out,
     MS_TRY(ms_allow_absent(ms_row_get_review(txn, key, &row, reterr), &there));
     if (!there || row.since.ms != f->c->row.since.ms)
         return MS_OK;
-    int64_t wait = MS_MINUTE_MS << (row.tries < 6 ? row.tries : 6);
+    row.retry_at = ms_instant_add_ms(f->now, wait_ms(row.tries));
     row.tries++;
-    row.retry_at = ms_instant_add_ms(f->now, wait < RETRY_MS_MAX ? wait : RETRY_MS_MAX);
     ms_reason_cut(f->why, row.note);
     return ms_row_put_review(txn, key, &row, reterr);
 }
@@ -239,10 +243,49 @@ static enum ms_code review_one(struct machine *m, const struct ms_ctx *ctx,
     return ms_pass_up(code, &err, reterr);
 }
 
-static enum ms_code run_all(struct machine *m, const struct ms_ctx *ctx,
-                            struct ms_review_case *cases, struct ms_error *reterr) {
+/* ---- a run ------------------------------------------------------------------------------------- */
+
+/* Cases that nobody answered before, and when they were asked about last. */
+struct retry {
+    struct ms_asset_id asset;
+    struct ms_instant tried;
+};
+struct retries {
+    struct retry *list;
+    size_t n, cap;
+};
+
+static enum ms_code add_retry(struct retries *to, const struct ms_review_record *row,
+                              struct ms_error *reterr) {
+    if (to->n == to->cap) {
+        size_t cap = to->cap ? 2 * to->cap : CASES;
+        struct retry *list = reallocarray(to->list, cap, sizeof *list);
+        if (!list)
+            return ms_fail(reterr, MS_NO_MEMORY, "no memory for %zu cases of review", cap);
+        to->list = list;
+        to->cap = cap;
+    }
+    to->list[to->n++] = (struct retry){
+        .asset = {row->asset}, .tried = ms_instant_add_ms(row->retry_at, -wait_ms(row->tries - 1))};
+    return MS_OK;
+}
+
+static int by_last_try(const void *a, const void *b) {
+    const struct retry *x = a, *y = b;
+    if (x->tried.ms != y->tried.ms)
+        return x->tried.ms < y->tried.ms ? -1 : 1;
+    return memcmp(x->asset.id.b, y->asset.id.b, MS_ID_BYTES);
+}
+
+static bool is_asked(const struct ms_review_record *row, struct ms_instant now) {
+    return !row->human && row->retry_at.ms <= now.ms;
+}
+
+/* What was never asked about; the others are told to `later`. */
+static enum ms_code run_new(struct machine *m, const struct ms_ctx *ctx, struct ms_instant now,
+                            struct ms_review_case *cases, struct retries *later,
+                            struct ms_error *reterr) {
     struct ms_asset_id after = {{{0}}};
-    struct ms_instant now = ms_clock_now(m->svc->clock);
     size_t n = CASES;
     while (n == CASES && m->in_vain < IN_VAIN_MAX) {
         MS_TRY(ms_review_list(m->svc, ctx, after, cases, CASES, &n, reterr));
@@ -252,11 +295,44 @@ static enum ms_code run_all(struct machine *m, const struct ms_ctx *ctx,
             MS_TRY(load_hook(m, reterr));
         for (size_t i = 0; i < n && m->in_vain < IN_VAIN_MAX; i++) {
             after.id = cases[i].row.asset;
-            if (!cases[i].row.human && cases[i].row.retry_at.ms <= now.ms)
-                MS_TRY(review_one(m, ctx, &cases[i], reterr));
+            if (!is_asked(&cases[i].row, now))
+                continue;
+            MS_TRY(cases[i].row.tries > 0 ? add_retry(later, &cases[i].row, reterr)
+                                          : review_one(m, ctx, &cases[i], reterr));
         }
     }
     return MS_OK;
+}
+
+/* Whose last try is longest ago comes first: three that never get an answer end a run, and the next one
+ * begins behind them. */
+static enum ms_code run_again(struct machine *m, const struct ms_ctx *ctx, struct ms_instant now,
+                              struct ms_review_case *c, struct retries *later,
+                              struct ms_error *reterr) {
+    if (later->n > 0)
+        qsort(later->list, later->n, sizeof *later->list, by_last_try);
+    for (size_t i = 0; i < later->n && m->in_vain < IN_VAIN_MAX; i++) {
+        struct ms_error err = {0};
+        enum ms_code code = ms_review_get(m->svc, ctx, later->list[i].asset, c, &err);
+        if (code == MS_NOT_FOUND) /* decided meanwhile */
+            continue;
+        if (code != MS_OK)
+            return ms_pass_up(code, &err, reterr);
+        if (is_asked(&c->row, now))
+            MS_TRY(review_one(m, ctx, c, reterr));
+    }
+    return MS_OK;
+}
+
+static enum ms_code run_all(struct machine *m, const struct ms_ctx *ctx,
+                            struct ms_review_case *cases, struct ms_error *reterr) {
+    struct ms_instant now = ms_clock_now(m->svc->clock);
+    struct retries later = {.n = 0};
+    enum ms_code code = run_new(m, ctx, now, cases, &later, reterr);
+    if (code == MS_OK)
+        code = run_again(m, ctx, now, cases, &later, reterr);
+    free(later.list);
+    return code;
 }
 
 enum ms_code ms_review_run(struct ms_svc *svc, struct ms_tenant_id tenant,

@@ -180,6 +180,37 @@ static void a_reviewer_without_a_verdict_is_asked_again_and_nothing_goes_live(vo
     check_clean(w->svc);
 }
 
+/* Three cases that the reviewer dies of come first in order of id, every night. */
+static void cases_that_never_get_an_answer_starve_no_other(void **state) {
+    struct world *w = *state;
+    struct ms_asset_id bad[6], good;
+    program(w, "q=$(cat); case $q in *'\"asset_name\": \"bad\"'*) kill -9 $$;; *) exit 0;; esac");
+    for (size_t i = 0; i < MS_ARRAY_LEN(bad); i++)
+        bad[i] = bring(w, "bad");
+    assert_int_equal(run(w).unanswered, 3);
+    assert_int_equal(run(w).unanswered, 3); /* the other three: now all have been asked about once */
+    for (unsigned night = 0; night < 4; night++) {
+        struct ms_review_case c;
+        uint32_t tries[2] = {0}; /* of those of this night, of the others */
+        ms_clock_fake_advance(&w->clock, MS_DAY_MS);
+        good = bring(w, "good");
+        struct ms_reviewed r = run(w);
+        assert_int_equal(r.passed, 1);
+        assert_int_equal(r.unanswered, 3);
+        assert_int_equal(info_of(w, good).state, MS_STATE_ACTIVED);
+        for (size_t i = 0; i < MS_ARRAY_LEN(bad); i++) {
+            assert_ok(ms_review_get(w->svc, &w->ctx, bad[i], &c, &test_err));
+            tries[c.row.retry_at.ms < ms_clock_now(&w->clock.clock).ms] += c.row.tries;
+        }
+        assert_int_equal(tries[0] + tries[1], 6 + 3 * (night + 1)); /* they take turns: 3 a night, half of them */
+        assert_int_equal(tries[0] >= tries[1] ? tries[0] - tries[1] : 0, night % 2 == 0 ? 3 : 0);
+    }
+    program(w, "exit 0");
+    ms_clock_fake_advance(&w->clock, MS_DAY_MS);
+    assert_int_equal(run(w).passed, 6);
+    check_clean(w->svc);
+}
+
 /* It never answers, whether its output stays open or not; its children end with it. */
 static void a_reviewer_that_never_answers_is_stopped(void **state) {
     struct world *w = *state;
@@ -295,6 +326,7 @@ int main(void) {
         TEST(an_asset_that_goes_takes_its_case_along),
         TEST(the_program_gets_the_case_and_its_exit_status_is_the_verdict),
         TEST(a_reviewer_without_a_verdict_is_asked_again_and_nothing_goes_live),
+        TEST(cases_that_never_get_an_answer_starve_no_other),
         TEST(a_reviewer_that_never_answers_is_stopped),
         TEST(a_list_that_is_missing_keeps_every_case),
         TEST(an_edit_of_a_finished_asset_is_held_until_it_passes),
