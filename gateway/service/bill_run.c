@@ -717,14 +717,13 @@ static enum ms_code run_each(struct run *run, struct ms_error *reterr) {
     return code;
 }
 
-/* A program that hangs keeps no day of a tenant open that does not wait for it. */
-static enum ms_code run_waiting(struct run *run, struct ms_error *reterr) {
-    run->pays = true;
-    run->asking = (struct ms_asking){.stopped = is_stopped, .priv = run};
+static enum ms_code run_round(struct run *run, struct ms_error *reterr) {
     for (size_t i = 0; i + 1 < run->waiting.n; i += 2) {
         struct ms_tenant_record tenant;
         struct ms_tenant_id id;
         memcpy(id.id.b, &run->waiting.at[i], MS_ID_BYTES);
+        if (!ms_asking_concerns(&run->asking, id))
+            continue;
         MS_TRY(ms_tenant_get(run->svc, id, &tenant, reterr));
         if (ms_tenant_id_is_none(run->o->tenant))
             MS_TRY(run_noted(run, id, &tenant, reterr));
@@ -732,6 +731,18 @@ static enum ms_code run_waiting(struct run *run, struct ms_error *reterr) {
             MS_TRY(run_tenant(run, &tenant, reterr));
     }
     return MS_OK;
+}
+
+/* A program that hangs keeps no day of a tenant open that does not wait for it. */
+static enum ms_code run_waiting(struct run *run, struct ms_error *reterr) {
+    run->pays = true;
+    run->asking = (struct ms_asking){.stopped = is_stopped, .priv = run};
+    ms_asking_begin(run->svc, &run->asking);
+    enum ms_code code = run_round(run, reterr);
+    if (code == MS_OK && ms_asking_again(&run->asking))
+        code = run_round(run, reterr);
+    ms_asking_end(run->svc, &run->asking);
+    return code;
 }
 
 /* Every month with closed days, against the card that would price it now. */

@@ -6,6 +6,7 @@
 #include "service/tree_rows.h"
 #include "service/upkeep_walk.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -45,6 +46,88 @@ static enum ms_code find(struct ms_svc *svc, struct ms_tenant_id id, struct ms_i
     enum ms_code code = find_in(txn, id, now, after, ret, reterr);
     ms_read_end(txn);
     return code;
+}
+
+/* ---- turns ----------------------------------------------------------------------------------- */
+
+static bool is_place(const struct ms_asking_place *p) {
+    return !ms_tenant_id_is_none(p->tenant);
+}
+
+static void next_path(const struct ms_svc *svc, char ret_path[sizeof svc->dir + 32]) {
+    (void)snprintf(ret_path, sizeof svc->dir + 32, "%s/payment.next", svc->dir);
+}
+
+/* "<tenant> <package>"; anything else is no place. */
+static struct ms_asking_place read_place(int fd) {
+    struct ms_asking_place place = {.tenant = {{{0}}}};
+    char text[2 * MS_ID_TEXT_LEN + 2];
+    if (pread(fd, text, sizeof text, 0) != (ssize_t)sizeof text || text[MS_ID_TEXT_LEN] != ' ' ||
+        text[sizeof text - 1] != '\n')
+        return place;
+    text[MS_ID_TEXT_LEN] = text[sizeof text - 1] = '\0';
+    if (ms_id_parse(text, &place.tenant.id, NULL) != MS_OK ||
+        ms_id_parse(text + MS_ID_TEXT_LEN + 1, &place.package.id, NULL) != MS_OK)
+        return (struct ms_asking_place){.tenant = {{{0}}}};
+    return place;
+}
+
+void ms_asking_begin(const struct ms_svc *svc, struct ms_asking *asking) {
+    char path[sizeof svc->dir + 32];
+    next_path(svc, path);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    asking->from = read_place(fd);
+    (void)close(fd);
+}
+
+static int tenant_order(const struct ms_asking *asking, struct ms_tenant_id tenant) {
+    return memcmp(tenant.id.b, asking->from.tenant.id.b, MS_ID_BYTES);
+}
+
+bool ms_asking_concerns(const struct ms_asking *asking, struct ms_tenant_id tenant) {
+    int order = tenant_order(asking, tenant);
+    return !is_place(&asking->from) || (asking->second ? order <= 0 : order >= 0);
+}
+
+bool ms_asking_is_last(const struct ms_asking *asking, struct ms_tenant_id tenant) {
+    return !is_place(&asking->from) || asking->second || tenant_order(asking, tenant) != 0;
+}
+
+static bool is_turn(const struct ms_asking *asking, struct ms_tenant_id tenant,
+                    struct ms_id package) {
+    int order = tenant_order(asking, tenant);
+    if (!is_place(&asking->from))
+        return true;
+    if (order == 0)
+        order = memcmp(package.b, asking->from.package.id.b, MS_ID_BYTES);
+    return asking->second ? order <= 0 : order > 0;
+}
+
+bool ms_asking_again(struct ms_asking *asking) {
+    if (!is_place(&asking->from) || asking->second)
+        return false;
+    asking->second = true;
+    return true;
+}
+
+/* Whoever asked nobody (another process did) has no word in this. */
+void ms_asking_end(const struct ms_svc *svc, const struct ms_asking *asking) {
+    char path[sizeof svc->dir + 32];
+    if (!is_place(&asking->last))
+        return;
+    next_path(svc, path);
+    if (asking->in_vain < MS_ASKED_IN_VAIN_MAX) {
+        (void)unlink(path);
+        return;
+    }
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd < 0 || dprintf(fd, "%s %s\n", ms_id_text(asking->last.tenant.id).s,
+                          ms_id_text(asking->last.package.id).s) < 0)
+        ms_log_event(svc->log, MS_LOG_WARN, "payment-turn-not-noted", "path", path, NULL);
+    if (fd >= 0)
+        (void)close(fd);
 }
 
 /* ---- the question ---------------------------------------------------------------------------- */
@@ -139,6 +222,7 @@ static enum ms_code settle_one(struct ms_svc *svc, const struct waiting *w,
                              .out_size = sizeof applied,
                              .fence = ms_store_fence(svc->store),
                              .frees = true};
+    asking->last = (struct ms_asking_place){{w->tenant.id}, {p->id}};
     *ret_answered = ask(svc, &w->tenant, p, &a.paid, &err) == MS_OK;
     if (!*ret_answered) {
         ms_log_failure(svc->log, MS_LOG_WARN, "payment-without-answer", &err, "package",
@@ -181,7 +265,7 @@ static enum ms_code settle_all(struct ms_svc *svc, struct ms_tenant_id tenant, s
         MS_TRY(find(svc, tenant, now, &after, &w, reterr));
         for (unsigned i = 0; i < w.n; i++) {
             after = (struct ms_package_id){w.package[i].id};
-            if (asking)
+            if (asking && is_turn(asking, tenant, w.package[i].id))
                 MS_TRY(settle_package(svc, &w, &w.package[i], now, asking, paid, reterr));
             else
                 paid->waiting++;

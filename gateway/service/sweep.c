@@ -457,7 +457,8 @@ static enum ms_code sweep_due(struct sweep *s, struct ms_error *reterr) {
         if (s->asking)
             break;
     }
-    s->result.unpaid += paid.waiting;
+    if (!s->asking || ms_asking_is_last(s->asking, s->tenant))
+        s->result.unpaid += paid.waiting;
     return MS_OK;
 }
 
@@ -465,6 +466,8 @@ static enum ms_code sweep_tenant(struct sweep *s, struct ms_tenant_id tenant,
                                  struct ms_error *reterr) {
     struct ms_paid paid = {0};
     s->tenant = tenant;
+    if (s->asking && !ms_asking_concerns(s->asking, tenant))
+        return MS_OK;
     if (s->asking) {
         MS_TRY(ms_payments_settle(s->svc, tenant, s->now, NULL, &paid, reterr));
         if (paid.waiting == 0)
@@ -517,7 +520,13 @@ static enum ms_code sweep_every(struct ms_svc *svc, struct ms_asking *asking,
     *ret_result = (struct ms_sweep_result){0};
     MS_TRY(begin(&s, svc, reterr));
     s.asking = asking;
+    if (asking)
+        ms_asking_begin(svc, asking);
     enum ms_code code = sweep_all(&s, &err);
+    if (code == MS_OK && asking && ms_asking_again(asking))
+        code = sweep_all(&s, &err);
+    if (asking)
+        ms_asking_end(svc, asking);
     return code == MS_OK ? end(&s, ret_result, reterr) : ms_pass_up(code, &err, reterr);
 }
 

@@ -113,6 +113,13 @@ static uint64_t allowance(struct fx *f) {
     return info.allowance;
 }
 
+static struct ms_tenant_id other(struct fx *f, const char *name) {
+    struct ms_tenant_record tenant;
+    struct ms_tenant_options o = {.name = name, .free_bytes = UINT64_MAX, .retention_ms = -1};
+    assert_ok(ms_tenant_add(&f->svc, "root", &o, &tenant, &test_err));
+    return (struct ms_tenant_id){tenant.id};
+}
+
 /* ---- tests ----------------------------------------------------------------------------------- */
 
 static void what_is_paid_is_renewed_at_the_terms_end(void **state) {
@@ -311,6 +318,58 @@ static void a_program_that_hangs_is_asked_three_times(void **state) {
     assert_int_equal(r.applied, 40);
 }
 
+/* Nine of ten packages, at each of two tenants, that the program dies of: three of them in a row end each run, and still
+ * all are asked in turn, and paid when they can be. */
+static void packages_that_never_get_an_answer_starve_no_other(void **state) {
+    struct fx *f = *state;
+    struct ms_tenant_id at[] = {f->ctx.tenant, other(f, "u1")};
+    struct ms_instant end = {0};
+    char order[16], script[256], *next = ms_test_path(f->dir, "payment.next");
+    struct ms_sweep_result r = {.unpaid = 0};
+    unsigned differ;
+    for (unsigned i = 0; i < 20; i++) {
+        (void)snprintf(order, sizeof order, "o%u", i);
+        end = ordered(f, at[i % 2], order, MS_PACKAGE_ASSET_MANAGER, i < 2 ? 8 : 7, false).due_at;
+    }
+    (void)snprintf(script, sizeof script, "grep -q '\"amount\": 7,' %s/asked && kill -9 $$\nexit 0", f->dir);
+    program(f, script);
+    to(f, ms_instant_add_ms(end, MS_DAY_MS));
+    for (unsigned runs = 1; runs <= 6; runs++) { /* each asks about three of the eighteen, or more */
+        struct ms_bill_options night = {0};
+        struct ms_bill_result closed;
+        if (runs % 2 == 0)
+            assert_int_equal(sweep(f).unpaid >= 18, 1);
+        else
+            assert_code(ms_bill_run(&f->svc, &night, &closed, &test_err), MS_TIMEOUT);
+        assert_int_equal(access(next, F_OK), 0);
+    }
+    assert_ok(ms_sweep(&f->svc, &r, &test_err));
+    assert_int_equal(r.unpaid, 18);
+    unsigned n = asked(f, &differ);
+    assert_true(n >= 20);
+    assert_int_equal(differ, n); /* nobody twice in succession */
+    program(f, "exit 0");
+    assert_int_equal(sweep(f).unpaid, 0);
+    assert_int_equal(access(next, F_OK), -1);
+    free(next);
+}
+
+/* What cannot be read is no place: it begins at the first one. */
+static void a_damaged_note_is_no_note(void **state) {
+    struct fx *f = *state;
+    static const char *const bad[] = {"", "x", "0123456789abcdef0123456789abcdef 0123456789abcdef0123456789abcdeg\n"};
+    char *next = ms_test_path(f->dir, "payment.next");
+    for (size_t i = 0; i < MS_ARRAY_LEN(bad); i++) {
+        struct ms_asking asking = {.in_vain = 0};
+        ms_test_write_file(next, bad[i], strlen(bad[i]));
+        ms_asking_begin(&f->svc, &asking);
+        assert_true(ms_tenant_id_is_none(asking.from.tenant));
+        assert_true(ms_asking_concerns(&asking, f->ctx.tenant) && ms_asking_is_last(&asking, f->ctx.tenant));
+        assert_false(ms_asking_again(&asking));
+    }
+    free(next);
+}
+
 /* One without an answer keeps no other package from what is due of it, however much that is. */
 static void one_without_an_answer_keeps_no_other_waiting(void **state) {
     struct fx *f = *state;
@@ -394,13 +453,6 @@ static enum ms_code bill(struct fx *f, struct ms_bill_result *ret_result) {
 }
 
 /* Three of them: its id says whether one comes before or behind the tenant that waits. */
-static struct ms_tenant_id other(struct fx *f, const char *name) {
-    struct ms_tenant_record tenant;
-    struct ms_tenant_options o = {.name = name, .free_bytes = UINT64_MAX, .retention_ms = -1};
-    assert_ok(ms_tenant_add(&f->svc, "root", &o, &tenant, &test_err));
-    return (struct ms_tenant_id){tenant.id};
-}
-
 static void a_day_waits_for_the_answer_and_no_other_tenants(void **state) {
     struct fx *f = *state;
     struct ms_bill_result r;
@@ -523,6 +575,7 @@ FX_TESTS(FX(what_is_paid_is_renewed_at_the_terms_end),
          FX(arrears_end_while_an_answer_is_missing),
          FX(arrears_end_behind_an_answer_that_a_later_term_hangs_on), FX(what_waits_is_valid),
          FX(a_program_that_hangs_is_asked_three_times),
+         FX(packages_that_never_get_an_answer_starve_no_other), FX(a_damaged_note_is_no_note),
          FX(one_without_an_answer_keeps_no_other_waiting), FX(a_run_that_is_stopped_asks_no_further),
          FX(one_process_asks_at_a_time), FX(an_answer_that_came_meanwhile_leaves_no_day_open),
          FX(a_dry_run_names_the_days_that_wait), FX(what_must_be_quick_asks_nobody),
