@@ -281,6 +281,7 @@ static enum ms_code look_again(const struct ms_tree *t, struct ms_asset_id id,
     MS_TRY(load_case(t, id, &row, reterr));
     row.since = ms_instant_max(t->now, ms_instant_add_ms(row.since, 1));
     row.human = 0;
+    row.tries = 0;
     row.retry_at = (struct ms_instant){0};
     return ms_row_put_review(t->txn, ms_key_review(t->id, id), &row, reterr);
 }

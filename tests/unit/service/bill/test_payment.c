@@ -318,8 +318,8 @@ static void a_program_that_hangs_is_asked_three_times(void **state) {
     assert_int_equal(r.applied, 40);
 }
 
-/* Nine of ten packages, at each of two tenants, that the program dies of: three of them in a row end each run, and still
- * all are asked in turn, and paid when they can be. */
+/* Nine of ten packages, at each of two tenants, that the program dies of: three of them in a row end each run, and
+ * still all are asked in turn, and paid when they can be. */
 static void packages_that_never_get_an_answer_starve_no_other(void **state) {
     struct fx *f = *state;
     struct ms_tenant_id at[] = {f->ctx.tenant, other(f, "u1")};
@@ -357,7 +357,8 @@ static void packages_that_never_get_an_answer_starve_no_other(void **state) {
 /* What cannot be read is no place: it begins at the first one. */
 static void a_damaged_note_is_no_note(void **state) {
     struct fx *f = *state;
-    static const char *const bad[] = {"", "x", "0123456789abcdef0123456789abcdef 0123456789abcdef0123456789abcdeg\n"};
+    static const char *const bad[] = {"", "x",
+                                      "0123456789abcdef0123456789abcdef 0123456789abcdef0123456789abcdeg\n"};
     char *next = ms_test_path(f->dir, "payment.next");
     for (size_t i = 0; i < MS_ARRAY_LEN(bad); i++) {
         struct ms_asking asking = {.in_vain = 0};

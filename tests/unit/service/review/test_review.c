@@ -302,6 +302,21 @@ static void a_verdict_on_an_older_text_counts_for_nothing(void **state) {
     check_clean(w->svc);
 }
 
+/* What is in review and edited is a new case: asked at once, and among the new ones. */
+static void an_edit_of_what_was_asked_in_vain_begins_anew(void **state) {
+    struct world *w = *state;
+    struct ms_review_case c;
+    program(w, "exit 3");
+    struct ms_asset_id id = bring(w, "one");
+    assert_int_equal(run(w).unanswered, 1);
+    assert_false(edit(w, id, "two", NULL)); /* not held: it is not finished */
+    assert_ok(ms_review_get(w->svc, &w->ctx, id, &c, &test_err));
+    assert_int_equal(c.row.tries, 0);
+    assert_int_equal(run(w).unanswered, 1);
+    assert_ok(ms_review_get(w->svc, &w->ctx, id, &c, &test_err));
+    assert_int_equal(c.row.retry_at.ms, ms_clock_now(&w->clock.clock).ms + MS_MINUTE_MS);
+}
+
 static void an_edit_without_review_is_made_at_once(void **state) {
     struct world *w = *state;
     struct ms_asset_id id = bring(w, "old");
@@ -332,6 +347,7 @@ int main(void) {
         TEST(an_edit_of_a_finished_asset_is_held_until_it_passes),
         TEST(a_rejected_edit_is_dropped_with_its_reason_and_changes_no_state),
         TEST(a_verdict_on_an_older_text_counts_for_nothing),
+        TEST(an_edit_of_what_was_asked_in_vain_begins_anew),
         TEST(an_edit_without_review_is_made_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -181,6 +181,23 @@ static void bought(struct setup *s) {
     tell_id(s, package.id);
 }
 
+/* Voices, and a receiver that has units for them. */
+static void billed(struct setup *s) {
+    struct ms_ctx receiver = s->w->admin;
+    struct ms_package_record package;
+    struct ms_transfer_record job;
+    assert_ok(ms_package_buy(s->w->svc, &s->w->admin, &units, &package, &test_err));
+    receiver.tenant = s->other;
+    assert_ok(ms_package_buy(s->w->svc, &receiver, &units, &package, &test_err));
+    s->w->ctx.admin = true; /* voices are the platform's to make */
+    struct ms_asset_id ids[2] = {put_one(s, "/voices/a.bin"), put_one(s, "/voices/b.bin")};
+    s->w->ctx.admin = false;
+    const struct ms_transfer_create create = {.assets = ids, .n = 2, .dest = s->other, .billing = true};
+    assert_ok(ms_transfer_create(s->w->svc, &s->w->admin, &create, &job, &test_err));
+    tell_id(s, job.id);
+    tell_id(s, s->other.id);
+}
+
 /* ---- what a child does ------------------------------------------------------------------- */
 
 static void must(enum ms_code code) {
@@ -281,6 +298,12 @@ static void do_accept(struct child *c) {
                          NULL, &job, &test_err));
 }
 
+static void do_accept_billed(struct child *c) {
+    struct ms_transfer_record job;
+    c->ctx.tenant.id = told(c, 1);
+    must(ms_transfer_confirm(c->svc, &c->ctx, (struct ms_transfer_id){told(c, 0)}, NULL, &job, &test_err));
+}
+
 static void do_copy(struct child *c) {
     static struct ms_asset_info info;
     must(ms_asset_copy(c->svc, &c->ctx, (struct ms_asset_id){told(c, 0)}, "/files/copy.txt", &info,
@@ -366,6 +389,7 @@ static const struct use_case {
     {"confirm", sent, do_confirm, 0, 0, 0},
     {"offer", two_tenants, do_offer, 0, 0, 0},
     {"accept", offered, do_accept, 0, 0, 0},
+    {"accept-billed", billed, do_accept_billed, 0, 0, 0},
     {"copy", one, do_copy, 0, 0, 0},
     {"freeze-tenant", one, do_hold, 0, 0, 0},
     {"unfreeze-tenant", frozen_tenant, do_lift, 0, 0, 0},
