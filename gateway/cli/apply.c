@@ -28,7 +28,7 @@ enum ms_code ms_apply_one(struct ms_cli *cli, const char *arg, struct ms_asset_e
     MS_TRY(ms_apply_find(cli, arg, &event->id, reterr));
     MS_TRY(ms_asset_apply(cli->svc, &cli->ctx, event, &info, reterr));
     if (cli->json)
-        (void)json_array_append_new(results, ms_out_asset_json(&info));
+        ms_out_add(results, ms_out_asset_json(&info));
     else if (!cli->quiet)
         printf("%s  %s\n", arg, ms_state_name(info.state));
     return MS_OK;

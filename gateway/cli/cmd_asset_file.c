@@ -60,10 +60,10 @@ static enum ms_code urls_of(struct ms_cli *cli, const struct facts *f, struct ms
             *reterr = err;
         if (code != MS_OK)
             return code;
-        (void)json_array_append_new(urls, json_stringn((const char *)url.data, url.len));
+        ms_out_add(urls, json_stringn((const char *)url.data, url.len));
     }
     for (const char *p = (const char *)head.data; p && *p; p += strcspn(p, "\n") + 1)
-        (void)json_array_append_new(headers, json_stringn(p, strcspn(p, "\n")));
+        ms_out_add(headers, json_stringn(p, strcspn(p, "\n")));
     return MS_OK;
 }
 

@@ -39,7 +39,7 @@ static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr) {
                                      files, MS_FILES_MAX, &n, reterr);
     json_t *list = json_array();
     for (size_t i = 0; code == MS_OK && cli->json && i < n; i++)
-        (void)json_array_append_new(list, json_of(&files[i]));
+        ms_out_add(list, json_of(&files[i]));
     if (code == MS_OK && cli->json)
         code = ms_out_json(json_incref(list), reterr);
     else if (code == MS_OK)

@@ -6,7 +6,7 @@ static enum ms_code each(struct ms_cli *cli, const char *arg, json_t *results,
     MS_TRY(ms_cli_file_id(arg, &file, reterr));
     MS_TRY(ms_file_remove(cli->svc, &cli->ctx, file, reterr));
     if (cli->json)
-        (void)json_array_append_new(results, json_string(arg));
+        ms_out_add(results, json_string(arg));
     return MS_OK;
 }
 

@@ -52,7 +52,7 @@ static enum ms_code sharing_of(struct ms_cli *cli, enum ms_batch_action action, 
 static json_t *json_of(const struct ms_batch_group *g) {
     json_t *ids = json_array();
     for (size_t i = 0; i < g->n; i++)
-        (void)json_array_append_new(ids, json_string(ms_id_text(g->ids[i].id).s));
+        ms_out_add(ids, json_string(ms_id_text(g->ids[i].id).s));
     if (g->code == MS_OK)
         return json_pack("{s:s,s:o}", "ret_status", "SUCCESS", "asset_ids", ids);
     return json_pack("{s:s,s:o,s:{s:s,s:s}}", "ret_status", "FAILED", "asset_ids", ids,
@@ -73,7 +73,7 @@ static enum ms_code tell(struct ms_cli *cli, const struct ms_batch_result *r,
     json_t *results = cli->json ? json_array() : NULL;
     for (size_t i = 0; i < r->n; i++) {
         if (results)
-            (void)json_array_append_new(results, json_of(&r->group[i]));
+            ms_out_add(results, json_of(&r->group[i]));
         else if (!cli->quiet)
             print(&r->group[i]);
     }

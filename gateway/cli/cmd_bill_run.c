@@ -16,8 +16,7 @@ struct notes {
 static void note(void *priv, const char *tenant, const char *text) {
     struct notes *notes = priv;
     if (notes->cli->json)
-        (void)json_array_append_new(notes->list,
-                                    json_pack("{s:s,s:s}", "tenant", tenant, "text", text));
+        ms_out_add(notes->list, json_pack("{s:s,s:s}", "tenant", tenant, "text", text));
     else
         fprintf(stderr, "msasset: tenant %s: %s\n", tenant, text);
 }

@@ -15,7 +15,7 @@ struct report {
 static void finding(void *priv, const char *text) {
     struct report *r = priv;
     if (r->cli->json)
-        (void)json_array_append_new(r->findings, json_string(text));
+        ms_out_add(r->findings, json_string(text));
     else
         printf("finding: %s\n", text);
 }

@@ -24,7 +24,7 @@ static void show(struct listing *l, const struct ms_bin_entry *e) {
     l->assets++;
     l->bytes += e->bytes;
     if (l->array) {
-        (void)json_array_append_new(l->array, json_of(e));
+        ms_out_add(l->array, json_of(e));
         return;
     }
     struct ms_id_text id = ms_id_text(e->asset.id);
@@ -58,10 +58,10 @@ static enum ms_code list_folders(struct listing *l, struct ms_error *reterr) {
         const struct ms_bin_folder *f = &folders[i];
         struct ms_out_text at = ms_out_time(f->at);
         if (l->array)
-            (void)json_array_append_new(
+            ms_out_add(
                 l->array, json_pack("{s:n,s:s,s:s,s:o,s:s,s:b,s:o}", "asset_id", "path", f->path,
-                                    "asset_state", "DELETING", "binned_time", ms_out_json_time(f->at),
-                                    "who", f->who, "folder", 1, "listed", ms_out_json_u64(f->assets)));
+                  "asset_state", "DELETING", "binned_time", ms_out_json_time(f->at),
+                  "who", f->who, "folder", 1, "listed", ms_out_json_u64(f->assets)));
         else
             fprintf(stderr,
                     "folder %s, deleted %s by %s: %llu of its assets are in this list so far, the "

@@ -19,7 +19,7 @@ static enum ms_code print_json(const struct ms_derived_all *all, struct ms_error
         ms_out_set(o, "state", json_string(state_of(all, kind)));
         ms_out_set(o, "files", ms_out_json_u64(d->files));
         ms_out_set(o, "error_info", d->reason[0] ? json_string(d->reason) : json_null());
-        (void)json_array_append_new(list, o);
+        ms_out_add(list, o);
     }
     return ms_out_json(list, reterr);
 }

@@ -14,8 +14,7 @@ struct report {
 static void finding(void *priv, const char *invariant, const char *text) {
     struct report *r = priv;
     if (r->cli->json)
-        (void)json_array_append_new(r->findings,
-                                    json_pack("{s:s,s:s}", "invariant", invariant, "text", text));
+        ms_out_add(r->findings, json_pack("{s:s,s:s}", "invariant", invariant, "text", text));
     else
         printf("finding %s: %s\n", invariant, text);
 }
@@ -23,7 +22,7 @@ static void finding(void *priv, const char *invariant, const char *text) {
 static void pending(void *priv, const char *kind, const char *text) {
     struct report *r = priv;
     if (r->cli->json)
-        (void)json_array_append_new(r->pending, json_pack("{s:s,s:s}", "kind", kind, "text", text));
+        ms_out_add(r->pending, json_pack("{s:s,s:s}", "kind", kind, "text", text));
     else if (r->cli->verbose)
         printf("pending %s: %s\n", kind, text);
 }

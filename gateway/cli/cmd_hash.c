@@ -27,8 +27,8 @@ static enum ms_code each(struct ms_cli *cli, const char *file, json_t *results,
         return code;
     ms_root_format(root, text);
     if (cli->json)
-        (void)json_array_append_new(results, json_pack("{s:s,s:s,s:I}", "file", file, "root", text,
-                                                       "size_bytes", (json_int_t)size));
+        ms_out_add(results, json_pack("{s:s,s:s,s:I}", "file", file, "root", text,
+                                     "size_bytes", (json_int_t)size));
     else
         printf("%s  %s\n", text, file);
     return MS_OK;

@@ -18,7 +18,7 @@ struct listing {
 
 static void add_asset(struct listing *l, const struct ms_asset_info *info, const char *name) {
     if (l->cli->json) {
-        (void)json_array_append_new(l->array, ms_out_asset_json(info));
+        ms_out_add(l->array, ms_out_asset_json(info));
         return;
     }
     char root[33] = "-";
@@ -37,7 +37,7 @@ static void add_shared(void *priv, const struct ms_shared_info *info) {
     if (!info->readable)
         return;
     if (l->cli->json) {
-        (void)json_array_append_new(l->array, ms_shared_json(info));
+        ms_out_add(l->array, ms_shared_json(info));
         return;
     }
     char root[33], name[MS_TENANT_NAME_MAX + 1 + MS_ASSET_NAME_BYTES_MAX + 1];
@@ -60,8 +60,8 @@ static const char *kind_of(uint32_t mode) {
 
 static void add_plain(struct listing *l, const struct ms_node *node, const char *shown) {
     if (l->cli->json) {
-        (void)json_array_append_new(l->array, json_pack("{s:s,s:s}", "name", node->spelling, "kind",
-                                                        kind_of(node->inode.mode)));
+        ms_out_add(l->array, json_pack("{s:s,s:s}", "name", node->spelling, "kind",
+                                      kind_of(node->inode.mode)));
         return;
     }
     char name[SHOWN_BYTES + 1];

@@ -43,7 +43,7 @@ static void show_json(struct listing *l, const struct ms_local_record *row, cons
     ms_out_set(o, "failed_tries", ms_out_json_u64(row->tries));
     ms_out_set(o, "retry_at", row->tries ? ms_out_json_time(row->retry_at) : json_null());
     ms_out_set(o, "reason", row->tries ? json_string(row->reason) : json_null());
-    (void)json_array_append_new(l->files, o);
+    ms_out_add(l->files, o);
 }
 
 static void show_rows(struct listing *l) {

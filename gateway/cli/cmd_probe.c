@@ -65,7 +65,7 @@ static void tell(struct ms_cli *cli, const char *file, const struct ms_content *
     ms_cli_limits(cli, &limits);
     verdict = ms_content_accept(&limits, content, &why);
     if (cli->json)
-        (void)json_array_append_new(results, show(file, content, &limits, verdict, &why, reads));
+        ms_out_add(results, show(file, content, &limits, verdict, &why, reads));
     else
         print(file, content, &limits, verdict, &why);
 }

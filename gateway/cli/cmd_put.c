@@ -67,7 +67,7 @@ static enum ms_code put_one(struct ms_cli *cli, const char *file, const char *pa
     if (code != MS_OK)
         return code;
     if (cli->json)
-        (void)json_array_append_new(results, ms_out_asset_json(&info));
+        ms_out_add(results, ms_out_asset_json(&info));
     else if (!cli->quiet)
         printf("%s  %s  %s  %s\n", ms_id_text(info.asset.id).s, ms_asset_type_name(info.asset.type),
                ms_out_size(info.size).s, info.path);

@@ -16,7 +16,7 @@ struct talk {
 static void note(void *priv, const char *kind, const char *text) {
     struct talk *t = priv;
     if (t->cli->json)
-        (void)json_array_append_new(t->notes, json_pack("{s:s,s:s}", "kind", kind, "text", text));
+        ms_out_add(t->notes, json_pack("{s:s,s:s}", "kind", kind, "text", text));
     else if (!t->cli->quiet)
         fprintf(stderr, "%s%s: %s\n", t->bar.drawn ? "\r\033[K" : "", kind, text);
 }

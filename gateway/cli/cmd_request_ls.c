@@ -32,7 +32,7 @@ static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr) {
     json_t *array = cli->json ? json_array() : NULL;
     for (size_t i = 0; array && i < n; i++)
         if (is_wanted(cli, &list[i]))
-            (void)json_array_append_new(array, ms_request_json(&list[i]));
+            ms_out_add(array, ms_request_json(&list[i]));
     if (!cli->json)
         print(cli, list, n);
     free(list);

@@ -13,7 +13,7 @@ static enum ms_code each(struct ms_cli *cli, const char *arg, json_t *results,
     if (code != MS_OK)
         return code;
     if (cli->json)
-        (void)json_array_append_new(results, ms_out_asset_json(&info));
+        ms_out_add(results, ms_out_asset_json(&info));
     else if (!cli->quiet)
         printf("%s  %s\n", info.path, ms_state_name(info.state));
     return MS_OK;

@@ -26,7 +26,7 @@ static enum ms_code list(struct ms_cli *cli, struct ms_review_case *cases, json_
             if (!cases[i].row.human && !cli->given[OPT_ALL])
                 continue;
             add_row(table, &cases[i]);
-            (void)json_array_append_new(results, ms_cli_review_json(&cases[i]));
+            ms_out_add(results, ms_cli_review_json(&cases[i]));
         }
     }
     return MS_OK;

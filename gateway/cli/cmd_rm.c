@@ -7,7 +7,7 @@ enum { OPT_RECURSIVE, OPT_FORCE };
 
 static void note(struct ms_cli *cli, json_t *results, const char *what, const char *done) {
     if (cli->json)
-        (void)json_array_append_new(results, json_pack("{s:s,s:s}", "removed", what, "how", done));
+        ms_out_add(results, json_pack("{s:s,s:s}", "removed", what, "how", done));
     else if (!cli->quiet)
         printf("%s: %s\n", what, done);
 }

@@ -22,7 +22,7 @@ static void add_row(struct listing *l, const char *role, const char *tenant, con
 
 static void add_mine(struct listing *l, const struct ms_share_info *info) {
     if (l->array)
-        (void)json_array_append_new(l->array, ms_share_json(info));
+        ms_out_add(l->array, ms_share_json(info));
     else
         add_row(l, "SHARER", info->receiver, &info->share, info->name, info->readable);
 }
@@ -30,7 +30,7 @@ static void add_mine(struct listing *l, const struct ms_share_info *info) {
 static void add_others(void *priv, const struct ms_shared_info *info) {
     struct listing *l = priv;
     if (l->array)
-        (void)json_array_append_new(l->array, ms_shared_json(info));
+        ms_out_add(l->array, ms_shared_json(info));
     else
         add_row(l, "SHAREE", info->owner, &info->share, info->readable ? info->asset.name : "-", info->readable);
 }

@@ -40,7 +40,7 @@ static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr) {
     if (cli->json) {
         json_t *array = json_array();
         for (size_t i = 0; i < n; i++)
-            (void)json_array_append_new(array, json_of(&list[i], ms_clock_now(cli->svc->clock)));
+            ms_out_add(array, json_of(&list[i], ms_clock_now(cli->svc->clock)));
         code = ms_out_json(array, reterr);
     } else {
         print(list, n, ms_clock_now(cli->svc->clock));

@@ -22,7 +22,7 @@ static json_t *needs_json(const struct ms_transfer_needs *needs) {
         ms_out_set(o, "resource_type", json_string(ms_package_kind_name(needs->need[i].kind)));
         ms_out_set(o, "resource_nums", ms_out_json_u64(needs->need[i].units));
         ms_out_set(o, "left", ms_out_json_u64(needs->need[i].left));
-        (void)json_array_append_new(list, o);
+        ms_out_add(list, o);
     }
     return list;
 }

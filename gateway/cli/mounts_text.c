@@ -1,5 +1,7 @@
 #include "cli/mounts_text.h"
 
+#include "cli/out.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,8 +24,8 @@ static void warn(const struct ms_process_info *p) {
 static void add(json_t *object, const struct ms_mounts_seen *seen) {
     json_t *late = json_array();
     for (size_t i = 0; i < seen->n; i++)
-        (void)json_array_append_new(late, json_pack("{s:I,s:s}", "pid", (json_int_t)seen->late[i].pid, "label",
-                                                    seen->late[i].label));
+        ms_out_add(late, json_pack("{s:I,s:s}", "pid", (json_int_t)seen->late[i].pid, "label",
+                                  seen->late[i].label));
     (void)json_object_set_new(object, "mounts_ms", json_integer((json_int_t)seen->took_ms));
     (void)json_object_set_new(object, "late_mounts", late);
 }

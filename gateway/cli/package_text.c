@@ -93,7 +93,7 @@ enum ms_code ms_package_print(struct ms_cli *cli, const struct ms_package_record
     if (cli->json) {
         json_t *all = json_array();
         for (size_t i = 0; i < n; i++)
-            (void)json_array_append_new(all, ms_package_json(&list[i], now));
+            ms_out_add(all, ms_package_json(&list[i], now));
         return ms_out_json(all, reterr);
     }
     if (one && cli->quiet)

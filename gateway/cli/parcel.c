@@ -100,11 +100,11 @@ enum ms_code ms_cli_open_upload(const char *file, int *ret_fd, struct ms_error *
 enum ms_code ms_cli_confirmed(struct ms_cli *cli, const struct ms_confirmed *c, json_t *results,
                               struct ms_error *reterr) {
     if (cli->json)
-        (void)json_array_append_new(
+        ms_out_add(
             results, json_pack("{s:s,s:s,s:s,s:s?}", "asset_id", ms_id_text(c->asset.id).s,
-                               "asset_state", ms_state_name(c->state), "file_state",
-                               ms_file_state_name(c->file_state), "reason",
-                               c->reason[0] ? c->reason : NULL));
+             "asset_state", ms_state_name(c->state), "file_state",
+             ms_file_state_name(c->file_state), "reason",
+             c->reason[0] ? c->reason : NULL));
     else if (!cli->quiet)
         printf("%s  %s  file %s\n", ms_id_text(c->asset.id).s, ms_state_name(c->state),
                ms_file_state_name(c->file_state));

@@ -29,7 +29,7 @@ enum ms_code ms_cli_review_decide(struct ms_cli *cli, const char *arg, enum ms_v
     MS_TRY(ms_review_decide(cli->svc, &cli->ctx, &decide, reterr));
     MS_TRY(ms_asset_get(cli->svc, &cli->ctx, decide.asset, &info, reterr));
     if (cli->json)
-        (void)json_array_append_new(results, ms_out_asset_json(&info));
+        ms_out_add(results, ms_out_asset_json(&info));
     else if (!cli->quiet)
         printf("%s  %s\n", ms_id_text(info.asset.id).s, ms_state_name(info.state));
     return MS_OK;
