@@ -239,6 +239,7 @@ enum ms_code ms_fsck(struct ms_svc *svc, const struct ms_fsck_options *options,
     ms_buf_fini(&f.found);
     ms_numbers_fini(&f.refs);
     ms_numbers_fini(&f.intents);
+    ms_numbers_fini(&f.told);
     free(f.process);
     if (code == MS_OK || code == MS_CANCELLED)
         *ret_result = f.result;

@@ -27,6 +27,7 @@ struct ms_fsck {
     size_t process_n;
     struct ms_numbers refs;    /* first half of the object's id, for each version that names one */
     struct ms_numbers intents; /* first half of each intent's id */
+    struct ms_numbers told;    /* the same of each object that the store's part has reported; sorted behind it */
     struct ms_tenant_record tenant; /* of the tenant's part */
     void *part;                     /* what one part keeps from row to row */
 };

@@ -122,7 +122,7 @@ static enum ms_code ask_store(struct ms_fsck *f, const struct ms_object_record *
         ms_fsck_finding(f, "store", "object %s has %" PRIu64 " bytes in the store, not %" PRIu64,
                         object->key, size, object->size);
     ms_fsck_flush(f);
-    return MS_OK;
+    return there ? ms_numbers_add(&f->told, ms_id_half(object->id), reterr) : MS_OK;
 }
 
 static void pass_over(void *priv, struct ms_view key, const struct ms_error *err) {
@@ -178,6 +178,7 @@ static enum ms_code check_list(struct ms_fsck *f, struct ms_error *reterr) {
     free(p.doubtful);
     if (code != MS_OK)
         return code;
+    ms_numbers_sort(&f->told);
     MS_TRY(ms_known_keys(f->svc, false, &known, reterr));
     return check_unknown(f, &list, &known, reterr);
 }
@@ -291,17 +292,15 @@ static enum ms_code check_blocks(struct deep *d, uint64_t offset, size_t n,
     return MS_OK;
 }
 
-/* The object cannot be read at all, or is gone since. */
+/* The object cannot be read at all, or is gone since. A LIST that shows it says nothing against that: the index of a
+ * bucket may outlive what it names. */
 static enum ms_code unreadable(struct deep *d, enum ms_code code, const struct ms_error *err,
                                struct ms_error *reterr) {
     bool there;
-    if (code != MS_NOT_FOUND && code != MS_CORRUPT && code != MS_MISMATCH && code != MS_RANGE) {
-        if (reterr)
-            *reterr = *err;
-        return code;
-    }
+    if (code != MS_NOT_FOUND && code != MS_CORRUPT && code != MS_MISMATCH && code != MS_RANGE)
+        return ms_pass_up(code, err, reterr);
     MS_TRY(is_still(d->f, d->object.id, &there, reterr));
-    if (there && !d->f->options->store) /* a LIST has told otherwise */
+    if (there && !ms_numbers_have(&d->f->told, ms_id_half(d->object.id)))
         ms_fsck_finding(d->f, "store", "object %s of %" PRIu64 " bytes cannot be read: %.200s",
                         d->object.key, d->object.size, err->message);
     ms_fsck_flush(d->f);
@@ -319,7 +318,7 @@ static enum ms_code tell(struct deep *d, uint64_t bytes, struct ms_error *reterr
 static enum ms_code read_object(struct deep *d, struct ms_error *reterr) {
     unsigned log2 = d->object.block_log2;
     if (log2 < MS_BLOCK_LOG2_MIN || log2 > MS_BLOCK_LOG2_MAX) /* said already */
-        return MS_OK;
+        return tell(d, d->object.size, reterr);
     size_t piece = READ_BYTES >> log2 ? READ_BYTES : (size_t)1 << log2;
     for (uint64_t offset = 0; offset < d->object.size; offset += piece) {
         uint64_t left = d->object.size - offset;
@@ -333,8 +332,10 @@ static enum ms_code read_object(struct deep *d, struct ms_error *reterr) {
         enum ms_code code = get_bytes(d, offset, n, &err);
         if (code == MS_OK)
             code = check_blocks(d, offset, n, &err);
-        if (code != MS_OK)
-            return unreadable(d, code, &err, reterr);
+        if (code != MS_OK) {
+            MS_TRY(unreadable(d, code, &err, reterr));
+            return tell(d, left, reterr);
+        }
         d->f->result.bytes_read += n;
         MS_TRY(tell(d, n, reterr));
     }

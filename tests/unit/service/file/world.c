@@ -9,6 +9,18 @@
 
 /* ---- the gate ---------------------------------------------------------------------------- */
 
+static bool is_refused_key(const struct gate *g, const char *key) {
+    return key && strncmp(key, g->refuse_key, strlen(g->refuse_key)) == 0;
+}
+
+static bool is_refused(const struct gate *g, const struct ms_obj_request *request) {
+    bool refused = g->refuse_key[0] == '\0' || is_refused_key(g, request->key);
+
+    for (size_t i = 0; i < request->keys_n && !refused; i++)
+        refused = is_refused_key(g, request->keys[i]);
+    return g->refuse != MS_OK && refused && (g->refuse_op == MS_OBJ_OP_COUNT || g->refuse_op == request->op);
+}
+
 /* Only what moves bytes or publishes them is held: the rest cannot be cancelled, and ends by its
  * deadline. Held requests hang together by `drv`, which nobody uses before the inner driver gets
  * them. */
@@ -25,7 +37,7 @@ static void gate_submit(struct ms_obj *obj, struct ms_obj_request *request) {
     pthread_mutex_lock(&g->mutex);
     hold = g->hold && request->op != MS_OBJ_MP_CREATE && request->op != MS_OBJ_MP_ABORT &&
            request->op != MS_OBJ_DELETE;
-    refuse = g->refuse;
+    refuse = is_refused(g, request) ? g->refuse : MS_OK;
     if (hold) {
         request->drv = g->held;
         g->held = request;
@@ -141,9 +153,14 @@ void gate_release(struct world *w) {
     }
 }
 
-void gate_refuse(struct world *w, enum ms_code code) {
+void gate_refuse(struct world *w, enum ms_code code) { gate_refuse_key(w, MS_OBJ_OP_COUNT, "", code); }
+
+void gate_refuse_key(struct world *w, enum ms_obj_op op, const char *key, enum ms_code code) {
+    assert_true(strlen(key) <= MS_OBJECT_KEY_MAX);
     pthread_mutex_lock(&w->gate.mutex);
     w->gate.refuse = code;
+    w->gate.refuse_op = op;
+    memcpy(w->gate.refuse_key, key, strlen(key) + 1);
     pthread_mutex_unlock(&w->gate.mutex);
 }
 

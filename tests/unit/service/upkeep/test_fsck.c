@@ -1217,6 +1217,52 @@ static void a_missing_and_a_short_object_are_named(void **state) {
     free(said);
 }
 
+/* What the index of a bucket shows of bytes that are lost, and an object that a HEAD and a LIST show whole. */
+static void an_object_that_is_listed_and_not_readable_is_named_once(void **state) {
+    static const enum ms_code codes[] = {MS_NOT_FOUND, MS_RANGE};
+    struct world *w = *state;
+    struct behind b;
+    struct said *said = calloc(1, sizeof *said);
+    fill_world(w);
+    look_behind(w, "/files/a.txt", &b);
+    for (size_t i = 0; i < MS_ARRAY_LEN(codes); i++)
+        for (unsigned store = 0; store < 2; store++) {
+            gate_refuse_key(w, MS_OBJ_GET, b.object.key, codes[i]);
+            run_fsck(w->svc, store, true, said);
+            assert_int_equal(said->findings, 1);
+            assert_string_equal(said->finding[0].name, "store");
+            assert_non_null(strstr(said->finding[0].text, b.object.key));
+        }
+    /* gone for the LIST too: the two parts see the same, and one says it */
+    struct ms_obj_request del = {.op = MS_OBJ_DELETE, .key = b.object.key};
+    gate_refuse(w, MS_OK);
+    assert_ok(ms_obj_run(w->svc->obj, &del, &test_err));
+    run_fsck(w->svc, true, true, said);
+    assert_int_equal(said->findings, 1);
+    free(said);
+}
+
+static bool last_progress(void *priv, uint64_t done, uint64_t total) {
+    uint64_t *seen = priv;
+    seen[0] = done;
+    seen[1] = total;
+    return true;
+}
+
+static void progress_comes_to_its_end_whatever_was_readable(void **state) {
+    struct world *w = *state;
+    struct behind b;
+    uint64_t seen[2] = {0};
+    struct ms_fsck_options options = {.deep = true, .progress = last_progress, .priv = seen};
+    struct ms_fsck_result result;
+    fill_world(w);
+    look_behind(w, "/files/a.txt", &b);
+    gate_refuse_key(w, MS_OBJ_GET, b.object.key, MS_NOT_FOUND);
+    assert_ok(ms_fsck(w->svc, &options, &result, &test_err));
+    assert_int_equal(result.findings, 1);
+    assert_int_equal(seen[0], seen[1]);
+}
+
 /* Other bytes of the same length, behind our back. */
 static void a_replaced_object_is_named(void **state) {
     struct world *w = *state;
@@ -1426,6 +1472,10 @@ int main(void) {
             what_no_row_knows_is_pending_and_what_is_not_ours_is_left_alone, world_setup_dir,
             world_teardown),
         cmocka_unit_test_setup_teardown(a_record_with_a_wrong_checksum_is_named, world_setup_dir,
+                                        world_teardown),
+        cmocka_unit_test_setup_teardown(an_object_that_is_listed_and_not_readable_is_named_once,
+                                        world_setup_dir, world_teardown),
+        cmocka_unit_test_setup_teardown(progress_comes_to_its_end_whatever_was_readable, world_setup_mem,
                                         world_teardown),
         cmocka_unit_test_setup_teardown(a_deep_check_can_be_stopped, world_setup_mem,
                                         world_teardown),
