@@ -15,6 +15,7 @@
 #include <stdlib.h>
 
 #define READ_BYTES ((size_t)8 << 20)
+#define FAILED_IN_A_ROW_MAX 8u /* objects; then it is the store, and no object of it */
 
 /* ---- rows that are still there --------------------------------------------------------------- */
 
@@ -214,7 +215,9 @@ struct deep {
     uint8_t *buffer;
     uint64_t hash[READ_BYTES >> MS_BLOCK_LOG2_MIN]; /* of the blocks of one piece */
     bool hashed;
-    uint64_t from, n; /* the piece, in blocks */
+    uint64_t from, n;      /* the piece, in blocks */
+    unsigned failed_row;   /* objects, one behind the other, about which the store said nothing */
+    struct ms_error failed; /* of the last of them */
 };
 
 /* By its id and the seed, so a stopped check can be taken up with the same objects. */
@@ -292,18 +295,33 @@ static enum ms_code check_blocks(struct deep *d, uint64_t offset, size_t n,
     return MS_OK;
 }
 
+/* The store has answered, and the bytes are not there. */
+static bool is_damage(enum ms_code code) {
+    return code == MS_NOT_FOUND || code == MS_CORRUPT || code == MS_MISMATCH || code == MS_RANGE;
+}
+
+/* Of this object perhaps, a bad sector or a placement group that is down, and of others not. */
+static bool may_be_one_object(enum ms_code code) {
+    return code == MS_IO || code == MS_UNAVAILABLE || code == MS_TIMEOUT || code == MS_PROTOCOL ||
+           code == MS_DENIED;
+}
+
 /* The object cannot be read at all, or is gone since. A LIST that shows it says nothing against that: the index of a
  * bucket may outlive what it names. */
 static enum ms_code unreadable(struct deep *d, enum ms_code code, const struct ms_error *err,
                                struct ms_error *reterr) {
-    bool there;
-    if (code != MS_NOT_FOUND && code != MS_CORRUPT && code != MS_MISMATCH && code != MS_RANGE)
+    bool there, damaged = is_damage(code);
+    if (!damaged && (!may_be_one_object(code) || ++d->failed_row >= FAILED_IN_A_ROW_MAX))
         return ms_pass_up(code, err, reterr);
     MS_TRY(is_still(d->f, d->object.id, &there, reterr));
     if (there && !ms_numbers_have(&d->f->told, ms_id_half(d->object.id)))
-        ms_fsck_finding(d->f, "store", "object %s of %" PRIu64 " bytes cannot be read: %.200s",
-                        d->object.key, d->object.size, err->message);
+        ms_fsck_finding(d->f, "store", "object %s of %" PRIu64 " bytes cannot be read%s: %.200s",
+                        d->object.key, d->object.size, damaged ? "" : " now", err->message);
     ms_fsck_flush(d->f);
+    if (damaged)
+        d->failed_row = 0;
+    else
+        d->failed = *err;
     return MS_OK;
 }
 
@@ -336,6 +354,7 @@ static enum ms_code read_object(struct deep *d, struct ms_error *reterr) {
             MS_TRY(unreadable(d, code, &err, reterr));
             return tell(d, left, reterr);
         }
+        d->failed_row = 0;
         d->f->result.bytes_read += n;
         MS_TRY(tell(d, n, reterr));
     }
@@ -370,6 +389,8 @@ static enum ms_code read_all(struct deep *d, struct next_object *next, struct ms
                 MS_TRY(read_object(d, reterr));
         }
     }
+    if (d->failed_row > 0 && d->f->result.bytes_read == 0) /* few objects, and none could be read */
+        return ms_pass_up(d->failed.code, &d->failed, reterr);
     return MS_OK;
 }
 

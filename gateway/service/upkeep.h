@@ -105,6 +105,8 @@ MS_NODISCARD enum ms_code ms_gc(struct ms_svc *svc, int64_t grace_ms, bool dry_r
  * rows with a LIST (missing, of another size or ETag, unknown); deep: every block of every object
  * with its hash, or of sample_percent of the objects, others each time the seed is another.
  * finding: a broken invariant. pending: something a dead process left and recover or gc will settle.
+ * An object whose bytes the store does not give is a finding, and the rest is read; eight in a row that fail with
+ * anything but "not there" or "damaged", or such failures and not one byte read, end it with the store's error.
  * Repairs nothing. On a live store, what differs only because somebody is at work is looked at again
  * before it is reported. */
 struct ms_fsck_options {

@@ -1263,6 +1263,50 @@ static void progress_comes_to_its_end_whatever_was_readable(void **state) {
     assert_int_equal(seen[0], seen[1]);
 }
 
+/* A bad sector, or a server that fails for one key: the others are read, damage in them is found. */
+static void an_object_that_fails_does_not_end_the_check(void **state) {
+    static const enum ms_code codes[] = {MS_IO, MS_UNAVAILABLE, MS_DENIED};
+    struct world *w = *state;
+    struct behind a, deep;
+    char path[1024];
+    struct said *said = calloc(1, sizeof *said);
+    fill_world(w);
+    look_behind(w, "/files/a.txt", &a);
+    look_behind(w, "/dir/sub/deep.bin", &deep);
+    object_path(w, deep.object.key, path);
+    flip_bit(path, 100);
+    for (size_t i = 0; i < MS_ARRAY_LEN(codes); i++) {
+        gate_refuse_key(w, MS_OBJ_GET, a.object.key, codes[i]);
+        run_fsck(w->svc, false, true, said);
+        assert_int_equal(said->findings, 2);
+        for (unsigned j = 0; j < 2; j++)
+            assert_non_null(strstr(said->finding[j].text, said->finding[j].name[0] == 's' ? a.object.key
+                                                                                           : deep.object.key));
+        assert_string_not_equal(said->finding[0].name, said->finding[1].name);
+        assert_int_equal(said->result.bytes_read, 26 + 5000 + 700);
+    }
+    free(said);
+}
+
+static void a_store_that_is_down_ends_the_check(void **state) {
+    struct world *w = *state;
+    struct ms_fsck_options options = {.deep = true};
+    struct ms_fsck_result result;
+    fill_world(w); /* four objects: fewer than are needed to see it before the end */
+    gate_refuse_key(w, MS_OBJ_GET, "", MS_UNAVAILABLE);
+    assert_code(ms_fsck(w->svc, &options, &result, &test_err), MS_UNAVAILABLE);
+    gate_refuse(w, MS_OK);
+    for (unsigned i = 0; i < 12; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "/files/more%u.bin", i);
+        write_file(w, name, "more", 4);
+    }
+    gate_refuse_key(w, MS_OBJ_GET, "", MS_UNAVAILABLE);
+    unsigned before = atomic_load(&w->gate.requests);
+    assert_code(ms_fsck(w->svc, &options, &result, &test_err), MS_UNAVAILABLE);
+    assert_int_equal(atomic_load(&w->gate.requests) - before, 8);
+}
+
 /* Other bytes of the same length, behind our back. */
 static void a_replaced_object_is_named(void **state) {
     struct world *w = *state;
@@ -1475,6 +1519,10 @@ int main(void) {
                                         world_teardown),
         cmocka_unit_test_setup_teardown(an_object_that_is_listed_and_not_readable_is_named_once,
                                         world_setup_dir, world_teardown),
+        cmocka_unit_test_setup_teardown(an_object_that_fails_does_not_end_the_check, world_setup_dir,
+                                        world_teardown),
+        cmocka_unit_test_setup_teardown(a_store_that_is_down_ends_the_check, world_setup_mem,
+                                        world_teardown),
         cmocka_unit_test_setup_teardown(progress_comes_to_its_end_whatever_was_readable, world_setup_mem,
                                         world_teardown),
         cmocka_unit_test_setup_teardown(a_deep_check_can_be_stopped, world_setup_mem,
