@@ -9,13 +9,13 @@ static enum ms_code print(const struct ms_cli *cli, const struct ms_gc_result *r
                           struct ms_error *reterr) {
     if (cli->json)
         return ms_out_json(
-            json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:b}", "tombstones",
+            json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:b}", "tombstones",
                       (json_int_t)r->tombstones, "deleted", (json_int_t)r->deleted,
                       "deleted_bytes", (json_int_t)r->deleted_bytes, "uploads_aborted",
                       (json_int_t)r->uploads_aborted, "uploads_bytes",
                       (json_int_t)r->uploads_bytes, "strays_deleted",
                       (json_int_t)r->strays_deleted, "strays_bytes", (json_int_t)r->strays_bytes,
-                      "dry_run", dry_run),
+                      "left", (json_int_t)r->left, "dry_run", dry_run),
             reterr);
     if (!cli->quiet)
         printf("%s%llu objects deleted (%s), %llu unfinished uploads aborted (%s), %llu unknown "
@@ -45,7 +45,7 @@ static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr) {
     ms_progress_begin(&bar, cli, "objects looked at");
     code = ms_gc_with(cli->svc, &options, &r, reterr);
     ms_progress_end(&bar);
-    if (code != MS_OK && code != MS_CANCELLED)
+    if (code != MS_OK && code != MS_CANCELLED && r.left == 0)
         return code;
     enum ms_code printed = print(cli, &r, options.dry_run, code == MS_OK ? reterr : NULL);
     return code == MS_OK ? printed : code;
@@ -58,7 +58,7 @@ const struct ms_cmd ms_cmd_gc = {
     .help = "Objects of assets deleted for good and of replaced versions, unfinished uploads and "
             "objects that no record\n"
             "knows, each once it is older than the grace (1 hour), so that a reader of another "
-            "process is never cut off.\n",
+            "process is never cut off.\nWhat the store does not let go of is named, and left for the next time.\n",
     .opts = {{"grace", 0, "TIME", "e.g. 0s, 1h"}, {"dry-run", 'n', NULL, "count only"}},
     .run = run,
 };

@@ -300,18 +300,12 @@ static bool is_damage(enum ms_code code) {
     return code == MS_NOT_FOUND || code == MS_CORRUPT || code == MS_MISMATCH || code == MS_RANGE;
 }
 
-/* Of this object perhaps, a bad sector or a placement group that is down, and of others not. */
-static bool may_be_one_object(enum ms_code code) {
-    return code == MS_IO || code == MS_UNAVAILABLE || code == MS_TIMEOUT || code == MS_PROTOCOL ||
-           code == MS_DENIED;
-}
-
 /* The object cannot be read at all, or is gone since. A LIST that shows it says nothing against that: the index of a
  * bucket may outlive what it names. */
 static enum ms_code unreadable(struct deep *d, enum ms_code code, const struct ms_error *err,
                                struct ms_error *reterr) {
     bool there, damaged = is_damage(code);
-    if (!damaged && (!may_be_one_object(code) || ++d->failed_row >= FAILED_IN_A_ROW_MAX))
+    if (!damaged && (!ms_stored_fails_alone(code) || ++d->failed_row >= FAILED_IN_A_ROW_MAX))
         return ms_pass_up(code, err, reterr);
     MS_TRY(is_still(d->f, d->object.id, &there, reterr));
     if (there && !ms_numbers_have(&d->f->told, ms_id_half(d->object.id)))

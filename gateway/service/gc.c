@@ -17,6 +17,10 @@
 #define OBJECTS_A_COMMIT 256u
 #define HASH_ROWS_A_COMMIT 8000u
 #define MS_CLOCK_KEY_PREFIX ".catalogue/clock-"
+/* Deletions that fail one behind the other: then it is the store, and no object of it. A store that refuses answers
+ * quickly, and may hold many objects. */
+#define FAILED_IN_A_ROW_MAX 8u
+#define REFUSED_IN_A_ROW_MAX 1000u
 
 struct tomb {
     struct ms_object_id object;
@@ -35,6 +39,9 @@ struct gc {
     struct ms_instant stored_before; /* the same by the object store's */
     struct ms_gc_result result;
     uint64_t done; /* for the progress */
+    unsigned failed_row;    /* deletions that failed, one behind the other */
+    struct ms_error failed; /* the first of all that failed */
+    bool finished;          /* all that could be done has been */
     struct tomb *tomb; /* of the batch */
     unsigned n;
 };
@@ -55,6 +62,49 @@ static enum ms_code go_on(struct gc *gc, uint64_t more, struct ms_error *reterr)
     if (!gc->options->progress || gc->options->progress(gc->options->priv, gc->done))
         return MS_OK;
     return ms_fail(reterr, MS_CANCELLED, "stopped; begin again any time");
+}
+
+/* ---- what cannot be deleted -------------------------------------------------------------------- */
+
+/* An object or upload that stays: the next one may go. Errors: err, when there is no use in going on. */
+static enum ms_code leave(struct gc *gc, enum ms_code code, const struct ms_error *err,
+                          struct ms_error *reterr) {
+    unsigned most = code == MS_DENIED || code == MS_NOT_PERMITTED ? REFUSED_IN_A_ROW_MAX
+                                                                  : FAILED_IN_A_ROW_MAX;
+    if (!ms_stored_fails_alone(code) || ++gc->failed_row >= most)
+        return ms_pass_up(code, err, reterr);
+    if (gc->failed.code == MS_OK)
+        gc->failed = *err;
+    gc->result.left++;
+    return MS_OK;
+}
+
+/* Errors: as leave(); MS_OK does not say that it was deleted. */
+static enum ms_code delete_one(struct gc *gc, const char *key, bool *ret_deleted,
+                               struct ms_error *reterr) {
+    struct ms_error err = {0};
+    enum ms_code code = ms_stored_delete(gc->svc, key, &err);
+    *ret_deleted = code == MS_OK;
+    if (code != MS_OK)
+        return leave(gc, code, &err, reterr);
+    gc->failed_row = 0;
+    return MS_OK;
+}
+
+/* All of them in one request where the store takes that; false with MS_OK: it does not, or it failed for some key and
+ * does not say for which alone: one by one. */
+static enum ms_code delete_at_once(struct gc *gc, const char *const *keys, size_t n,
+                                   bool *ret_deleted, struct ms_error *reterr) {
+    struct ms_obj_request request = {.op = MS_OBJ_DELETE_MANY, .keys = keys, .keys_n = n};
+    struct ms_error err = {0};
+    *ret_deleted = n == 0;
+    if (n == 0 || !gc->svc->obj->caps.batch_delete)
+        return MS_OK;
+    enum ms_code code = ms_obj_run(gc->svc->obj, &request, &err);
+    *ret_deleted = code == MS_OK;
+    if (code == MS_OK)
+        gc->failed_row = 0;
+    return ms_stored_fails_alone(code) ? MS_OK : ms_pass_up(code, &err, reterr);
 }
 
 /* ---- plan: tombstones that are old enough and nobody's --------------------------------------- */
@@ -145,35 +195,22 @@ static enum ms_code give_back(struct gc *gc, const struct tomb *tomb, struct ms_
 
 /* ---- delete ---------------------------------------------------------------------------------- */
 
-static enum ms_code delete_many(struct gc *gc, struct tomb *tomb, unsigned n,
-                                struct ms_error *reterr) {
-    const char *keys[OBJECTS_A_COMMIT];
-    struct ms_obj_request request = {.op = MS_OBJ_DELETE_MANY, .keys = keys};
-    for (unsigned i = 0; i < n; i++)
-        if (tomb[i].ours)
-            keys[request.keys_n++] = tomb[i].key;
-    if (request.keys_n == 0)
-        return MS_OK;
-    MS_TRY(ms_obj_run(gc->svc->obj, &request, reterr));
-    for (unsigned i = 0; i < n; i++)
-        tomb[i].deleted = tomb[i].ours;
-    return MS_OK;
-}
-
-/* To the end even when some fail; the first failure is returned. */
+/* Errors: there is no use in going on; what was deleted until then is marked. */
 static enum ms_code delete_objects(struct gc *gc, struct tomb *tomb, unsigned n,
                                    struct ms_error *reterr) {
-    enum ms_code first = MS_OK;
-    if (gc->svc->obj->caps.batch_delete)
-        return delete_many(gc, tomb, n, reterr);
-    for (unsigned i = 0; i < n; i++) {
-        if (!tomb[i].ours)
-            continue;
-        enum ms_code code = ms_stored_delete(gc->svc, tomb[i].key, first == MS_OK ? reterr : NULL);
-        tomb[i].deleted = code == MS_OK;
-        first = first == MS_OK ? code : first;
-    }
-    return first;
+    const char *keys[OBJECTS_A_COMMIT];
+    size_t keys_n = 0;
+    bool all;
+    for (unsigned i = 0; i < n; i++)
+        if (tomb[i].ours)
+            keys[keys_n++] = tomb[i].key;
+    MS_TRY(delete_at_once(gc, keys, keys_n, &all, reterr));
+    for (unsigned i = 0; i < n; i++)
+        if (tomb[i].ours && all)
+            tomb[i].deleted = true;
+        else if (tomb[i].ours)
+            MS_TRY(delete_one(gc, tomb[i].key, &tomb[i].deleted, reterr));
+    return MS_OK;
 }
 
 /* ---- forget ---------------------------------------------------------------------------------- */
@@ -254,14 +291,10 @@ static enum ms_code bury(struct gc *gc, struct tomb *tomb, unsigned n, struct ms
         if (tomb[i].deleted)
             ms_near_remove(gc->svc, tomb[i].key);
     MS_TRY(forget(gc, tomb, n, reterr));
-    if (failed == MS_OK)
-        return MS_OK;
     for (unsigned i = 0; i < n; i++)
         if (tomb[i].ours && !tomb[i].deleted)
             MS_TRY(give_back(gc, &tomb[i], reterr));
-    if (reterr)
-        *reterr = err;
-    return failed;
+    return ms_pass_up(failed, &err, reterr);
 }
 
 static enum ms_code bury_planned(struct gc *gc, struct ms_error *reterr) {
@@ -311,27 +344,31 @@ static uint64_t bytes_of_parts(struct gc *gc, const struct ms_stored *upload) {
 static enum ms_code abort_upload(struct gc *gc, const struct ms_stored *upload,
                                  struct ms_error *reterr) {
     uint64_t bytes = bytes_of_parts(gc, upload);
-    if (!gc->dry_run)
-        MS_TRY(ms_stored_abort(gc->svc, upload, reterr));
-    gc->result.uploads_aborted++;
-    gc->result.uploads_bytes += bytes;
+    struct ms_error err = {0};
+    enum ms_code code = gc->dry_run ? MS_OK : ms_stored_abort(gc->svc, upload, &err);
+    if (code == MS_OK) {
+        gc->failed_row = 0;
+        gc->result.uploads_aborted++;
+        gc->result.uploads_bytes += bytes;
+    } else {
+        MS_TRY(leave(gc, code, &err, reterr));
+    }
     return go_on(gc, 1, reterr);
 }
 
 static enum ms_code delete_strays(struct gc *gc, struct strays *strays, struct ms_error *reterr) {
     const char *keys[OBJECTS_A_COMMIT];
-    struct ms_obj_request request = {
-        .op = MS_OBJ_DELETE_MANY, .keys = keys, .keys_n = strays->n};
-    bool many = gc->svc->obj->caps.batch_delete;
+    bool all = true;
     for (unsigned i = 0; i < strays->n; i++)
         keys[i] = strays->at[i].key;
-    if (!gc->dry_run && many && strays->n > 0)
-        MS_TRY(ms_obj_run(gc->svc->obj, &request, reterr));
+    if (!gc->dry_run)
+        MS_TRY(delete_at_once(gc, keys, strays->n, &all, reterr));
     for (unsigned i = 0; i < strays->n; i++) {
-        if (!gc->dry_run && !many)
-            MS_TRY(ms_stored_delete(gc->svc, keys[i], reterr));
-        gc->result.strays_deleted++;
-        gc->result.strays_bytes += strays->at[i].size;
+        bool deleted = all;
+        if (!all)
+            MS_TRY(delete_one(gc, keys[i], &deleted, reterr));
+        gc->result.strays_deleted += deleted;
+        gc->result.strays_bytes += deleted ? strays->at[i].size : 0;
     }
     uint64_t n = strays->n;
     strays->n = 0;
@@ -416,7 +453,14 @@ static enum ms_code collect(struct gc *gc, struct ms_error *reterr) {
     gc->result.strays_deleted += near;
     MS_TRY(age_by_the_store(gc, reterr));
     MS_TRY(strays(gc, true, reterr));
-    return strays(gc, false, reterr);
+    MS_TRY(strays(gc, false, reterr));
+    gc->finished = true;
+    if (gc->result.left == 0)
+        return MS_OK;
+    return ms_fail(reterr, gc->failed.code,
+                   "%llu objects or unfinished uploads could not be deleted, and are tried again the next time; the "
+                   "first: %.250s",
+                   (unsigned long long)gc->result.left, gc->failed.message);
 }
 
 enum ms_code ms_gc_with(struct ms_svc *svc, const struct ms_gc_options *options,
@@ -436,7 +480,7 @@ enum ms_code ms_gc_with(struct ms_svc *svc, const struct ms_gc_options *options,
     struct ms_error err = {0};
     enum ms_code code = collect(&gc, &err);
     free(gc.tomb);
-    if (code == MS_OK || code == MS_CANCELLED)
+    if (gc.finished || code == MS_CANCELLED)
         *ret_result = gc.result;
     return ms_pass_up(code, &err, reterr);
 }

@@ -79,7 +79,11 @@ MS_NODISCARD enum ms_code ms_recover_quick(struct ms_svc *svc, struct ms_recover
  *
  * A stray's age is by the object store's clock on both sides: a small object of now is put, listed
  * and deleted again (a dry run goes by the host's clock). Memory: 8 bytes for each object that rows
- * know, and one page of a list; the list itself lies in a nameless file. */
+ * know, and one page of a list; the list itself lies in a nameless file.
+ *
+ * An object that may not be deleted (a legal hold) or cannot be now keeps its tombstone and is named in the error;
+ * everything else is done nevertheless, and *ret_result says what, with left > 0 (after any other failure it is
+ * untouched). Many such in a row end it. */
 struct ms_gc_options {
     int64_t grace_ms;
     bool dry_run;
@@ -93,6 +97,7 @@ struct ms_gc_result {
     uint64_t deleted, deleted_bytes;
     uint64_t uploads_aborted, uploads_bytes; /* bytes of their parts */
     uint64_t strays_deleted, strays_bytes;
+    uint64_t left; /* objects and uploads that could not be deleted */
 };
 MS_NODISCARD enum ms_code ms_gc_with(struct ms_svc *svc, const struct ms_gc_options *options,
                                      struct ms_gc_result *ret_result, struct ms_error *reterr);

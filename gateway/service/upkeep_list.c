@@ -164,6 +164,11 @@ enum ms_code ms_stored_abort(struct ms_svc *svc, const struct ms_stored *upload,
     return ms_obj_run(svc->obj, &request, reterr);
 }
 
+bool ms_stored_fails_alone(enum ms_code code) {
+    return code == MS_IO || code == MS_UNAVAILABLE || code == MS_TIMEOUT || code == MS_PROTOCOL ||
+           code == MS_DENIED || code == MS_NOT_PERMITTED || code == MS_CONFLICT || code == MS_INVALID;
+}
+
 enum ms_code ms_stored_head(struct ms_svc *svc, const char *key, uint64_t *ret_size,
                             char ret_etag[MS_ETAG_MAX + 1], struct ms_error *reterr) {
     struct ms_obj_request request = {.op = MS_OBJ_HEAD, .key = key};

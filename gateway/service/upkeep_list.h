@@ -47,6 +47,9 @@ MS_NODISCARD enum ms_code ms_stored_delete(struct ms_svc *svc, const char *key,
                                            struct ms_error *reterr);
 MS_NODISCARD enum ms_code ms_stored_abort(struct ms_svc *svc, const struct ms_stored *upload,
                                           struct ms_error *reterr);
+/* Whether a request that failed with this may have failed for its own object alone: a bad sector, a hold on a key, a
+ * server that does not get at it. Not one that failed before it was sent, or that the caller stopped. */
+bool ms_stored_fails_alone(enum ms_code code);
 /* Errors: MS_NOT_FOUND. */
 MS_NODISCARD enum ms_code ms_stored_head(struct ms_svc *svc, const char *key, uint64_t *ret_size,
                                          char ret_etag[MS_ETAG_MAX + 1], struct ms_error *reterr);

@@ -38,6 +38,9 @@ static void make_tombstone(struct world *w, const char *path, char ret_key[MS_OB
     unlink_path(w, path);
 }
 
+static const char ours[] =
+    "00112233445566778899aabbccddeeff/ffeeddccbbaa99887766554433221100.7.mp4";
+
 /* ---- tombstones -------------------------------------------------------------------------- */
 
 static void a_tombstone_waits_for_its_grace_to_the_millisecond(void **state) {
@@ -116,6 +119,81 @@ static void a_delete_that_fails_is_tried_again(void **state) {
     check_clean(w->svc);
 }
 
+/* Under a legal hold, say: the others go, in this batch and behind it, and so do uploads and strays. */
+static void check_one_that_stays(struct world *w, enum ms_code code) {
+    char key[4][MS_OBJECT_KEY_MAX + 1];
+    struct ms_obj_request mp = {.op = MS_OBJ_MP_CREATE, .key = ours};
+    struct ms_obj_request put = {
+        .op = MS_OBJ_PUT, .key = ours, .body = {.memory = ms_view_str("stray"), .length = 5}};
+    for (unsigned run = 0; run < 2; run++) {
+        struct ms_gc_result r = {0};
+        for (unsigned i = run; i < 4; i++)
+            make_tombstone(w, "/files/a.bin", key[i]);
+        assert_ok(ms_obj_run(w->svc->obj, &put, &test_err));
+        assert_ok(ms_obj_run(w->svc->obj, &mp, &test_err));
+        gate_refuse_key(w, MS_OBJ_OP_COUNT, key[0], code);
+        assert_code(ms_gc(w->svc, 0, false, &r, &test_err), code);
+        assert_non_null(strstr(test_err.message, "1 objects or unfinished uploads could not be deleted"));
+        assert_int_equal(r.left, 1);
+        assert_int_equal(r.deleted, 3);
+        assert_int_equal(r.strays_deleted, 1);
+        assert_int_equal(r.uploads_aborted, 1);
+        gate_refuse(w, MS_OK);
+        assert_true(in_store(w, key[0]));
+        assert_int_equal(tombstones(w), 1);
+    }
+    assert_int_equal(gc_now(w, 0, false).deleted, 1);
+    check_clean(w->svc);
+}
+
+static void one_that_may_not_be_deleted_keeps_nobody(void **state) {
+    struct world *w = *state;
+    check_one_that_stays(w, MS_DENIED);
+    check_one_that_stays(w, MS_UNAVAILABLE);
+    w->svc->obj->caps.batch_delete = false;
+    check_one_that_stays(w, MS_DENIED);
+}
+
+/* A store that is down is not asked for every object. */
+static void a_store_that_deletes_nothing_is_left_alone(void **state) {
+    struct world *w = *state;
+    char key[MS_OBJECT_KEY_MAX + 1];
+    struct ms_gc_result r;
+    for (unsigned i = 0; i < 30; i++)
+        make_tombstone(w, "/files/a.bin", key);
+    gate_refuse(w, MS_UNAVAILABLE);
+    unsigned before = atomic_load(&w->gate.requests);
+    assert_code(ms_gc(w->svc, 0, false, &r, &test_err), MS_UNAVAILABLE);
+    assert_int_equal(atomic_load(&w->gate.requests) - before, 1 + 8);
+    gate_refuse(w, MS_OK);
+    assert_int_equal(gc_now(w, 0, false).deleted, 30);
+    check_clean(w->svc);
+}
+
+/* A stray that stays among others, in a batch and one by one. */
+static void a_stray_that_may_not_be_deleted_keeps_nobody(void **state) {
+    struct world *w = *state;
+    for (unsigned batch = 0; batch < 2; batch++) {
+        struct ms_gc_result r = {0};
+        w->svc->obj->caps.batch_delete = batch == 0;
+        for (unsigned i = 0; i < 5; i++) {
+            char key[100];
+            snprintf(key, sizeof key, "00112233445566778899aabbccddeeff/ffeeddccbbaa998877665544332211%02x.1.mp4", i);
+            struct ms_obj_request put = {
+                .op = MS_OBJ_PUT, .key = key, .body = {.memory = ms_view_str("stray"), .length = 5}};
+            assert_ok(ms_obj_run(w->svc->obj, &put, &test_err));
+        }
+        gate_refuse_key(w, MS_OBJ_OP_COUNT, "00112233445566778899aabbccddeeff/ffeeddccbbaa99887766554433221102",
+                        MS_DENIED);
+        assert_code(ms_gc(w->svc, 0, false, &r, &test_err), MS_DENIED);
+        assert_int_equal(r.strays_deleted, 4);
+        assert_int_equal(r.strays_bytes, 20);
+        assert_int_equal(r.left, 1);
+        gate_refuse(w, MS_OK);
+        assert_int_equal(gc_now(w, 0, false).strays_deleted, 1);
+    }
+}
+
 /* ---- several deleters -------------------------------------------------------------------- */
 
 static void gc_in_child(struct child *c) {
@@ -175,9 +253,6 @@ static void several_deleters_delete_each_once(void **state) {
 }
 
 /* ---- strays ------------------------------------------------------------------------------ */
-
-static const char ours[] =
-    "00112233445566778899aabbccddeeff/ffeeddccbbaa99887766554433221100.7.mp4";
 
 static void put(struct world *w, const char *key) {
     struct ms_obj_request r = {
@@ -485,6 +560,9 @@ int main(int argc, char **argv) {
         IN_MEMORY(many_tombstones_go_in_batches),
         IN_MEMORY(one_by_one_where_the_store_cannot_do_more),
         IN_MEMORY(a_delete_that_fails_is_tried_again),
+        IN_MEMORY(one_that_may_not_be_deleted_keeps_nobody),
+        IN_MEMORY(a_store_that_deletes_nothing_is_left_alone),
+        IN_MEMORY(a_stray_that_may_not_be_deleted_keeps_nobody),
         ON_DIR(a_deleter_killed_at_every_request),
         ON_DIR(several_deleters_delete_each_once),
         ON_DIR(strays_of_our_making_go_and_nothing_else),
