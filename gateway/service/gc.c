@@ -414,7 +414,8 @@ static enum ms_code strays(struct gc *gc, bool uploads, struct ms_error *reterr)
 
 /* ---- the object store's clock ---------------------------------------------------------------- */
 
-/* What the store says of an object that was put just now. */
+/* What the store says of an object that was put just now; none when it does not say. One that cannot be deleted is left
+ * to old_clocks(). */
 static enum ms_code store_now(struct ms_svc *svc, const char *key, struct ms_instant *ret_now,
                               struct ms_error *reterr) {
     struct ms_obj_request put = {
@@ -425,23 +426,41 @@ static enum ms_code store_now(struct ms_svc *svc, const char *key, struct ms_ins
     if (code == MS_OK && list.ret_n == 1)
         *ret_now = list.ret_entries[0].modified;
     free(list.ret_entries);
-    MS_TRY(ms_stored_delete(svc, key, reterr));
+    (void)!ms_stored_delete(svc, key, NULL);
     return code;
 }
 
-/* A host whose clock runs ahead must not take what is young for old. */
+/* A host whose clock runs ahead must not take what is young for old. A store that is full takes no object to ask it by:
+ * then the host's clock has to do, or nothing would ever make room. What is in use has a row, whatever its age. */
 static enum ms_code age_by_the_store(struct gc *gc, struct ms_error *reterr) {
     char key[80];
     struct ms_instant now = {0};
+    struct ms_error err = {0};
     gc->stored_before = gc->before;
     if (gc->dry_run || ms_instant_is_none(gc->before))
         return MS_OK;
     (void)snprintf(key, sizeof key, MS_CLOCK_KEY_PREFIX "%s",
                    ms_id_text(ms_store_instance(gc->svc->store).id).s);
-    MS_TRY(store_now(gc->svc, key, &now, reterr));
+    enum ms_code code = store_now(gc->svc, key, &now, &err);
+    if (code != MS_OK && code != MS_NO_SPACE)
+        return ms_pass_up(code, &err, reterr);
     if (!ms_instant_is_none(now))
         gc->stored_before = ms_instant_add_ms(now, -gc->options->grace_ms);
     return MS_OK;
+}
+
+/* Those of processes that were killed before they deleted theirs, a page of them a run. */
+static enum ms_code old_clocks(struct gc *gc, struct ms_error *reterr) {
+    struct ms_obj_request list = {.op = MS_OBJ_LIST, .key = MS_CLOCK_KEY_PREFIX, .list_max = 1000};
+    enum ms_code code = gc->dry_run ? MS_OK : ms_obj_run(gc->svc->obj, &list, reterr);
+    for (size_t i = 0; i < list.ret_n && code == MS_OK; i++) {
+        bool deleted, old = ms_instant_is_none(gc->stored_before) ||
+                            list.ret_entries[i].modified.ms <= gc->stored_before.ms;
+        if (old)
+            code = delete_one(gc, list.ret_entries[i].key, &deleted, reterr);
+    }
+    free(list.ret_entries);
+    return code;
 }
 
 /* ---- entry point ----------------------------------------------------------------------------- */
@@ -454,6 +473,7 @@ static enum ms_code collect(struct gc *gc, struct ms_error *reterr) {
     MS_TRY(age_by_the_store(gc, reterr));
     MS_TRY(strays(gc, true, reterr));
     MS_TRY(strays(gc, false, reterr));
+    MS_TRY(old_clocks(gc, reterr));
     gc->finished = true;
     if (gc->result.left == 0)
         return MS_OK;

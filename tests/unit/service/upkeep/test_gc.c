@@ -319,6 +319,43 @@ static void a_young_stray_is_left_alone(void **state) {
     assert_false(in_store(w, ours));
 }
 
+/* Nothing can be put, and what fills it goes nevertheless. */
+static void a_full_store_is_made_room_on(void **state) {
+    struct world *w = *state;
+    struct ms_gc_result r;
+    put(w, ours);
+    make_old(w, ours, HOUR + 5 * MS_MINUTE_MS);
+    ms_clock_fake_set(&w->clock, ms_clock_kernel_now());
+    gate_refuse_key(w, MS_OBJ_PUT, "", MS_NO_SPACE);
+    r = gc_now(w, HOUR, false);
+    assert_int_equal(r.strays_deleted, 1);
+    assert_false(in_store(w, ours));
+    gate_refuse_key(w, MS_OBJ_PUT, "", MS_DENIED); /* another failure says nothing of the age */
+    assert_code(ms_gc(w->svc, HOUR, false, &r, &test_err), MS_DENIED);
+}
+
+/* Of one that was killed between the two: it goes once it is old, and no young one of a live process does. */
+static void the_objects_that_tell_the_time_do_not_stay(void **state) {
+    static const char old[] = ".catalogue/clock-00112233445566778899aabbccddeeff";
+    static const char young[] = ".catalogue/clock-ffeeddccbbaa99887766554433221100";
+    struct world *w = *state;
+    put(w, old);
+    put(w, young);
+    make_old(w, old, HOUR + 5 * MS_MINUTE_MS);
+    gate_refuse_key(w, MS_OBJ_DELETE, ".catalogue/clock-", MS_DENIED);
+    struct ms_gc_result r = {0};
+    assert_code(ms_gc(w->svc, HOUR, false, &r, &test_err), MS_DENIED);
+    assert_int_equal(r.left, 1); /* its own is young */
+    gate_refuse(w, MS_OK);
+    (void)gc_now(w, HOUR, true);
+    assert_true(in_store(w, old));
+    assert_int_equal(gc_now(w, HOUR, false).strays_deleted, 0);
+    assert_false(in_store(w, old));
+    assert_true(in_store(w, young));
+    (void)gc_now(w, 0, false);
+    assert_false(in_store(w, young));
+}
+
 static void many_strays_go_in_batches(void **state) {
     struct world *w = *state;
     unsigned n = 600;
@@ -567,6 +604,8 @@ int main(int argc, char **argv) {
         ON_DIR(several_deleters_delete_each_once),
         ON_DIR(strays_of_our_making_go_and_nothing_else),
         ON_DIR(a_young_stray_is_left_alone),
+        ON_DIR(a_full_store_is_made_room_on),
+        ON_DIR(the_objects_that_tell_the_time_do_not_stay),
         ON_DIR(many_strays_go_in_batches),
         ON_DIR(stopped_and_begun_again),
         ON_DIR(an_upload_under_way_loses_nothing),
