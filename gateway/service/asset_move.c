@@ -2,6 +2,7 @@
 #include "service/asset.h"
 
 #include "base/fd.h"
+#include "service/file_image.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -226,12 +227,14 @@ static enum ms_code finish(struct putting *p, struct ms_error *reterr) {
     return code;
 }
 
-/* The first error counts: a failed flush is what the user must hear of. */
+/* The first error counts: a failed flush is what the user must hear of. But the release of the last handle tries again
+ * what a failing store has refused, and when that is through the file is there, whole: then nothing has failed. */
 static enum ms_code close_target(struct putting *p, enum ms_code code, struct ms_error *reterr) {
     struct ms_file_wait wait;
     enum ms_code released;
+    bool copied = code == MS_OK;
 
-    if (code == MS_OK) {
+    if (copied) {
         code = finish(p, reterr);
         if (code != MS_OK && p->put->produced) /* refused: nothing is produced */
             ms_file_abandon(p->handle);
@@ -240,6 +243,8 @@ static enum ms_code close_target(struct putting *p, enum ms_code code, struct ms
     }
     ms_file_release(p->handle, ms_file_wait_begin(&wait));
     released = ms_file_wait_end(&wait, NULL, code ? NULL : reterr);
+    if (released == MS_OK && copied && !ms_file_is_refusal(code))
+        return MS_OK;
     return code ? code : released;
 }
 

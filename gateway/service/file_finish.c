@@ -46,14 +46,14 @@ static void refuse(struct ms_file_job *job, enum ms_code code) {
         ms_file_job_end(job);
 }
 
-static bool is_refusal(enum ms_code code) {
+bool ms_file_is_refusal(enum ms_code code) {
     return code == MS_WRONG_KIND || code == MS_TOO_LARGE || code == MS_QUOTA ||
            code == MS_WRONG_STATE || code == MS_NOT_PERMITTED || code == MS_NOT_READABLE ||
            code == MS_REVIEW;
 }
 
 static void fail(struct ms_file_job *job, enum ms_code code) {
-    if (is_refusal(code))
+    if (ms_file_is_refusal(code))
         refuse(job, code);
     else
         give_up(job, code);

@@ -405,6 +405,10 @@ struct ms_list_in {
 };
 enum ms_code ms_list_op(struct ms_txn *txn, const void *in, void *out, struct ms_error *reterr);
 
+/* Whether a close that failed with this was judged: a rule is broken, and the next close says the same. Else the store
+ * failed, or somebody gave up. */
+bool ms_file_is_refusal(enum ms_code code);
+
 /* Nothing of it is sealed: intents and lease go, folded attributes stay; a fresh file vanishes with
  * its name. */
 struct ms_drop_in {

@@ -98,6 +98,34 @@ static void a_put_over_the_quota_leaves_nothing(void **state) {
     check_settled(w);
 }
 
+/* The answer to the last request is lost: the release sends it again. Whole and well, or failed and nothing there. */
+static void a_put_that_fails_leaves_nothing_and_one_that_does_not_says_so(void **state) {
+    struct world *w = *state;
+    struct ms_node node;
+
+    fill_like(bytes, 1000, "txt");
+    gate_refuse_once(w, MS_OBJ_PUT, MS_PROTOCOL);
+    assert_ok(put_as(w, "/files/a.txt", 1000, false, &test_err));
+    assert_int_equal(info.state, MS_STATE_ACTIVED);
+    check_file(w, "/files/a.txt", bytes, 1000);
+    gate_refuse_once(w, MS_OBJ_MP_COMPLETE, MS_PROTOCOL);
+    assert_ok(put_as(w, "/files/b.bin", 9 * 1024 * 1024, false, &test_err));
+    gate_refuse_once(w, MS_OBJ_PUT, MS_UNAVAILABLE);
+    assert_ok(put_as(w, "/files/a.txt", 500, true, &test_err));
+    check_file(w, "/files/a.txt", bytes, 500);
+    gate_refuse_key(w, MS_OBJ_PUT, "", MS_UNAVAILABLE);
+    assert_code(put_as(w, "/files/c.txt", 1000, false, &test_err), MS_UNAVAILABLE);
+    assert_code(put_as(w, "/files/a.txt", 700, true, &test_err), MS_UNAVAILABLE);
+    gate_refuse(w, MS_OK);
+    assert_code(ms_tree_walk(w->svc, &w->ctx, "/files/c.txt", &node, &test_err), MS_NOT_FOUND);
+    check_file(w, "/files/a.txt", bytes, 500);
+    /* a broken rule stays an error, although the file is there with its reason */
+    memset(bytes, 'x', 2000);
+    assert_code(put_as(w, "/videos/text.mp4", 2000, false, &test_err), MS_WRONG_KIND);
+    assert_ok(ms_tree_walk(w->svc, &w->ctx, "/videos/text.mp4", &node, &test_err));
+    check_settled(w);
+}
+
 struct patience {
     unsigned asked, limit;
 };
@@ -399,6 +427,7 @@ int main(void) {
         TEST(put_and_fetch_are_the_same_bytes),
         TEST(put_sets_the_time_and_refuses_or_replaces_what_is_there),
         TEST(a_put_over_the_quota_leaves_nothing),
+        TEST(a_put_that_fails_leaves_nothing_and_one_that_does_not_says_so),
         TEST(a_put_can_be_cancelled_while_it_copies_and_while_it_sends),
         TEST(a_cancelled_replacement_leaves_the_old_bytes),
         TEST(progress_rises_to_the_end),

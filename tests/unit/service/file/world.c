@@ -38,6 +38,8 @@ static void gate_submit(struct ms_obj *obj, struct ms_obj_request *request) {
     hold = g->hold && request->op != MS_OBJ_MP_CREATE && request->op != MS_OBJ_MP_ABORT &&
            request->op != MS_OBJ_DELETE;
     refuse = is_refused(g, request) ? g->refuse : MS_OK;
+    if (refuse != MS_OK && g->refuse_left > 0 && --g->refuse_left == 0)
+        g->refuse = MS_OK;
     if (hold) {
         request->drv = g->held;
         g->held = request;
@@ -159,8 +161,16 @@ void gate_refuse_key(struct world *w, enum ms_obj_op op, const char *key, enum m
     assert_true(strlen(key) <= MS_OBJECT_KEY_MAX);
     pthread_mutex_lock(&w->gate.mutex);
     w->gate.refuse = code;
+    w->gate.refuse_left = 0;
     w->gate.refuse_op = op;
     memcpy(w->gate.refuse_key, key, strlen(key) + 1);
+    pthread_mutex_unlock(&w->gate.mutex);
+}
+
+void gate_refuse_once(struct world *w, enum ms_obj_op op, enum ms_code code) {
+    gate_refuse_key(w, op, "", code);
+    pthread_mutex_lock(&w->gate.mutex);
+    w->gate.refuse_left = 1;
     pthread_mutex_unlock(&w->gate.mutex);
 }
 

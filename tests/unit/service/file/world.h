@@ -21,6 +21,7 @@ struct gate {
     pthread_mutex_t mutex;
     bool hold;                   /* keep what comes until gate_release() */
     enum ms_code refuse;         /* not MS_OK: answer everything with it */
+    unsigned refuse_left;        /* so many requests yet; 0: without end */
     enum ms_obj_op refuse_op;    /* MS_OBJ_OP_COUNT: of any operation */
     char refuse_key[MS_OBJECT_KEY_MAX + 1]; /* "": of any key; else the keys that begin so */
     struct ms_obj_request *held; /* by priv of the gate's list */
@@ -56,6 +57,8 @@ unsigned gate_held(struct world *w);         /* how many wait */
 void gate_wait(struct world *w, unsigned n); /* until so many wait */
 void gate_release(struct world *w);
 void gate_refuse(struct world *w, enum ms_code code); /* MS_OK: no longer */
+/* The next request of that operation only. */
+void gate_refuse_once(struct world *w, enum ms_obj_op op, enum ms_code code);
 /* Only op (MS_OBJ_OP_COUNT: any) of keys that begin like this; a DELETE_MANY with such a key as a whole. */
 void gate_refuse_key(struct world *w, enum ms_obj_op op, const char *key, enum ms_code code);
 
