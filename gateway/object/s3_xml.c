@@ -310,6 +310,8 @@ static enum ms_code code_of_status(long status) {
         return MS_NOT_FOUND;
     if (status == 401 || status == 403)
         return MS_DENIED;
+    if (status == 408) /* the request, or its body, did not come in time */
+        return MS_TIMEOUT;
     if (status == 412)
         return MS_EXISTS;
     if (status == 416)
@@ -322,7 +324,7 @@ static enum ms_code code_of_status(long status) {
         return MS_NO_SPACE;
     if (status >= 300 && status < 400)
         return MS_CONFIG;
-    if (status >= 500)
+    if (status >= 500 || status == 425) /* Too Early: not on this connection yet */
         return MS_UNAVAILABLE;
     return status >= 400 ? MS_INVALID : MS_PROTOCOL;
 }

@@ -1,7 +1,8 @@
 /* wrap_retry.c — bounded back-off for what may work the next time.
  *
  * Every operation of object.h may be repeated, so only the code decides: the store could not be reached, was too
- * slow, asked for patience, or the transport broke. The pause is random between 0 and a bound that doubles ("full
+ * slow, asked for patience, or the transport broke. An answer that makes no sense may be one that was damaged on its way
+ * (http has no checksum of its own), and is asked for again, but not as often: a store may be like that. The pause is random between 0 and a bound that doubles ("full
  * jitter": clients of a store that comes back do not arrive together). A store that says how long it wants to be left
  * alone is left alone for that long, within PAUSE_MAX_MS, and a random bit more. A budget shared by all calls ends
  * retrying when most calls fail: then a store that is down costs one try, not five.
@@ -14,6 +15,7 @@
 
 #define NS_PER_MS INT64_C(1000000)
 #define TRIES_DEFAULT 5
+#define TRIES_PROTOCOL 3u
 #define PAUSE_FIRST_MS UINT64_C(100)
 #define PAUSE_MAX_MS UINT64_C(20000)
 /* A retry costs 5, a success gives 1 back, and so do 100 ms: 100 retries at once, 2 a second for ever. */
@@ -70,8 +72,11 @@ static bool take(struct retry *r) {
 
 /* ---- calls ----------------------------------------------------------------------------------- */
 
-static bool is_retryable(enum ms_code code) {
-    return code == MS_UNAVAILABLE || code == MS_TIMEOUT || code == MS_THROTTLED || code == MS_IO;
+/* How often in all a call that ends with this is sent; 0: this is its end. */
+static unsigned tries_of(const struct retry *r, enum ms_code code) {
+    if (code == MS_PROTOCOL)
+        return r->tries_max < TRIES_PROTOCOL ? r->tries_max : TRIES_PROTOCOL;
+    return code == MS_UNAVAILABLE || code == MS_TIMEOUT || code == MS_THROTTLED || code == MS_IO ? r->tries_max : 0;
 }
 
 static uint64_t pause_max_ms(unsigned tries) {
@@ -113,7 +118,8 @@ static void on_reply(struct ms_wrap_call *call) {
     c->tries++;
     if (call->inner.code == MS_OK)
         give_back(r);
-    if (!is_retryable(call->inner.code)) {
+    unsigned most = tries_of(r, call->inner.code);
+    if (most == 0) {
         ms_wrap_end(call);
         return;
     }
@@ -122,7 +128,7 @@ static void on_reply(struct ms_wrap_call *call) {
         return;
     }
     pause_ns = pause_ns_of(r, c);
-    if (c->tries >= r->tries_max) {
+    if (c->tries >= most) {
         note_tries(c, "no more are allowed");
         ms_wrap_end(call);
     } else if (c->deadline_ns != 0 && mono_ns() + pause_ns >= c->deadline_ns) {

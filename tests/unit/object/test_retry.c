@@ -61,7 +61,8 @@ static enum ms_code put(struct rig *rig, int failures, enum ms_code code) {
 }
 
 static void what_may_pass_is_tried_again(void **state) {
-    static const enum ms_code codes[] = {MS_UNAVAILABLE, MS_TIMEOUT, MS_THROTTLED, MS_IO};
+    static const enum ms_code codes[] = {MS_UNAVAILABLE, MS_TIMEOUT, MS_THROTTLED, MS_IO,
+                                          MS_PROTOCOL};
     struct rig *rig = *state;
 
     for (size_t i = 0; i < MS_ARRAY_LEN(codes); i++) {
@@ -74,7 +75,8 @@ static void nothing_else_is_tried_again(void **state) {
     struct rig *rig = *state;
 
     for (unsigned code = MS_OK + 1; code < MS_CODE_COUNT; code++) {
-        if (code == MS_UNAVAILABLE || code == MS_TIMEOUT || code == MS_THROTTLED || code == MS_IO)
+        if (code == MS_UNAVAILABLE || code == MS_TIMEOUT || code == MS_THROTTLED || code == MS_IO ||
+            code == MS_PROTOCOL)
             continue;
         assert_int_equal(put(rig, 1, code), code);
         assert_int_equal(fake_calls(&rig->fake), 1);
@@ -87,6 +89,10 @@ static void tries_are_bounded_and_counted(void **state) {
     assert_int_equal(put(rig, 100, MS_UNAVAILABLE), MS_UNAVAILABLE);
     assert_int_equal(fake_calls(&rig->fake), 4);
     assert_non_null(strstr(test_err.message, "the fake says so (4 tries"));
+    /* What makes no sense may be damage on the way, or the store's way. */
+    assert_int_equal(put(rig, 100, MS_PROTOCOL), MS_PROTOCOL);
+    assert_int_equal(fake_calls(&rig->fake), 3);
+    assert_non_null(strstr(test_err.message, "the fake says so (3 tries"));
 }
 
 static void a_deadline_leaves_no_time_for_pauses_beyond_it(void **state) {

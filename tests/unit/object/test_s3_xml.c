@@ -168,6 +168,8 @@ static void codes_of_s3_are_ours(void **state) {
         {400, "InvalidPart", MS_CONFLICT},
         {400, "Whatever", MS_INVALID},
         {501, NULL, MS_UNSUPPORTED},
+        {408, NULL, MS_TIMEOUT},
+        {425, NULL, MS_UNAVAILABLE},
         {100, NULL, MS_PROTOCOL},
     };
 
