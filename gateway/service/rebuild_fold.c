@@ -271,16 +271,23 @@ static enum ms_code take_line(struct fold *f, struct ms_view line, bool fold, st
     return fold ? fold_line(f, json, line, reterr) : MS_OK;
 }
 
+bool ms_rebuild_is_damage(const char *object_url, enum ms_code code) {
+    static const char dir[] = "dir:";
+    return code == MS_CORRUPT || code == MS_NOT_FOUND || code == MS_RANGE ||
+           (code == MS_IO && strncmp(object_url, dir, sizeof dir - 1) == 0);
+}
+
 /* Whether a segment's end says that it is the last part. */
 static enum ms_code is_last(struct fold *f, const struct segment *s, bool *ret_last,
                             struct ms_error *reterr) {
     struct verdict v = {0};
+    struct ms_error err = {0};
     *ret_last = false;
-    enum ms_code code = get_segment(f, s, reterr);
-    if (code == MS_CORRUPT || code == MS_NOT_FOUND || code == MS_IO || f->bytes.len == 0)
-        return MS_OK;
+    enum ms_code code = get_segment(f, s, &err);
     if (code != MS_OK)
-        return code;
+        return ms_rebuild_is_damage(f->r->svc->object_url, code) ? MS_OK : ms_pass_up(code, &err, reterr);
+    if (f->bytes.len == 0)
+        return MS_OK;
     size_t at = f->bytes.len - (f->bytes.data[f->bytes.len - 1] == '\n');
     while (at > 0 && f->bytes.data[at - 1] != '\n')
         at--;
@@ -313,7 +320,7 @@ static enum ms_code fold_segment(struct fold *f, const struct segment *s,
     ms_segment_key(&s->s, key);
     f->lines = 0;
     enum ms_code code = get_segment(f, s, &err);
-    if (code == MS_CORRUPT || code == MS_NOT_FOUND || code == MS_IO) {
+    if (ms_rebuild_is_damage(f->r->svc->object_url, code)) {
         f->r->result.segments_damaged++;
         f->tenant->damaged = true;
         ms_rebuild_note(f->r, "segment", "%s cannot be read: %.200s", key, err.message);

@@ -104,6 +104,10 @@ MS_NODISCARD enum ms_code ms_rebuild_parallel(ms_rebuild_work_fn *work, void *pr
 
 /* In this order: */
 MS_NODISCARD enum ms_code ms_rebuild_list(struct ms_rebuild *r, struct ms_error *reterr);
+/* Whether a read that failed with this says that the bytes are gone: it would fail the next time too, and the rebuild
+ * does without them. Else it is the way to the store, and the rebuild ends, to be begun again. MS_IO is a bad sector
+ * below a dir: store, and a connection that broke of any other. */
+bool ms_rebuild_is_damage(const char *object_url, enum ms_code code);
 MS_NODISCARD enum ms_code ms_rebuild_fold(struct ms_rebuild *r, struct ms_error *reterr);
 MS_NODISCARD enum ms_code ms_rebuild_births(struct ms_rebuild *r, struct ms_error *reterr);
 MS_NODISCARD enum ms_code ms_rebuild_build(struct ms_rebuild *r, struct ms_error *reterr);

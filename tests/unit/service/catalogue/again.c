@@ -178,11 +178,19 @@ static char *again_dir(struct world *w) { return ms_test_path(w->tmp, "again"); 
 
 enum ms_code rebuild_again(struct world *w, bool dry_run, struct ms_rebuild_result *ret_result,
                            struct heard *ret_heard, struct ms_error *reterr) {
+    return rebuild_with_faults(w, NULL, dry_run, ret_result, ret_heard, reterr);
+}
+
+enum ms_code rebuild_with_faults(struct world *w, const char *faults, bool dry_run,
+                                 struct ms_rebuild_result *ret_result, struct heard *ret_heard,
+                                 struct ms_error *reterr) {
     char url[5000], *dir = again_dir(w);
     struct ms_rebuild_options options = {.store = {.dir = dir,
                                                    .clock = &w->clock.clock,
                                                    .engine_threads = 4,
                                                    .map_bytes = (uint64_t)1 << 30,
+                                                   .faults = faults,
+                                                   .tries_max = faults ? 1 : 0,
                                                    .object_url = url},
                                          .dry_run = dry_run,
                                          .note = hear,

@@ -24,6 +24,10 @@ struct heard {
 /* From the world's objects into <tmp>/again; the store that is there is removed first. */
 enum ms_code rebuild_again(struct world *w, bool dry_run, struct ms_rebuild_result *ret_result,
                            struct heard *ret_heard, struct ms_error *reterr);
+/* The same over a store that fails by a script (wrap_fault.h), and is asked once. NULL: none. */
+enum ms_code rebuild_with_faults(struct world *w, const char *faults, bool dry_run,
+                                 struct ms_rebuild_result *ret_result, struct heard *ret_heard,
+                                 struct ms_error *reterr);
 struct ms_svc *open_again(struct world *w); /* ms_svc_close() */
 /* Rebuild, compare, fsck with every byte. */
 struct ms_rebuild_result check_rebuild(struct world *w);

@@ -1,5 +1,6 @@
 #include "again.h"
 
+#include "service/rebuild_part.h"
 #include "service/review.h"
 
 #include <inttypes.h>
@@ -445,6 +446,38 @@ static void segments_cut_and_flipped(void **state) {
     (void)check_rebuild(w);
 }
 
+/* A store that cannot be reached for one read ends the rebuild; never does it end well with less than there is. */
+static void a_broken_connection_is_no_damage(void **state) {
+    struct world *w = *state;
+    struct ms_rebuild_result all;
+    unsigned ended = 0;
+    fill_world(w);
+    (void)flush_now(w, false);
+    assert_ok(rebuild_again(w, true, &all, &heard, &test_err));
+    for (unsigned at = 2; at < 8; at++) { /* the first one reads whose bucket it is */
+        char faults[64];
+        snprintf(faults, sizeof faults, "GET:%u:fail-before=UNAVAILABLE", at);
+        enum ms_code code = rebuild_with_faults(w, faults, true, &result, &heard, &test_err);
+        assert_true(code == MS_OK || code == MS_UNAVAILABLE);
+        if (code != MS_OK)
+            assert_int_equal(ended++, at - 2); /* none before it went without its answer */
+        if (code == MS_OK)
+            assert_memory_equal(&result, &all, sizeof all);
+    }
+    print_message("%u of the reads were needed\n", ended);
+    assert_true(ended >= 2); /* a segment, for its end and for its lines */
+}
+
+static void what_is_damage_and_what_is_not(void **state) {
+    (void)state;
+    for (unsigned code = MS_OK; code < MS_CODE_COUNT; code++) {
+        bool damage = code == MS_CORRUPT || code == MS_NOT_FOUND || code == MS_RANGE;
+        assert_int_equal(ms_rebuild_is_damage("dir:/objects", code), damage || code == MS_IO);
+        assert_int_equal(ms_rebuild_is_damage("s3://bucket/dir:", code), damage);
+        assert_int_equal(ms_rebuild_is_damage("libs3://bucket", code), damage);
+    }
+}
+
 static void objects_missing_and_changed(void **state) {
     struct world *w = *state;
     struct behind b;
@@ -565,6 +598,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(deleted_is_deleted, world_setup_dir, world_teardown),
         cmocka_unit_test_setup_teardown(segments_cut_and_flipped, world_setup_dir,
                                         world_teardown),
+        cmocka_unit_test_setup_teardown(a_broken_connection_is_no_damage, world_setup_dir, world_teardown),
+        cmocka_unit_test(what_is_damage_and_what_is_not),
         cmocka_unit_test_setup_teardown(objects_missing_and_changed, world_setup_dir,
                                         world_teardown),
         cmocka_unit_test_setup_teardown(only_an_empty_place, world_setup_dir, world_teardown),
