@@ -107,6 +107,23 @@ void ms_reply_failure(fuse_req_t req, const char *op, enum ms_code code,
     (void)fuse_reply_err(req, ms_code_errno(code));
 }
 
+/* No rule of ours refuses a read or a seal with these: the object store said them, of its keys, its bucket or its load.
+ * Their errnos would tell a program of the file's modes, of its own arguments, or to try again at once. */
+static bool is_said_by_the_store(enum ms_code code) {
+    return code == MS_DENIED || code == MS_CONFIG || code == MS_THROTTLED || code == MS_CONFLICT ||
+           code == MS_UNSUPPORTED;
+}
+
+void ms_reply_data_failure(fuse_req_t req, const char *op, enum ms_code code,
+                           const struct ms_error *err) {
+    if (!is_said_by_the_store(code)) {
+        ms_reply_failure(req, op, code, err);
+        return;
+    }
+    ms_log_failure(ms_mount_of(req)->svc->log, MS_LOG_ERROR, op, err, NULL);
+    (void)fuse_reply_err(req, EIO);
+}
+
 /* ---- session
  * --------------------------------------------------------------------------------------------------
  */

@@ -76,6 +76,9 @@ void ms_calls_wait(struct ms_mount *mount);
  */
 void ms_reply_failure(fuse_req_t req, const char *op, enum ms_code code,
                       const struct ms_error *err);
+/* The same for what waits for the object store (read, flush, fsync): what it refuses is logged too, and is EIO. */
+void ms_reply_data_failure(fuse_req_t req, const char *op, enum ms_code code,
+                           const struct ms_error *err);
 
 extern const struct fuse_lowlevel_ops ms_fuse_ops;
 

@@ -243,7 +243,7 @@ static void read_done(struct ms_file_io *io) {
     struct read_call *call = MS_CONTAINER_OF(lent, struct read_call, lent);
     struct ms_mount *mount = call->mount;
     if (io->code != MS_OK) {
-        ms_reply_failure(call->req, "read", io->code, &io->error);
+        ms_reply_data_failure(call->req, "read", io->code, &io->error);
     } else {
         (void)fuse_reply_iov(call->req, lent->iov, (int)lent->iov_n);
         ms_file_return(lent);
@@ -310,7 +310,7 @@ void ms_op_write(fuse_req_t req, fuse_ino_t nodeid, const char *data, size_t siz
 static void simple_done(struct ms_file_io *io) {
     struct call *call = MS_CONTAINER_OF(io, struct call, io);
     if (io->code != MS_OK)
-        ms_reply_failure(call->req, call->op, io->code, &io->error);
+        ms_reply_data_failure(call->req, call->op, io->code, &io->error);
     else
         (void)fuse_reply_err(call->req, 0);
     call_free(call);
