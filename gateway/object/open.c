@@ -106,7 +106,8 @@ static enum ms_code make_marker(struct ms_obj *obj, const struct ms_obj_options 
 
     if (code == MS_OK)
         code = ms_obj_run(obj, &put, reterr);
-    /* Two that begin at once see the same winner. */
+    /* Of two that begin at once the later PUT wins, and whoever looks behind it sees so. A PUT that comes behind the
+     * other one's look (it was tried again, say) is seen by that one at its next start only. */
     return code != MS_OK ? code : check_marker(obj, o, reterr);
 }
 

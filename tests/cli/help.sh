@@ -11,6 +11,8 @@ for page in "$MS_SOURCE_DIR"/man/*.[1-9]; do
 done
 for key in $("$MSASSET" config show --json | jq -r 'keys[]'); do
     grep -q "^\.B ${key//_/_}$" "$MS_SOURCE_DIR/man/msasset.conf.5" || fail "msasset.conf(5) lacks the key $key"
+    id=${key//-/_}
+    grep -rqw "MS_CONFIG_${id^^}" "$MS_SOURCE_DIR/gateway" "$MS_SOURCE_DIR/fuse" --include='*.c' || fail "nothing reads the key $key"
 done
 
 commands=$("$MSASSET" help | sed -n '/^Commands:/,/^$/p' | sed -n 's/^  \([a-z]*\( [a-z-]*\)\?\)  *.*/\1/p' | sed 's/ *$//')

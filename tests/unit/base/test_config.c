@@ -120,7 +120,7 @@ static void defaults_have_their_types(void **state) {
     assert_int_equal(ms_config_duration_ms(c, MS_CONFIG_BIN_RETENTION), 7 * 86400 * 1000);
     assert_int_equal(ms_config_duration_ms(c, MS_CONFIG_GC_GRACE), 3600 * 1000);
     assert_int_equal(ms_config_int(c, MS_CONFIG_ENGINE_THREADS), 16);
-    assert_string_equal(ms_config_text(c, MS_CONFIG_JOURNAL_DIR), "");
+    assert_string_equal(ms_config_text(c, MS_CONFIG_CACHE_DIR), "");
     assert_int_equal(ms_config_choice(c, MS_CONFIG_LOG_LEVEL), MS_LOG_WARN);
     assert_false(ms_config_bool(c, MS_CONFIG_TRACE));
 }
@@ -387,13 +387,13 @@ static void a_named_file_stands_in_for_the_others_and_must_exist(void **state) {
     char variable[400];
 
     write_text(f->system_file, "engine_threads = 1\n");
-    write_text(f->user_file, "data_threads = 2\n");
+    write_text(f->user_file, "retry_tries = 2\n");
     write_text(named, "tenant = named\n");
     sources.file = named;
     assert_ok(ms_config_load(&f->config, &sources, &test_err));
     assert_string_equal(ms_config_text(&f->config, MS_CONFIG_TENANT), "named");
     assert_int_equal(ms_config_int(&f->config, MS_CONFIG_ENGINE_THREADS), 16);
-    assert_int_equal(ms_config_int(&f->config, MS_CONFIG_DATA_THREADS), 8);
+    assert_int_equal(ms_config_int(&f->config, MS_CONFIG_RETRY_TRIES), 5);
 
     sources.file = absent;
     assert_code(ms_config_load(&f->config, &sources, &test_err), MS_NO_INPUT);

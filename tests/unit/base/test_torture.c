@@ -68,7 +68,7 @@ static int remove_dir(void **state) {
 static void loading_a_configuration_fails_cleanly_at_every_allocation(void **state) {
     static const char text[] = "tenant = acme\nstore = /srv/assets\nengine_threads = 3\n";
     char *path = ms_test_path(*state, "config");
-    char *environment[] = {(char *)"MSASSET_JOURNAL_DIR=/srv/journal", NULL};
+    char *environment[] = {(char *)"MSASSET_CACHE_DIR=/srv/cache", NULL};
 
     ms_test_write_file(path, text, strlen(text));
     for (unsigned n = 1; n == 1 || ms_test_alloc_failed(); n++) {
@@ -89,7 +89,7 @@ static void loading_a_configuration_fails_cleanly_at_every_allocation(void **sta
             assert_int_equal(code, MS_OK);
         if (code == MS_OK) {
             assert_string_equal(ms_config_text(&config, MS_CONFIG_TENANT), "acme");
-            assert_string_equal(ms_config_text(&config, MS_CONFIG_JOURNAL_DIR), "/srv/journal");
+            assert_string_equal(ms_config_text(&config, MS_CONFIG_CACHE_DIR), "/srv/cache");
         }
         ms_config_fini(&config);
     }
