@@ -24,6 +24,8 @@ MS_NODISCARD enum ms_code ms_local_failed(struct ms_svc *svc, const struct ms_lo
                                           struct ms_error *reterr);
 
 /* writeback_send.c: requests that can be cut short from outside. */
+#define MS_SENDER_PART_BYTES (8 * MS_MB)   /* of an object that is not very large */
+#define MS_SENDER_MEMORY_MAX (64 * MS_MB) /* of all objects on their way */
 struct ms_sender {
     struct ms_svc *svc;
     atomic_bool stop;
@@ -31,6 +33,7 @@ struct ms_sender {
     pthread_cond_t changed;
     struct ms_sending *first; /* requests in flight */
     uint64_t memory;          /* bytes that wait to go out */
+    unsigned waiting;         /* for memory; none of them has any */
     _Atomic uint64_t sent;    /* bytes, ever */
 };
 void ms_sender_init(struct ms_sender *sender, struct ms_svc *svc);

@@ -11,9 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PART_BYTES (8 * MS_MB)
 #define PARTS_AT_ONCE 2
-#define MEMORY_MAX (64 * MS_MB) /* of all objects on their way */
 
 /* ---- requests -------------------------------------------------------------------------------- */
 
@@ -108,16 +106,34 @@ static enum ms_code run(struct ms_sender *sender, struct ms_sending *s, struct m
 }
 
 /* Memory for a body is waited for: many objects go at once, and none needs more than its parts. */
-static enum ms_code take_memory(struct ms_sender *sender, struct ms_sending *s, size_t n,
-                                struct ms_error *reterr) {
+static bool has_memory_locked(const struct ms_sender *sender, size_t n) {
+    return sender->memory == 0 || sender->memory + n <= MS_SENDER_MEMORY_MAX || atomic_load(&sender->stop);
+}
+
+static void take_memory(struct ms_sender *sender, struct ms_sending *s, size_t n) {
     pthread_mutex_lock(&sender->mutex);
-    while (sender->memory > 0 && sender->memory + n > MEMORY_MAX && !atomic_load(&sender->stop))
+    sender->waiting++;
+    while (!has_memory_locked(sender, n))
         pthread_cond_wait(&sender->changed, &sender->mutex);
-    sender->memory += n;
+    sender->waiting--;
+    sender->memory += s->n = n;
     pthread_mutex_unlock(&sender->mutex);
-    s->n = n;
-    s->bytes = malloc(n);
-    return s->bytes ? MS_OK : ms_fail(reterr, MS_NO_MEMORY, "no memory to send %zu bytes", n);
+}
+
+/* More of it for an object that has some: never waited for, since those who wait are waiting for what
+ * such objects have, and not taken before them. */
+static bool try_memory(struct ms_sender *sender, struct ms_sending *s, size_t n) {
+    pthread_mutex_lock(&sender->mutex);
+    bool taken = sender->waiting == 0 && has_memory_locked(sender, n);
+    if (taken)
+        sender->memory += s->n = n;
+    pthread_mutex_unlock(&sender->mutex);
+    return taken;
+}
+
+static enum ms_code make_body(struct ms_sending *s, struct ms_error *reterr) {
+    s->bytes = malloc(s->n);
+    return s->bytes ? MS_OK : ms_fail(reterr, MS_NO_MEMORY, "no memory to send %zu bytes", s->n);
 }
 
 static void give_memory(struct ms_sender *sender, struct ms_sending *s) {
@@ -248,11 +264,12 @@ static enum ms_code load(struct sent *o, uint64_t offset, uint8_t *p, size_t n,
     return compare(o, offset, p, n, reterr);
 }
 
-static enum ms_code load_body(struct sent *o, struct ms_sending *s, uint64_t offset, size_t n,
+/* s has the memory for it. */
+static enum ms_code load_body(struct sent *o, struct ms_sending *s, uint64_t offset,
                               struct ms_error *reterr) {
-    MS_TRY(take_memory(o->sender, s, n, reterr));
-    MS_TRY(load(o, offset, s->bytes, n, reterr));
-    s->request.body = (struct ms_obj_body){.memory = ms_view_of(s->bytes, n), .length = n};
+    MS_TRY(make_body(s, reterr));
+    MS_TRY(load(o, offset, s->bytes, s->n, reterr));
+    s->request.body = (struct ms_obj_body){.memory = ms_view_of(s->bytes, s->n), .length = s->n};
     return MS_OK;
 }
 
@@ -260,7 +277,8 @@ static enum ms_code load_body(struct sent *o, struct ms_sending *s, uint64_t off
 
 /* A store without multipart takes it from the file, of which every block was compared before. */
 static enum ms_code compare_all(struct sent *o, struct ms_sending *s, struct ms_error *reterr) {
-    MS_TRY(take_memory(o->sender, s, (size_t)o->part_bytes, reterr));
+    take_memory(o->sender, s, (size_t)o->part_bytes);
+    MS_TRY(make_body(s, reterr));
     for (uint64_t at = 0; at < o->row->size; at += o->part_bytes) {
         uint64_t left = o->row->size - at;
 
@@ -275,10 +293,12 @@ static enum ms_code compare_all(struct sent *o, struct ms_sending *s, struct ms_
 
 static enum ms_code put_body(struct sent *o, struct ms_sending *s, struct ms_error *reterr) {
     s->request = (struct ms_obj_request){.op = MS_OBJ_PUT, .key = o->row->key, .meta = &o->meta};
-    if (o->row->size <= o->part_bytes)
-        MS_TRY(load_body(o, s, 0, (size_t)o->row->size, reterr));
-    else
+    if (o->row->size <= o->part_bytes) {
+        take_memory(o->sender, s, (size_t)o->row->size);
+        MS_TRY(load_body(o, s, 0, reterr));
+    } else {
         MS_TRY(compare_all(o, s, reterr));
+    }
     MS_TRY(run(o->sender, s, reterr));
     memcpy(o->etag, s->request.ret_etag, sizeof o->etag);
     return MS_OK;
@@ -303,16 +323,27 @@ static enum ms_code create(struct sent *o, struct ms_error *reterr) {
     return MS_OK;
 }
 
+/* False: there is none while others of its parts are on their way. */
+static bool part_memory(struct sent *o, struct ms_sending *s, uint32_t index, bool others) {
+    uint64_t left = o->row->size - index * o->part_bytes;
+    size_t n = (size_t)(left < o->part_bytes ? left : o->part_bytes);
+
+    if (others)
+        return try_memory(o->sender, s, n);
+    take_memory(o->sender, s, n);
+    return true;
+}
+
 static enum ms_code part_start(struct sent *o, struct ms_sending *s, uint32_t index,
                                struct ms_error *reterr) {
-    uint64_t offset = index * o->part_bytes, left = o->row->size - offset;
+    uint64_t offset = index * o->part_bytes;
 
     s->request = (struct ms_obj_request){.op = MS_OBJ_MP_PUT,
                                          .key = o->row->key,
                                          .upload_id = o->upload_id,
                                          .part_no = index + 1,
                                          .part_offset = offset};
-    MS_TRY(load_body(o, s, offset, (size_t)(left < o->part_bytes ? left : o->part_bytes), reterr));
+    MS_TRY(load_body(o, s, offset, reterr));
     return sending_start(o->sender, s, reterr);
 }
 
@@ -335,7 +366,8 @@ static enum ms_code send_parts(struct sent *o, struct ms_error *reterr) {
     while (ended < begun || (code == MS_OK && begun < o->parts)) {
         struct ms_sending *s = &window[begun % PARTS_AT_ONCE];
 
-        if (code == MS_OK && begun < o->parts && begun - ended < PARTS_AT_ONCE) {
+        if (code == MS_OK && begun < o->parts && begun - ended < PARTS_AT_ONCE &&
+            part_memory(o, s, begun, begun > ended)) {
             code = part_start(o, s, begun, reterr);
             begun += code == MS_OK;
             if (code != MS_OK)
@@ -400,8 +432,8 @@ static enum ms_code check_size(struct sent *o, struct ms_error *reterr) {
 
 /* Every boundary of a part is one of a block, and the last part no is allowed. */
 static uint64_t part_bytes(uint64_t size, unsigned block_log2) {
-    uint64_t grain = PART_BYTES > (UINT64_C(1) << block_log2) ? PART_BYTES
-                                                              : UINT64_C(1) << block_log2;
+    uint64_t block = UINT64_C(1) << block_log2,
+             grain = MS_SENDER_PART_BYTES > block ? MS_SENDER_PART_BYTES : block;
 
     return (size / grain / MS_PARTS_MAX + 1) * grain;
 }

@@ -3,6 +3,7 @@
 
 #include "file/peer.h"
 #include "service/asset.h"
+#include "service/writeback_part.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -214,6 +215,66 @@ static void a_store_that_is_down_is_tried_until_it_is_up(void **state) {
     free(p);
 }
 
+struct lane {
+    struct ms_sender *sender;
+    struct ms_local_record row;
+    pthread_t thread;
+    enum ms_code code;
+    atomic_bool ended;
+};
+
+static void *send_one(void *arg) {
+    struct lane *lane = arg;
+    char etag[MS_ETAG_MAX + 1];
+    struct ms_error err;
+    bool skip;
+
+    lane->code = ms_send_object(lane->sender, &lane->row, etag, &skip, &err);
+    atomic_store(&lane->ended, true);
+    return NULL;
+}
+
+static bool take_row(void *priv, const struct ms_local_record *row) {
+    struct lane **next = priv;
+
+    (*next)++->row = *row;
+    return true;
+}
+
+/* Objects of several parts, and memory left for one part in all, as when every lane of the mover has
+ * a part on its way and wants the next one. Nothing fails here when they wait for each other, so they
+ * are cut short after half a minute. */
+static void large_files_do_not_wait_for_each_others_memory(void **state) {
+    struct world *w = writeback_world(state);
+    const size_t size = 2 * MS_SENDER_PART_BYTES + 5;
+    uint8_t *p = some_bytes(size, 9);
+    struct ms_sender sender;
+    struct lane lane[2] = {{.sender = &sender}, {.sender = &sender}}, *next = lane;
+    struct ms_pending_sum sum;
+
+    write_file(w, "/files/a.bin", p, size);
+    write_file(w, "/files/b.bin", p, size);
+    assert_ok(ms_pending(w->svc, take_row, &next, &sum, &test_err));
+    assert_int_equal(sum.files, 2);
+    ms_sender_init(&sender, w->svc);
+    sender.memory = MS_SENDER_MEMORY_MAX - MS_SENDER_PART_BYTES;
+    for (unsigned i = 0; i < 2; i++)
+        assert_int_equal(pthread_create(&lane[i].thread, NULL, send_one, &lane[i]), 0);
+    for (unsigned i = 0; i < 3000 && !(atomic_load(&lane[0].ended) && atomic_load(&lane[1].ended)); i++)
+        usleep(10000);
+    ms_sender_stop(&sender);
+    for (unsigned i = 0; i < 2; i++)
+        assert_int_equal(pthread_join(lane[i].thread, NULL), 0);
+    sender.memory -= MS_SENDER_MEMORY_MAX - MS_SENDER_PART_BYTES;
+    ms_sender_fini(&sender);
+    assert_int_equal(lane[0].code, MS_OK);
+    assert_int_equal(lane[1].code, MS_OK);
+    assert_int_equal(atomic_load(&w->gate.parts), 6);
+    assert_ok(drain(w, false, &test_err));
+    check_all_settled(w);
+    free(p);
+}
+
 static void a_frozen_tenant_keeps_nothing_from_being_uploaded(void **state) {
     struct world *w = writeback_world(state);
     uint8_t *p = some_bytes(1000, 5);
@@ -364,6 +425,7 @@ int main(int argc, char **argv) {
         ON_DIR(what_is_deleted_before_is_never_uploaded),
         ON_DIR(damaged_bytes_are_kept_and_reported_and_not_uploaded),
         ON_DIR(a_store_that_is_down_is_tried_until_it_is_up),
+        ON_DIR(large_files_do_not_wait_for_each_others_memory),
         ON_DIR(a_frozen_tenant_keeps_nothing_from_being_uploaded),
         ON_DIR(a_reader_goes_on_in_the_store),
         ON_DIR(every_process_reads_what_one_has_acknowledged),
