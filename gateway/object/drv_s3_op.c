@@ -43,6 +43,12 @@ static void on_done(struct ms_s3_transfer *transfer) {
     ms_engine_post(op->s3->obj.engine, &op->task);
 }
 
+/* Bytes of an object: how long they take, only the line can tell. Who names a time means it. */
+static bool may_last(const struct ms_obj_request *r) {
+    return r->timeout_ms <= 0 &&
+           (r->op == MS_OBJ_PUT || r->op == MS_OBJ_MP_PUT || r->op == MS_OBJ_GET);
+}
+
 static enum ms_code send_off(struct ms_s3_op *op) {
     struct ms_s3_transfer *t = &op->call.transfer;
     int64_t wait_ms = 0;
@@ -59,6 +65,7 @@ static enum ms_code send_off(struct ms_s3_op *op) {
     }
     t->request = op->request;
     t->deadline_mono_ns = op->deadline_ns;
+    t->may_last = may_last(op->request);
     t->on_done = on_done;
     ms_s3_http_start(op->s3->http, t);
     return MS_OK;

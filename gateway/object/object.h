@@ -14,7 +14,8 @@
  *     reply succeeds when the object is there.
  *  O7 MP_COMPLETE names each part's ETag; a part replaced since then is MS_CONFLICT and nothing is completed.
  *  O8 after MP_COMPLETE or MP_ABORT every further MP_PUT of that upload is MS_NOT_FOUND.
- *  O9 every operation ends: by its deadline at the latest, with MS_TIMEOUT.
+ *  O9 every operation ends: by its deadline at the latest, with MS_TIMEOUT. PUT, MP_PUT and GET without a timeout_ms
+ *     may go on behind the default one while their bytes move, each at no less than a rate that the driver names.
  * O10 a key is 1..MS_OBJECT_KEY_MAX bytes of UTF-8 in components of 1..255 bytes between '/'; none is "." or "..",
  *     none has a control character, the first is not one of the names that drivers keep for themselves (it does
  *     not begin with ".uploads" or ".sidecar"). Anything else is MS_INVALID in every driver. No key is a folder
@@ -128,7 +129,7 @@ struct ms_obj_request {
     const char *after;     /* LIST, MP_LIST: keys behind this one; NULL: from the start. MP_LIST with upload_id:
                               also the uploads of that very key whose id is behind upload_id */
     size_t list_max;       /* LIST, MP_LIST: 1..1000 */
-    int64_t timeout_ms;    /* 0: the driver's default, by operation and size */
+    int64_t timeout_ms;    /* 0: the driver's default, by operation and size (O9) */
     void (*done)(struct ms_obj_request *request);
     void *priv;            /* the caller's */
 

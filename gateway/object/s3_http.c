@@ -5,12 +5,14 @@
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <linux/sockios.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #define NS_PER_MS INT64_C(1000000)
@@ -40,6 +42,7 @@ struct ms_s3_http {
     struct list running, waiting[MS_S3_CLASSES];
     struct ms_s3_turns turns;
     int64_t curl_due_ns, check_due_ns; /* INT64_MAX: never */
+    int64_t moved_ns; /* when some transfer last got on, or ended well */
     pthread_mutex_t mutex;
     struct {
         struct list fresh; /* handed over, not looked at */
@@ -358,6 +361,8 @@ static void end_done(struct ms_s3_http *h) {
         if (message->msg != CURLMSG_DONE)
             continue;
         curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&t);
+        if (message->data.result == CURLE_OK)
+            h->moved_ns = mono_ns();
         if (message->data.result != CURLE_OK)
             fail_as_curl(t, message->data.result);
         else if (!t->head_ended) /* for curl, that is an answer with fewer headers */
@@ -370,13 +375,22 @@ static void end_done(struct ms_s3_http *h) {
 
 /* ---- limits ---------------------------------------------------------------------------------- */
 
+/* Of the body, by the peer's acknowledgement: on a slow line megabytes wait in the socket for a minute. */
+static uint64_t left_us(const struct ms_s3_transfer *t) {
+    int queued = 0;
+
+    if (t->sent == 0 || t->socket < 0 || ioctl(t->socket, SIOCOUTQ, &queued) != 0 || queued < 0)
+        return t->sent;
+    return t->sent > (uint64_t)queued ? t->sent - (uint64_t)queued : 0;
+}
+
 static bool is_all_sent(const struct ms_s3_transfer *t) {
     curl_off_t bytes = 0;
 
     if (!t->easy)
         return false;
     if (t->body && t->body->length > 0)
-        return t->sent == t->body->length;
+        return t->sent == t->body->length && left_us(t) == t->sent;
     curl_easy_getinfo(t->easy, CURLINFO_PRETRANSFER_TIME_T, &bytes);
     return bytes > 0;
 }
@@ -392,9 +406,9 @@ static void check_cancel(const struct ms_s3_http *h, struct ms_s3_transfer *t, i
     t->code = ms_fail(&t->error, MS_CANCELLED, "%s was cancelled", ms_obj_op_name(t->request->op));
 }
 
-static void check_progress(const struct ms_s3_http *h, struct ms_s3_transfer *t, int64_t now) {
+static void check_progress(struct ms_s3_http *h, struct ms_s3_transfer *t, int64_t now) {
     int64_t first_byte_ms = t->first_byte_ms ? t->first_byte_ms : h->limits.first_byte_ms;
-    uint64_t moved = t->sent + t->got + t->reply.len;
+    uint64_t moved = left_us(t) + t->got + t->reply.len;
 
     if (is_all_sent(t) && !t->answered) {
         if (t->sent_ns == 0)
@@ -410,6 +424,7 @@ static void check_progress(const struct ms_s3_http *h, struct ms_s3_transfer *t,
     if (moved - t->moved_before >= h->limits.stall_bytes || moved < t->moved_before) {
         t->moved_before = moved;
         t->window_ns = now;
+        h->moved_ns = now;
     } else if (now - t->window_ns >= h->limits.stall_ms * NS_PER_MS) {
         t->code = ms_fail(&t->error, MS_TIMEOUT,
                           "only %" PRIu64 " bytes moved to or from the object "
@@ -418,9 +433,15 @@ static void check_progress(const struct ms_s3_http *h, struct ms_s3_transfer *t,
     }
 }
 
-static void check(const struct ms_s3_http *h, struct ms_s3_transfer *t, int64_t now) {
+static bool is_late(const struct ms_s3_http *h, const struct ms_s3_transfer *t, int64_t now) {
+    if (now < t->deadline_mono_ns)
+        return false;
+    return !t->may_last || (!t->easy && now - h->moved_ns >= h->limits.stall_ms * NS_PER_MS);
+}
+
+static void check(struct ms_s3_http *h, struct ms_s3_transfer *t, int64_t now) {
     check_cancel(h, t, now);
-    if (t->code == MS_OK && now >= t->deadline_mono_ns)
+    if (t->code == MS_OK && is_late(h, t, now))
         t->code = ms_fail(&t->error, MS_TIMEOUT, "%s was not done in its time%s",
                           ms_obj_op_name(t->request->op),
                           t->easy ? "" : ": too many transfers were before it");
@@ -442,7 +463,8 @@ static void check_list(struct ms_s3_http *h, struct list *list, int64_t now) {
             finish(h, t);
         } else {
             due = now + (t->cancelled_ns != 0 ? CHECK_CANCELLED_NS : CHECK_NS);
-            due = due < t->deadline_mono_ns ? due : t->deadline_mono_ns;
+            if (t->deadline_mono_ns > now && t->deadline_mono_ns < due)
+                due = t->deadline_mono_ns;
             h->check_due_ns = due < h->check_due_ns ? due : h->check_due_ns;
         }
     }
@@ -500,8 +522,11 @@ static bool take_fresh(struct ms_s3_http *h) {
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *priv, void *known) {
     struct ms_s3_http *h = priv;
     struct epoll_event event = {.data.fd = fd};
+    struct ms_s3_transfer *t = NULL;
 
-    (void)easy;
+    /* What curl tells of a transfer's socket while it runs. */
+    if (curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&t) == CURLE_OK && t)
+        t->socket = what == CURL_POLL_REMOVE ? -1 : fd;
     if (what == CURL_POLL_REMOVE) {
         (void)epoll_ctl(h->epoll, EPOLL_CTL_DEL, fd, NULL);
         return 0;
@@ -615,6 +640,7 @@ void ms_s3_http_start(struct ms_s3_http *http, struct ms_s3_transfer *transfer) 
     t->sent_ns = t->cancelled_ns = 0;
     t->message[0] = '\0';
     t->easy = NULL;
+    t->socket = -1;
     pthread_mutex_lock(&http->mutex);
     MS_ASSERT(!http->locked.stopping);
     append(&http->locked.fresh, t);
@@ -685,6 +711,7 @@ enum ms_code ms_s3_http_new(const struct ms_s3_limits *limits, const char *ca_fi
         return ms_fail(reterr, MS_NO_MEMORY, "libcurl cannot start");
     }
     h->limits = *limits;
+    h->moved_ns = mono_ns();
     h->epoll = h->wake = -1;
     h->curl_due_ns = h->check_due_ns = INT64_MAX;
     h->locked.fresh = (struct list){0};

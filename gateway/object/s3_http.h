@@ -2,7 +2,7 @@
  *
  * Who prepared a transfer (hashed, signed) hands it over and is called back; nobody waits. Connections are kept, their
  * number is bounded, and small transfers do not starve behind big ones (s3_turns.h). Every transfer ends: by its
- * deadline, when the store does not answer, or when bytes stop coming. The thread sleeps until a socket, a limit or a
+ * deadline, when the store does not answer, or when bytes stop moving. The thread sleeps until a socket, a limit or a
  * new transfer wakes it; a cancel wakes it too. A name that nobody resolves holds up its own transfer only: libcurl
  * resolves in threads. Redirects are not followed: the signature names the host. Headers are never logged, for they
  * hold the credentials.
@@ -41,6 +41,8 @@ struct ms_s3_transfer {
     uint64_t into_n;            /* more than that is MS_PROTOCOL */
     const struct ms_obj_request *request; /* its cancelled is watched */
     int64_t deadline_mono_ns;
+    bool may_last; /* the deadline is for what does not move. Under way, the limits alone judge it; and it waits for
+                    * its turn as long as others move. Each of them ends, since no body is endless. */
     int64_t first_byte_ms; /* 0: the limit's */
     bool changes;          /* a cancel waits for the outcome once all is sent (settle_ms) */
     /* On the thread of HTTP, which it must not hold up; the transfer is the caller's again. */
@@ -61,6 +63,7 @@ struct ms_s3_transfer {
     struct ms_s3_transfer *prev, *next;
     enum ms_s3_class class;
     CURL *easy; /* NULL: it waits for its turn */
+    int socket; /* -1: none yet, or no more */
     uint64_t sent, moved_before;
     int64_t sent_ns, window_ns; /* when all was sent, 0: not yet; when the present window began */
     int64_t cancelled_ns;

@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define SIP_BODY (400u << 10)
 #define FAR_NS (INT64_C(600) * 1000 * 1000 * 1000)
 
 /* Accepts one connection, reads until the end of the headers, sends its text, and waits to be closed. */
@@ -46,6 +47,41 @@ static void *serve(void *arg) {
     return NULL;
 }
 
+#define DRIBBLE "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n0123456789"
+/* Answers each request of one connection, a byte every 20 ms. */
+static void *dribble(void *arg) {
+    struct peer *p = arg;
+    int fd = accept(p->listening, NULL, NULL);
+    char buffer[4096];
+
+    while (fd >= 0 && read(fd, buffer, sizeof buffer) > 0) /* requests without a body: each comes at once */
+        for (const char *at = DRIBBLE; *at && send(fd, at, 1, MSG_NOSIGNAL) == 1; at++)
+            usleep(20000);
+    if (fd >= 0)
+        close(fd);
+    return NULL;
+}
+
+/* Reads little, and 50 ms later a little more; then it answers. */
+static void *sip(void *arg) {
+    struct peer *p = arg;
+    int fd = accept(p->listening, NULL, NULL);
+    char buffer[8192];
+    ssize_t got = 1;
+
+    for (size_t n = 0; fd >= 0 && got > 0 && n < SIP_BODY; n += (size_t)got) {
+        usleep(50000);
+        got = read(fd, buffer, sizeof buffer);
+    }
+    if (fd >= 0)
+        (void)send(fd, DRIBBLE, strlen(DRIBBLE), MSG_NOSIGNAL);
+    while (fd >= 0 && read(fd, buffer, sizeof buffer) > 0)
+        ;
+    if (fd >= 0)
+        close(fd);
+    return NULL;
+}
+
 struct rig {
     struct ms_s3_http *http;
     struct peer peer;
@@ -74,6 +110,8 @@ static int setup_with(void **state, int64_t limit_ms) {
     open_peer(&r->peer);
     limits.first_byte_ms = limit_ms;
     limits.stall_ms = limit_ms;
+    limits.stall_bytes = 1;
+    limits.connections_max = 1;
     if (limit_ms < limits.connect_ms)
         limits.connect_ms = limit_ms;
     r->request = (struct ms_obj_request){.op = MS_OBJ_GET, .key = "k"};
@@ -106,6 +144,7 @@ static int setup_full(void **state) {
 
 static int setup(void **state) { return setup_with(state, 600000); }
 static int setup_short(void **state) { return setup_with(state, 300); }
+static int setup_second(void **state) { return setup_with(state, 1000); }
 
 static int teardown(void **state) {
     struct rig *r = *state;
@@ -126,20 +165,28 @@ static void open_latch(struct ms_s3_transfer *transfer) {
     ms_latch_open(&r->latch);
 }
 
-static enum ms_code run_transfer(struct rig *r) {
+static void start_transfer(struct rig *r) {
     ms_latch_init(&r->latch);
     r->transfer.on_done = open_latch;
     ms_s3_http_start(r->http, &r->transfer);
+}
+
+static enum ms_code run_transfer(struct rig *r) {
+    start_transfer(r);
     ms_latch_wait(&r->latch);
     test_err = r->transfer.error;
     return r->transfer.code;
 }
 
+static void begin_with(struct rig *r, void *(*peer)(void *)) {
+    assert_int_equal(listen(r->peer.listening, 1), 0);
+    assert_int_equal(pthread_create(&r->peer.thread, NULL, peer, &r->peer), 0);
+}
+
 static void begin(struct rig *r, const char *text, bool hangs_up) {
     r->peer.text = text;
     r->peer.hangs_up = hangs_up;
-    assert_int_equal(listen(r->peer.listening, 1), 0);
-    assert_int_equal(pthread_create(&r->peer.thread, NULL, serve, &r->peer), 0);
+    begin_with(r, serve);
 }
 
 static void run_and_expect(struct rig *r, enum ms_code want) {
@@ -207,6 +254,67 @@ static void the_deadline_holds_before_all_other_limits(void **state) {
     run_and_expect(r, MS_TIMEOUT);
 }
 
+static void deadline_soon(struct rig *r, bool may_last) {
+    r->transfer.deadline_mono_ns = ms_clock_mono_ns(ms_clock_system()) + 50 * 1000 * 1000;
+    r->transfer.may_last = may_last;
+}
+
+static void what_moves_and_may_last_outlasts_its_deadline(void **state) {
+    struct rig *r = *state;
+
+    deadline_soon(r, true);
+    begin_with(r, dribble);
+    run_and_expect(r, MS_OK);
+    assert_memory_equal(r->into, "0123456789", 10);
+}
+
+static void what_moves_and_may_not_last_ends_by_its_deadline(void **state) {
+    deadline_soon(*state, false);
+    begin_with(*state, dribble);
+    run_and_expect(*state, MS_TIMEOUT);
+}
+
+static void what_may_last_and_does_not_move_ends(void **state) {
+    deadline_soon(*state, true);
+    begin(*state, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n01234", false);
+    run_and_expect(*state, MS_TIMEOUT);
+}
+
+/* One connection is all there is: the second transfer's deadline passes while the first one moves. */
+static void what_may_last_waits_for_its_turn_while_others_move(void **state) {
+    struct rig *r = *state, second = {.http = r->http, .request = r->request};
+
+    second.transfer = r->transfer;
+    second.transfer.request = &second.request;
+    second.transfer.into = second.into;
+    deadline_soon(r, true);
+    deadline_soon(&second, true);
+    begin_with(r, dribble);
+    start_transfer(r);
+    assert_int_equal(run_transfer(&second), MS_OK);
+    assert_memory_equal(second.into, "0123456789", 10);
+    ms_latch_wait(&r->latch);
+    ms_s3_transfer_fini(&second.transfer);
+    assert_int_equal(r->transfer.code, MS_OK);
+    ms_s3_http_free(MS_TAKE(r->http));
+    pthread_join(r->peer.thread, NULL);
+}
+
+/* All of the body is in the socket at once; the peer, with room for little, takes more than the limit to read it. */
+static void the_answer_is_waited_for_from_when_the_peer_has_the_body(void **state) {
+    struct rig *r = *state;
+    uint8_t *bytes = calloc(1, SIP_BODY);
+    struct ms_obj_body body = {.memory = ms_view_of(bytes, SIP_BODY), .length = SIP_BODY};
+    int room = 4096;
+
+    r->transfer.method = "PUT";
+    r->transfer.body = &body;
+    assert_int_equal(setsockopt(r->peer.listening, SOL_SOCKET, SO_RCVBUF, &room, sizeof room), 0);
+    begin_with(r, sip);
+    run_and_expect(r, MS_OK);
+    free(bytes);
+}
+
 static void a_cancelled_transfer_ends(void **state) {
     struct rig *r = *state;
 
@@ -258,6 +366,12 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_peer_that_never_answers_times_out, setup_short, teardown),
         cmocka_unit_test_setup_teardown(a_peer_that_stops_within_the_body_times_out, setup_short, teardown),
         CASE(the_deadline_holds_before_all_other_limits),
+        CASE(what_moves_and_may_last_outlasts_its_deadline),
+        CASE(what_moves_and_may_not_last_ends_by_its_deadline),
+        cmocka_unit_test_setup_teardown(what_may_last_and_does_not_move_ends, setup_short, teardown),
+        CASE(what_may_last_waits_for_its_turn_while_others_move),
+        cmocka_unit_test_setup_teardown(the_answer_is_waited_for_from_when_the_peer_has_the_body, setup_second,
+                                        teardown),
         CASE(a_cancelled_transfer_ends),
         CASE(nobody_there_is_unavailable),
         cmocka_unit_test_setup_teardown(a_peer_that_takes_no_connection_is_unavailable, setup_full, teardown),
