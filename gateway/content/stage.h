@@ -146,7 +146,8 @@ void ms_stage_view_end(struct ms_stage_view *view); /* {0} is fine */
  * Errors: MS_IO, MS_NO_SPACE. */
 MS_NODISCARD enum ms_code ms_stage_file(struct ms_stage *stage, uint64_t offset, uint64_t n,
                                         int *ret_fd, struct ms_error *reterr);
-/* It holds its share of the memory: more bytes push some into the file. */
+/* It holds its share of the memory: more bytes push some into the file. Never waits: who asks may hold
+ * a lock or be a timer, while a writer brings bytes to the disk. */
 bool ms_stage_is_crowded(struct ms_stage *stage);
 unsigned ms_stage_share(struct ms_stage *stage); /* grains; at least 2. Never waits */
 /* The store has a range: it will hardly be looked at again, so it goes to the file when memory gets

@@ -115,11 +115,9 @@ static void set_slab(struct ms_stage *s, size_t grain, struct ms_slab *slab) {
     struct ms_slab *old = s->locked.slab[grain];
 
     s->locked.slab[grain] = slab;
-    s->locked.held += slab && !old;
-    s->locked.held -= old && !slab;
-    if (slab && !old && s->locked.held == 1)
+    if (slab && !old && atomic_fetch_add(&s->held, 1) == 0)
         atomic_fetch_add(&s->journal->users, 1);
-    if (old && !slab && s->locked.held == 0)
+    if (old && !slab && atomic_fetch_sub(&s->held, 1) == 1)
         atomic_fetch_sub(&s->journal->users, 1);
     ms_slab_unref(old);
 }
@@ -150,7 +148,7 @@ static int spill(struct ms_stage *s, size_t grain) {
 /* Make memory free with what this stage holds itself: its oldest grain that nobody looks at, but
  * the first one (which is written again at the end of many files) last. False: there is none. */
 static bool make_room(struct ms_stage *s, size_t but) {
-    for (size_t i = 1; s->locked.held > 0 && i <= s->locked.grains; i++) {
+    for (size_t i = 1; atomic_load(&s->held) > 0 && i <= s->locked.grains; i++) {
         size_t grain = i % s->locked.grains;
         struct ms_slab *slab = s->locked.slab[grain];
 
@@ -168,12 +166,12 @@ unsigned ms_stage_share(struct ms_stage *s) {
     return share > 2 ? (unsigned)share : 2;
 }
 
-static bool is_over_share(struct ms_stage *s) { return s->locked.held >= ms_stage_share(s); }
+bool ms_stage_is_crowded(struct ms_stage *s) { return atomic_load(&s->held) >= ms_stage_share(s); }
 
 static struct ms_slab *take_slab(struct ms_stage *s, size_t grain, size_t end) {
     struct ms_slab *slab;
 
-    if (is_over_share(s))
+    if (ms_stage_is_crowded(s))
         (void)make_room(s, grain);
     for (;;) {
         slab = ms_slab_take(s->journal->slabs, grain == 0);
@@ -356,7 +354,7 @@ int ms_bytes_zero(struct ms_stage *s, uint64_t from, uint64_t to) {
 int ms_bytes_cut(struct ms_stage *s, uint64_t size) {
     size_t first = ms_grain_of(size) + (size % GRAIN != 0);
 
-    for (size_t i = first; s->locked.held > 0 && i < s->locked.grains; i++)
+    for (size_t i = first; atomic_load(&s->held) > 0 && i < s->locked.grains; i++)
         if (s->locked.slab[i])
             set_slab(s, i, NULL);
     return cut_file(s, size);
@@ -370,7 +368,7 @@ void ms_bytes_release(struct ms_stage *s, uint64_t from, uint64_t to) {
 }
 
 void ms_bytes_free(struct ms_stage *s) {
-    for (size_t i = 0; i < s->locked.grains && s->locked.held > 0; i++)
+    for (size_t i = 0; i < s->locked.grains && atomic_load(&s->held) > 0; i++)
         if (s->locked.slab[i])
             set_slab(s, i, NULL);
     if (s->locked.fd >= 0)
@@ -502,15 +500,6 @@ struct rest {
     size_t grain, n;
     int fd, direct_fd;
 };
-
-bool ms_stage_is_crowded(struct ms_stage *s) {
-    bool crowded;
-
-    ms_stage_lock_to_see(s);
-    crowded = is_over_share(s);
-    ms_stage_unlock(s);
-    return crowded;
-}
 
 static bool is_memory_short(struct ms_stage *s) {
     struct ms_slabs *pool = s->journal->slabs;

@@ -41,6 +41,7 @@ struct ms_journal {
 struct ms_stage {
     struct ms_journal *journal;
     atomic_uint_fast64_t size, generation;
+    atomic_size_t held; /* slabs; changed under the write lock, seen without any */
     pthread_mutex_t turnstile;
     pthread_rwlock_t lock;
     struct { /* write lock to change, read lock to see */
@@ -49,7 +50,6 @@ struct ms_stage {
         uint64_t *touched;     /* by grain: generation of its last change */
         struct ms_slab **slab; /* by grain; NULL: in the file, or nowhere */
         size_t grains;
-        size_t held;      /* slabs */
         uint64_t put_end; /* of the write that goes on */
         int fd;           /* -1 until it is needed */
         int direct_fd;    /* the same file, past the page cache; -1: none */

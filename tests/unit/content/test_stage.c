@@ -2,6 +2,7 @@
 
 #include "content/parts.h"
 #include "content/stage.h"
+#include "content/stage_impl.h"
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -68,14 +69,14 @@ static int teardown(void **state) {
 
 /* ---- against a model of bytes --------------------------------------------------------------- */
 
-enum kind { ABSENT, CLEAN, DIRTY, HOLE };
+#define HOLE ZERO
 struct model {
     uint8_t base[LINE], bytes[LINE], kind[LINE];
     uint64_t size, generation;
 };
 
 static void model_set(struct model *m, uint64_t from, uint64_t to, const uint8_t *bytes,
-                      enum kind kind) {
+                      enum ms_stage_kind kind) {
     for (uint64_t i = from; i < to; i++) {
         m->bytes[i] = bytes ? bytes[i - from] : 0;
         m->kind[i] = (uint8_t)kind;
@@ -685,6 +686,36 @@ static void everything_that_may_rest_makes_room(void **state) {
     free(got);
 }
 
+struct asking {
+    struct ms_stage *stage;
+    atomic_bool told, crowded;
+};
+
+static void *ask_whether_crowded(void *arg) {
+    struct asking *a = arg;
+
+    atomic_store(&a->crowded, ms_stage_is_crowded(a->stage));
+    atomic_store(&a->told, true);
+    return NULL;
+}
+
+/* A writer that brings 8 MiB to a slow disk has the stage to itself for that long. */
+static void whether_it_is_crowded_is_told_while_a_writer_is_at_work(void **state) {
+    struct fixture *f = *state;
+    struct asking a = {.stage = f->stage};
+    pthread_t thread;
+
+    ms_stage_lock_to_change(f->stage);
+    assert_int_equal(pthread_create(&thread, NULL, ask_whether_crowded, &a), 0);
+    for (unsigned i = 0; i < 10000 && !atomic_load(&a.told); i++)
+        usleep(1000);
+    bool told = atomic_load(&a.told);
+    ms_stage_unlock(f->stage);
+    pthread_join(thread, NULL);
+    assert_true(told);
+    assert_false(atomic_load(&a.crowded));
+}
+
 /* A view is whole, however fast the writer. */
 static void a_view_is_one_moment_however_fast_the_writer(void **state) {
     struct fixture *f = *state;
@@ -769,6 +800,7 @@ int main(void) {
         TEST(memory_has_a_limit_and_small_files_need_no_file),
         TEST(what_rests_leaves_memory_when_it_gets_short),
         TEST(everything_that_may_rest_makes_room),
+        TEST(whether_it_is_crowded_is_told_while_a_writer_is_at_work),
         TEST(what_a_slab_held_before_never_shows_in_a_gap),
         TEST(a_view_is_one_moment_however_fast_the_writer),
         TEST(a_writer_beside_what_rests_loses_nothing),
