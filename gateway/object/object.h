@@ -222,9 +222,10 @@ struct ms_obj_options {
     bool trace;          /* one log line a call */
     const char *faults;  /* tests: script of the fault wrapper, or NULL (wrap_fault.h) */
     struct ms_id store_id; /* another store's prefix is refused with MS_FOREIGN; none: no marker, no check */
-    bool may_be_down; /* a store that cannot be asked whose it is is opened all the same: ms_obj_check_owner later */
+    bool may_be_down; /* a store that cannot be asked whose it is is opened all the same. It is asked before the first
+                       * change, which ends with MS_FOREIGN when it is another one; or by ms_obj_check_owner */
     bool unasked;     /* it is not even asked; both: */
-    bool *ret_unchecked; /* it was not asked */
+    bool *ret_unchecked; /* it was not asked; atomic, until the store is closed */
     const char *cache_dir; /* folder of the disk cache around it (wrap_disk.h); NULL: none */
     uint64_t cache_disk_bytes; /* its hard limit */
 };

@@ -5,7 +5,6 @@
 
 #include <stdio.h>
 
-#define MARKER_MAX 256
 #define MARKER_HEAD "msasset object store\n"
 
 struct driver {
@@ -37,11 +36,11 @@ static enum ms_code open_driver(const struct ms_obj_options *options, struct ms_
 
 /* ---- the marker ------------------------------------------------------------------------------ */
 
-static size_t marker_text(struct ms_id store_id, char ret_text[MARKER_MAX]) {
-    return (size_t)snprintf(ret_text, MARKER_MAX, MARKER_HEAD "store=%s\n", ms_id_text(store_id).s);
+size_t ms_obj_marker_text(struct ms_id store_id, char ret_text[MS_OBJ_MARKER_MAX]) {
+    return (size_t)snprintf(ret_text, MS_OBJ_MARKER_MAX, MARKER_HEAD "store=%s\n", ms_id_text(store_id).s);
 }
 
-static enum ms_code read_marker(struct ms_obj *obj, char ret_text[MARKER_MAX],
+static enum ms_code read_marker(struct ms_obj *obj, char ret_text[MS_OBJ_MARKER_MAX],
                                 struct ms_error *reterr) {
     struct ms_obj_request head = {.op = MS_OBJ_HEAD, .key = MS_OBJ_MARKER_KEY};
     struct ms_obj_request get = {
@@ -51,7 +50,7 @@ static enum ms_code read_marker(struct ms_obj *obj, char ret_text[MARKER_MAX],
     ms_buf_fini(&head.ret_meta);
     if (code != MS_OK)
         return code;
-    get.length = head.ret_size < MARKER_MAX - 1 ? head.ret_size : MARKER_MAX - 1;
+    get.length = head.ret_size < MS_OBJ_MARKER_MAX - 1 ? head.ret_size : MS_OBJ_MARKER_MAX - 1;
     code = ms_obj_run(obj, &get, reterr);
     if (code == MS_OK)
         ret_text[get.length] = '\0';
@@ -60,12 +59,12 @@ static enum ms_code read_marker(struct ms_obj *obj, char ret_text[MARKER_MAX],
 
 static enum ms_code check_marker(struct ms_obj *obj, const struct ms_obj_options *o,
                                  struct ms_error *reterr) {
-    char found[MARKER_MAX], own[MARKER_MAX];
+    char found[MS_OBJ_MARKER_MAX], own[MS_OBJ_MARKER_MAX];
     enum ms_code code = read_marker(obj, found, reterr);
 
     if (code != MS_OK)
         return code;
-    marker_text(o->store_id, own);
+    ms_obj_marker_text(o->store_id, own);
     if (strcmp(found, own) == 0)
         return MS_OK;
     if (strncmp(found, MARKER_HEAD, strlen(MARKER_HEAD)) != 0)
@@ -95,8 +94,8 @@ static enum ms_code check_empty(struct ms_obj *obj, const struct ms_obj_options 
 
 static enum ms_code make_marker(struct ms_obj *obj, const struct ms_obj_options *o,
                                 struct ms_error *reterr) {
-    char text[MARKER_MAX];
-    size_t n = marker_text(o->store_id, text);
+    char text[MS_OBJ_MARKER_MAX];
+    size_t n = ms_obj_marker_text(o->store_id, text);
     struct ms_obj_meta meta = {.content_type = "text/plain"};
     struct ms_obj_request put = {.op = MS_OBJ_PUT,
                                  .key = MS_OBJ_MARKER_KEY,
@@ -199,6 +198,8 @@ enum ms_code ms_obj_open(const struct ms_obj_options *options, struct ms_obj **r
         code = ms_wrap_retry(options, MS_TAKE(obj), &obj, reterr);
     if (code == MS_OK)
         code = claim(obj, options, reterr);
+    if (code == MS_OK && options->ret_unchecked && *options->ret_unchecked)
+        code = ms_wrap_owner(options, MS_TAKE(obj), &obj, reterr);
     if (code == MS_OK && options->cache_dir)
         code = add_disk_cache(options, MS_TAKE(obj), &obj, reterr);
     if (code != MS_OK) {

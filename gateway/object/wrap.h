@@ -63,6 +63,12 @@ MS_NODISCARD enum ms_code ms_wrap_verify(const struct ms_obj_options *options, s
                                          struct ms_obj **ret_obj, struct ms_error *reterr);
 MS_NODISCARD enum ms_code ms_wrap_trace(const struct ms_obj_options *options, struct ms_obj *inner,
                                         struct ms_obj **ret_obj, struct ms_error *reterr);
+/* Around a store that was not asked whose it is: options.ret_unchecked says so, and turns false with the first change
+ * that finds the marker of options.store_id; before that, changes end with MS_FOREIGN, or with what the store says. */
+#define MS_OBJ_MARKER_MAX 256
+size_t ms_obj_marker_text(struct ms_id store_id, char ret_text[MS_OBJ_MARKER_MAX]); /* open.c; its length */
+MS_NODISCARD enum ms_code ms_wrap_owner(const struct ms_obj_options *options, struct ms_obj *inner,
+                                        struct ms_obj **ret_obj, struct ms_error *reterr);
 /* Errors: MS_CONFIG the script cannot be read. */
 MS_NODISCARD enum ms_code ms_wrap_fault(const struct ms_obj_options *options, struct ms_obj *inner,
                                         struct ms_obj **ret_obj, struct ms_error *reterr);

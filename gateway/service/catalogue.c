@@ -481,10 +481,7 @@ enum ms_code ms_catalogue_flush(struct ms_svc *svc, const struct ms_catalogue_op
     if (svc->read_only)
         return ms_fail(reterr, MS_READ_ONLY, "the store %s is open read-only: no catalogue",
                        svc->dir);
-    if (__atomic_load_n(&svc->unchecked, __ATOMIC_SEQ_CST)) { /* nobody knows yet whose place it is */
-        *ret_result = (struct ms_catalogue_result){0};
-        return MS_OK;
-    }
+    MS_TRY(ms_svc_check_owner(svc, reterr));
     if (__atomic_exchange_n(&svc->catalogue_busy, 1, __ATOMIC_ACQUIRE)) {
         *ret_result = (struct ms_catalogue_result){.busy = 1};
         return MS_OK;

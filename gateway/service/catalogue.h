@@ -35,14 +35,15 @@ struct ms_catalogue_result {
     uint64_t segments, snapshots, lines, bytes;
     uint64_t deleted;   /* segments that a snapshot has replaced */
 };
-/* Every tenant's marks at the time of the call. Errors: MS_READ_ONLY; MS_CANCELLED; what the object
- * store says. */
+/* Every tenant's marks at the time of the call. Errors: MS_READ_ONLY; MS_CANCELLED; MS_FOREIGN; what the
+ * object store says. */
 MS_NODISCARD enum ms_code ms_catalogue_flush(struct ms_svc *svc,
                                              const struct ms_catalogue_options *options,
                                              struct ms_catalogue_result *ret_result,
                                              struct ms_error *reterr);
 /* For the end of a command: what is marked, unless the last segment is younger than the interval. A
- * failure is logged and no more: another time, or process, will do it. */
+ * failure is logged and no more: another time, or process, will do it. A store that the command did not ask
+ * is not asked for this either. */
 void ms_catalogue_tend(struct ms_svc *svc);
 /* Rows that no segment tells yet, at most max. */
 MS_NODISCARD enum ms_code ms_catalogue_marks(struct ms_svc *svc, uint64_t max, uint64_t *ret_n,

@@ -8,6 +8,8 @@ void ms_catalogue_tend(struct ms_svc *svc) {
     struct ms_catalogue_options options = {.min_age_ms = MS_CATALOGUE_INTERVAL_MS};
     struct ms_catalogue_result result;
     struct ms_error err = {0};
+    if (__atomic_load_n(&svc->unchecked, __ATOMIC_SEQ_CST))
+        return;
     if (!svc->read_only && ms_catalogue_flush(svc, &options, &result, &err) != MS_OK)
         ms_log_failure(svc->log, MS_LOG_WARN, "catalogue-not-written", &err, NULL);
 }

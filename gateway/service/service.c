@@ -271,6 +271,14 @@ static enum ms_code open_objects(struct ms_svc *svc, const struct ms_svc_options
     return ms_obj_open(&options, &svc->obj, reterr);
 }
 
+enum ms_code ms_svc_check_owner(struct ms_svc *svc, struct ms_error *reterr) {
+    if (!__atomic_load_n(&svc->unchecked, __ATOMIC_SEQ_CST))
+        return MS_OK;
+    MS_TRY(ms_obj_check_owner(svc->obj, svc->object_url, svc->store_id, reterr));
+    __atomic_store_n(&svc->unchecked, false, __ATOMIC_SEQ_CST);
+    return MS_OK;
+}
+
 /* What the disk has, less 5 % of it. */
 static enum ms_code journal_limit(const struct ms_svc *svc, const struct ms_svc_options *o,
                                   uint64_t *ret_bytes, struct ms_error *reterr) {

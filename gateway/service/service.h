@@ -89,7 +89,7 @@ struct ms_svc {
     unsigned tries_max; /* of requests to stores */
     struct ms_id store_id;
     bool read_only, writeback;
-    bool unchecked; /* the object store was down when it was opened: nobody knows whose it is */
+    bool unchecked; /* atomic: the object store was not asked whose it is when it was opened */
     int catalogue_busy; /* atomic: a flush of this process is at work (service/catalogue.h) */
 };
 
@@ -106,6 +106,9 @@ MS_NODISCARD enum ms_code ms_svc_open(const struct ms_svc_options *options, stru
  * Errors: MS_BUSY another one has it: the message names its process. */
 MS_NODISCARD enum ms_code ms_svc_lock(struct ms_svc *svc, const char *name, int *ret_fd,
                                       struct ms_error *reterr);
+/* Ask a store that was down when it was opened whose it is. Changes of it do so by themselves; this is for
+ * who reads there, or would work in vain. Blocks.   Errors: MS_FOREIGN; what the store says. */
+MS_NODISCARD enum ms_code ms_svc_check_owner(struct ms_svc *svc, struct ms_error *reterr);
 void ms_svc_close(struct ms_svc *svc); /* needs: no live file. NULL is fine. */
 
 /* Wait until every mount of this host has done what all commits before the call ask for: handles refuse

@@ -251,24 +251,13 @@ static void bury(struct ms_mover *m, const struct ms_local_record *row) {
         ms_log_failure(m->svc->log, MS_LOG_INFO, "writeback-stray", &err, "key", row->key, NULL);
 }
 
-/* A store that was down when this process began must say whose it is before anything goes there. */
-static enum ms_code check_owner(struct ms_mover *m, struct ms_error *reterr) {
-    struct ms_svc *svc = m->svc;
-
-    if (!__atomic_load_n(&svc->unchecked, __ATOMIC_SEQ_CST))
-        return MS_OK;
-    MS_TRY(ms_obj_check_owner(svc->obj, svc->object_url, svc->store_id, reterr));
-    __atomic_store_n(&svc->unchecked, false, __ATOMIC_SEQ_CST);
-    return MS_OK;
-}
-
 static enum ms_code move(struct ms_mover *m, const struct ms_local_record *row,
                          struct ms_error *reterr) {
     char etag[MS_ETAG_MAX + 1];
     struct ms_local_stored stored;
     bool skip = false;
 
-    MS_TRY(check_owner(m, reterr));
+    MS_TRY(ms_svc_check_owner(m->svc, reterr));
     MS_TRY(ms_send_object(&m->sender, row, etag, &skip, reterr));
     if (skip)
         return MS_OK;

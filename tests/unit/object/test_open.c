@@ -12,6 +12,8 @@ struct rig {
     struct ms_obj *obj;
 };
 
+static void open_latch(struct ms_obj_request *request) { ms_latch_open(request->priv); }
+
 static int rig_new(void **state) {
     struct rig *rig = calloc(1, sizeof *rig);
 
@@ -104,6 +106,75 @@ static void another_stores_folder_is_foreign(void **state) {
     assert_code(open_it(rig), MS_FOREIGN);
 }
 
+static enum ms_code put_one(struct rig *rig, const char *key) {
+    struct ms_obj_request put = {
+        .op = MS_OBJ_PUT, .key = key, .body = {.memory = ms_view_of("x", 1), .length = 1}};
+
+    return ms_obj_run(rig->obj, &put, &test_err);
+}
+
+static enum ms_code head_one(struct rig *rig, const char *key) {
+    struct ms_obj_request head = {.op = MS_OBJ_HEAD, .key = key};
+    enum ms_code code = ms_obj_run(rig->obj, &head, &test_err);
+
+    ms_buf_fini(&head.ret_meta);
+    return code;
+}
+
+/* It is down when it is opened, and up again when it is asked; not behind the second one's first question. */
+static void a_store_that_was_down_is_asked_before_it_is_changed(void **state) {
+    struct rig *rig = *state;
+    bool unchecked = false;
+
+    assert_ok(open_it(rig));
+    rig->o.create = false;
+    rig->o.may_be_down = true;
+    rig->o.ret_unchecked = &unchecked;
+    rig->o.faults = "HEAD:1:fail-before=UNAVAILABLE,GET:1:fail-before=UNAVAILABLE";
+    assert_ok(open_it(rig));
+    assert_true(unchecked);
+    assert_code(head_one(rig, "a"), MS_NOT_FOUND); /* reads harm nobody */
+    assert_code(put_one(rig, "a"), MS_UNAVAILABLE);
+    assert_true(unchecked);
+    assert_ok(put_one(rig, "a"));
+    assert_false(unchecked);
+    assert_ok(head_one(rig, "a"));
+
+    rig->o.store_id.b[15] = 9; /* another one's, as it turns out */
+    rig->o.faults = "HEAD:1:fail-before=UNAVAILABLE";
+    assert_ok(open_it(rig));
+    assert_true(unchecked);
+    assert_code(put_one(rig, "b"), MS_FOREIGN);
+    struct ms_obj_request delete = {.op = MS_OBJ_DELETE, .key = "a"};
+    assert_code(ms_obj_run(rig->obj, &delete, &test_err), MS_FOREIGN);
+    assert_true(unchecked);
+    assert_ok(head_one(rig, "a"));
+    assert_code(head_one(rig, "b"), MS_NOT_FOUND);
+}
+
+static void a_change_that_is_cancelled_while_the_store_is_asked_ends(void **state) {
+    struct rig *rig = *state;
+    bool unchecked = false;
+    struct ms_obj_request put = {
+        .op = MS_OBJ_PUT, .key = "a", .body = {.memory = ms_view_of("x", 1), .length = 1}};
+    struct ms_latch latch;
+
+    assert_ok(open_it(rig));
+    rig->o.create = false;
+    rig->o.unasked = true;
+    rig->o.ret_unchecked = &unchecked;
+    rig->o.faults = "GET:1:hang";
+    assert_ok(open_it(rig));
+    ms_latch_init(&latch);
+    put.done = open_latch;
+    put.priv = &latch;
+    ms_obj_submit(rig->obj, &put);
+    ms_obj_cancel(rig->obj, &put);
+    ms_latch_wait(&latch);
+    assert_int_equal(put.code, MS_CANCELLED);
+    assert_code(head_one(rig, "a"), MS_NOT_FOUND);
+}
+
 static void a_folder_with_other_files_is_foreign(void **state) {
     struct rig *rig = *state;
     char path[600];
@@ -191,6 +262,8 @@ int main(void) {
         T(a_folder_that_is_not_there_is_unavailable),
         T(the_folder_of_a_folder_is_not_made),
         T(another_stores_folder_is_foreign),
+        T(a_store_that_was_down_is_asked_before_it_is_changed),
+        T(a_change_that_is_cancelled_while_the_store_is_asked_ends),
         T(a_folder_with_other_files_is_foreign),
         T(an_empty_folder_is_foreign_unless_a_store_is_made),
         T(a_marker_of_another_program_is_foreign),

@@ -63,6 +63,22 @@ static bool change_meanwhile(void *priv, uint64_t lines) {
     return true;
 }
 
+/* Opened while it was down: this process, which uploads nothing, asks whose it is, and writes. */
+static void a_store_that_was_down_is_asked_whose_it_is(void **state) {
+    struct world *w = *state;
+    const struct ms_catalogue_options options = {0};
+    struct ms_catalogue_result got;
+
+    w->svc->unchecked = true;
+    gate_refuse(w, MS_UNAVAILABLE);
+    assert_code(ms_catalogue_flush(w->svc, &options, &got, &test_err), MS_UNAVAILABLE);
+    assert_true(w->svc->unchecked);
+    gate_refuse(w, MS_OK);
+    assert_ok(ms_catalogue_flush(w->svc, &options, &got, &test_err));
+    assert_int_equal(got.tenants, 1);
+    assert_false(w->svc->unchecked);
+}
+
 static void a_change_during_a_flush_stays_marked(void **state) {
     struct world *w = *state;
     struct late late = {.w = w};
@@ -176,6 +192,8 @@ int main(int argc, char **argv) {
         cmocka_unit_test_setup_teardown(a_change_is_marked_until_it_is_written, world_setup_dir,
                                         world_teardown),
         cmocka_unit_test_setup_teardown(a_store_that_refuses_leaves_the_marks, world_setup_dir,
+                                        world_teardown),
+        cmocka_unit_test_setup_teardown(a_store_that_was_down_is_asked_whose_it_is, world_setup_dir,
                                         world_teardown),
         cmocka_unit_test_setup_teardown(a_change_during_a_flush_stays_marked, world_setup_dir,
                                         world_teardown),
