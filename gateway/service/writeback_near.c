@@ -51,7 +51,8 @@ struct near {
     struct { /* of the folder: syncs are counted when they begin */
         uint64_t begun, done;
         bool busy;
-        int failed; /* errno of the last one; 0: it went well */
+        uint64_t failed_no; /* of the last one that failed, and its errno */
+        int failed;
     } sync;
 };
 struct near_call {
@@ -84,10 +85,14 @@ static enum ms_code sync_folder(struct near *n, struct ms_error *reterr) {
         pthread_mutex_lock(&n->mutex);
         n->sync.busy = false;
         n->sync.done = number;
-        n->sync.failed = failed;
+        if (failed) {
+            n->sync.failed_no = number;
+            n->sync.failed = failed;
+        }
         pthread_cond_broadcast(&n->synced);
     }
-    int failed = n->sync.failed;
+    /* Not of the last one: that may have gone well behind the one that the caller's change was in. */
+    int failed = n->sync.failed_no >= mine ? n->sync.failed : 0;
     pthread_mutex_unlock(&n->mutex);
     return failed == 0 ? MS_OK
                        : ms_fail_errno(reterr, failed, "cannot sync the writeback folder");
