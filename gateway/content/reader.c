@@ -240,7 +240,7 @@ static int64_t now_ns(void) { return ms_clock_mono_ns(ms_clock_system()); }
 static void wish_for_more(struct ms_cache *cache, struct work *work) {
     int64_t now;
 
-    if (cache->locked.limit == cache->bytes_max)
+    if (work->wish || cache->locked.limit == cache->bytes_max) /* once: it is taken off once */
         return;
     now = now_ns();
     if (now - cache->locked.wished_ns < WISH_NS)
