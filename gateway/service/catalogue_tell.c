@@ -204,6 +204,15 @@ static enum ms_code add_bin(const struct tell *c, struct ms_line *l, struct ms_a
     return ms_absent_is_fine(code, reterr);
 }
 
+static enum ms_code add_review(const struct tell *c, struct ms_line *l, struct ms_asset_id asset,
+                               struct ms_error *reterr) {
+    struct ms_review_record review;
+    enum ms_code code = ms_row_get_review(c->txn, ms_key_review(c->t, asset), &review, reterr);
+    if (code == MS_OK)
+        ms_line_review(l, "review", &review);
+    return ms_absent_is_fine(code, reterr);
+}
+
 static enum ms_code tell_asset(const struct tell *c, struct ms_asset_id id,
                                struct ms_error *reterr) {
     struct ms_asset_record asset;
@@ -220,6 +229,8 @@ static enum ms_code tell_asset(const struct tell *c, struct ms_asset_id id,
     code = add_files(c, &l, id, reterr);
     if (code == MS_OK && asset.binned)
         code = add_bin(c, &l, id, reterr);
+    if (code == MS_OK && asset.in_review)
+        code = add_review(c, &l, id, reterr);
     if (code == MS_OK)
         return end(c, &l, reterr);
     c->to->len = l.begin;

@@ -60,7 +60,7 @@ bool ms_hex_parse(const char *hex, void *ret_p, size_t n);
 #define MS_LINE_RECORDS(R)                                                                         \
     R(tenant, MS_TENANT_FIELDS) R(asset, MS_ASSET_FIELDS) R(file, MS_FILE_FIELDS)                  \
     R(version, MS_VERSION_FIELDS) R(object, MS_OBJECT_FIELDS) R(inode, MS_INODE_FIELDS)            \
-    R(bin, MS_BIN_FIELDS)
+    R(bin, MS_BIN_FIELDS) R(review, MS_REVIEW_FIELDS)
 
 /* Write: an object member (name NULL: an element). Read: MS_CORRUPT when a value is of another kind,
  * out of range, or breaks the record's invariant: what was read is as good as a decoded row. */

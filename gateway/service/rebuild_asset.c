@@ -20,7 +20,8 @@ struct plan {
     struct ms_version_record version; /* of MAIN */
     struct ms_object_record object;
     bool has_main, has_version, by_birth;
-    struct ms_version_record held; /* that waits for review beside it (held.h) */
+    struct ms_review_record review; /* what waits beside it (held.h), and its texts */
+    struct ms_version_record held;
     struct ms_object_record held_object;
     bool holds;
 };
@@ -135,42 +136,83 @@ static uint32_t number_in_key(const char *key) {
     return n < UINT32_MAX ? (uint32_t)n : 0;
 }
 
-static void use_birth(struct plan *p, const struct ms_birth *b) {
-    p->by_birth = p->has_version = true;
-    p->version = (struct ms_version_record){.id = random_id(p->t),
-                                            .asset = p->asset.id,
-                                            .file = p->main.id,
+static void version_by_birth(const struct plan *p, const struct ms_birth *b, struct ms_version_record *ret_version,
+                             struct ms_object_record *ret_object) {
+    *ret_version = (struct ms_version_record){.id = random_id(p->t),
+                                              .asset = p->asset.id,
+                                              .file = p->main.id,
+                                              .size = b->size,
+                                              .block_log2 = MS_BLOCK_LOG2_DEFAULT,
+                                              .object = b->object.id,
+                                              .committed = b->modified};
+    *ret_object = (struct ms_object_record){.id = b->object.id,
                                             .size = b->size,
                                             .block_log2 = MS_BLOCK_LOG2_DEFAULT,
-                                            .object = b->object.id,
-                                            .committed = b->modified};
-    p->object = (struct ms_object_record){.id = b->object.id,
-                                          .size = b->size,
-                                          .block_log2 = MS_BLOCK_LOG2_DEFAULT,
-                                          .created = b->modified};
-    memcpy(p->object.key, b->key, sizeof p->object.key);
-    memcpy(p->object.etag, b->etag, sizeof p->object.etag);
-    p->main.version = p->version.id;
-    p->main.size = b->size;
-    p->main.has_md5 = 0;
-    memset(p->main.md5, 0, sizeof p->main.md5);
+                                            .created = b->modified};
+    memcpy(ret_object->key, b->key, sizeof ret_object->key);
+    memcpy(ret_object->etag, b->etag, sizeof ret_object->etag);
+}
+
+static void use_number(struct plan *p, const struct ms_birth *b) {
     if (p->main.versions < number_in_key(b->key))
         p->main.versions = number_in_key(b->key);
 }
 
-/* *ret_lost: there should be bytes, and the bucket has none. */
-static enum ms_code plan_main(struct plan *p, bool *ret_lost, struct ms_error *reterr) {
-    struct ms_birth birth;
+static bool finished(const struct ms_asset_record *asset) {
+    return asset->rest == MS_STATE_UNACTIVED || asset->rest == MS_STATE_ACTIVED || asset->rest == MS_STATE_WAITING_DELETE;
+}
+
+/* Nothing tells whether its reviewer has passed these bytes: they wait as a new asset's. */
+static void wait_as_new(struct plan *p) {
+    if (!p->t->tenant.review || !finished(&p->asset))
+        return;
+    p->asset.rest = MS_STATE_CREATING;
+    p->asset.takedown_due = (struct ms_instant){0};
+    p->asset.sealed = p->asset.in_review = 1;
+    p->main.state = MS_FILE_UPLOADED;
+}
+
+static void use_birth(struct plan *p, const struct ms_birth *b) {
+    p->by_birth = p->has_version = true;
+    version_by_birth(p, b, &p->version, &p->object);
+    p->main.version = p->version.id;
+    p->main.size = b->size;
+    p->main.has_md5 = 0;
+    memset(p->main.md5, 0, sizeof p->main.md5);
+    (void)snprintf(p->main.media_type, sizeof p->main.media_type, "%s", b->media_type);
+    use_number(p, b);
+    wait_as_new(p);
+}
+
+/* It is newer than the live MAIN, and may be one that was held aside. */
+static void hold_birth(struct plan *p, const struct ms_birth *b) {
+    p->holds = true;
+    version_by_birth(p, b, &p->held, &p->held_object);
+    use_number(p, b);
+    p->asset.in_review = 1;
+    p->review.human = 0;
+    p->review.tries = 0;
+    p->review.retry_at = (struct ms_instant){0};
+    memset(&p->review.held_file, 0, sizeof p->review.held_file);
+    (void)snprintf(p->review.held_media, sizeof p->review.held_media, "%s", b->media_type);
+    p->built->newer++;
+    ms_built_note(p->built, "held", "\"%.120s\": its newest object is not told of: it waits for review",
+                  p->asset.name);
+}
+
+/* *ret_lost: there should be bytes, and the bucket has none.  newer: than the live MAIN, or NULL. */
+static enum ms_code plan_main(struct plan *p, struct ms_birth *ret_birth, bool *ret_newer, bool *ret_lost,
+                              struct ms_error *reterr) {
     struct source s = {.told = false};
-    bool newer;
-    MS_TRY(ms_birth_get(p->t->txn, (struct ms_asset_id){p->asset.id}, &birth, &newer, reterr));
+    MS_TRY(ms_birth_get(p->t->txn, (struct ms_asset_id){p->asset.id}, ret_birth, ret_newer, reterr));
     if (!is_none(p->main.version))
         MS_TRY(find_source(p->t, p->main.version, &s, reterr));
     p->has_version = s.there;
     p->version = s.version;
     p->object = s.object;
-    if (newer && p->has_main && (!s.there || birth.modified.ms > s.listed.modified.ms)) {
-        use_birth(p, &birth);
+    *ret_newer = *ret_newer && p->has_main && (!s.there || ret_birth->modified.ms > s.listed.modified.ms);
+    if (*ret_newer && (!s.there || !finished(&p->asset) || !(p->t->tenant.review || p->asset.in_review))) {
+        use_birth(p, ret_birth);
         p->built->newer++;
         ms_built_note(p->built, "newer", "\"%.150s\": its newest object is not told of: used",
                       p->asset.name);
@@ -179,17 +221,24 @@ static enum ms_code plan_main(struct plan *p, bool *ret_lost, struct ms_error *r
     return MS_OK;
 }
 
-/* The owner's inode had the version that waits for review; its texts were told nowhere. */
-static enum ms_code plan_held(struct plan *p, struct ms_error *reterr) {
+/* The owner's inode had the version that waits for review. Segments of older versions tell no case.
+ * birth: newer than the live MAIN, or NULL. */
+static enum ms_code plan_held(struct plan *p, const struct ms_birth *birth, struct ms_error *reterr) {
     struct source s = {.told = false};
-    if (!p->asset.in_review || p->by_birth || is_none(p->inode.version) ||
-        memcmp(p->inode.version.b, p->main.version.b, MS_ID_BYTES) == 0)
+    if (ms_json_review(json_object_get(p->line, "review"), &p->review, NULL) != MS_OK)
+        p->review = (struct ms_review_record){.human = 0};
+    if (p->by_birth)
         return MS_OK;
-    MS_TRY(find_source(p->t, p->inode.version, &s, reterr));
-    p->holds = s.there && memcmp(s.version.asset.b, p->asset.id.b, MS_ID_BYTES) == 0;
-    p->held = s.version;
-    p->held_object = s.object;
-    if (!p->holds)
+    if (p->asset.in_review && !is_none(p->inode.version) &&
+        memcmp(p->inode.version.b, p->main.version.b, MS_ID_BYTES) != 0) {
+        MS_TRY(find_source(p->t, p->inode.version, &s, reterr));
+        p->holds = s.there && memcmp(s.version.asset.b, p->asset.id.b, MS_ID_BYTES) == 0;
+        p->held = s.version;
+        p->held_object = s.object;
+    }
+    if (birth && (!p->holds || birth->modified.ms > s.listed.modified.ms))
+        hold_birth(p, birth);
+    else if (s.told && !p->holds)
         ms_built_note(p->built, "lost", "what waits for review of \"%.80s\": its object is missing",
                       p->asset.name);
     return MS_OK;
@@ -242,18 +291,32 @@ static bool brought_by_upload(const struct plan *p) {
 }
 
 /* The row of a TEMPORARY has its version already. */
-static enum ms_code put_held(struct plan *p, uint64_t *bytes, struct ms_error *reterr) {
-    struct ms_key key = ms_key_review(p->t->id, (struct ms_asset_id){p->asset.id});
-    struct ms_review_record row;
-    MS_TRY(ms_row_get_review(p->t->txn, key, &row, reterr));
-    row.held = p->held.id;
-    row.held_bytes = p->held.size;
+static enum ms_code put_held(struct plan *p, struct ms_review_record *row, uint64_t *bytes, struct ms_error *reterr) {
+    row->held = p->held.id;
+    row->held_bytes = p->held.size;
     if (brought_by_upload(p)) {
-        row.held_file = p->held.file;
-    } else {
-        MS_TRY(put_version(p->t, p->held, &p->held_object, reterr));
-        *bytes += p->held.size;
+        row->held_file = p->held.file;
+        return MS_OK;
     }
+    MS_TRY(put_version(p->t, p->held, &p->held_object, reterr));
+    *bytes += p->held.size;
+    return MS_OK;
+}
+
+/* The case, as it was told, of what there is. */
+static enum ms_code put_case(struct plan *p, uint64_t *bytes, struct ms_error *reterr) {
+    struct ms_key key = ms_key_review(p->t->id, (struct ms_asset_id){p->asset.id});
+    struct ms_review_record made, row = p->review;
+    MS_TRY(ms_row_get_review(p->t->txn, key, &made, reterr));
+    row.asset = made.asset;
+    row.since = made.since;
+    memset(&row.held, 0, sizeof row.held);
+    memset(&row.held_file, 0, sizeof row.held_file);
+    row.held_bytes = 0;
+    if (p->holds)
+        MS_TRY(put_held(p, &row, bytes, reterr));
+    else
+        row.held_media[0] = '\0';
     return ms_row_put_review(p->t->txn, key, &row, reterr);
 }
 
@@ -298,8 +361,8 @@ static enum ms_code put_asset(struct plan *p, struct ms_error *reterr) {
     p->asset.due_at = (struct ms_instant){0};
     MS_TRY(ms_change_new_asset(p->t->txn, p->t->id, p->t->who, &p->asset, reterr));
     MS_TRY(put_files(p, &bytes, reterr));
-    if (p->holds)
-        MS_TRY(put_held(p, &bytes, reterr));
+    if (p->asset.in_review)
+        MS_TRY(put_case(p, &bytes, reterr));
     MS_TRY(ms_change_bytes(p->t->txn, p->t->id, &p->asset, bytes, MS_WHY_SEAL, p->t->now, reterr));
     if (life.binned)
         MS_TRY(put_bin(p, &life, reterr));
@@ -423,19 +486,20 @@ static enum ms_code lose(struct plan *p, struct ms_asset_id id, const char *why,
 
 static enum ms_code asset_told(struct plan *p, struct ms_asset_id id, const json_t *inode_line,
                                struct ms_error *reterr) {
-    bool lost;
+    struct ms_birth birth;
+    bool lost, newer;
     if (ms_json_asset(json_object_get(p->line, "asset"), &p->asset, NULL) != MS_OK)
         return lose(p, id, "its line cannot be taken", reterr);
     bool in_tree = p->asset.ino != 0;
     p->has_main = find_main(p);
-    MS_TRY(plan_main(p, &lost, reterr));
+    MS_TRY(plan_main(p, &birth, &newer, &lost, reterr));
     if (lost)
         return lose(p, id, "its object is missing, or of another size", reterr);
     if (ms_json_inode(json_object_get(inode_line, "inode"), &p->inode, NULL) != MS_OK ||
         !S_ISREG(p->inode.mode))
         default_inode(p);
     p->asset.ino = 0;
-    MS_TRY(plan_held(p, reterr));
+    MS_TRY(plan_held(p, newer ? &birth : NULL, reterr));
     if (in_tree)
         MS_TRY(put_inode(p, inode_line, reterr));
     return put_asset(p, reterr);

@@ -117,7 +117,19 @@ static void a_folder_on_its_way_into_the_bin(void **state) {
     }
 }
 
-/* A new MAIN that waits for review comes back beside the live one; its texts were told nowhere. */
+static void write_over(struct world *w, const char *path, const char *text) {
+    struct ms_handle *h = open_file(w, path, 't');
+    put_bytes(h, 0, text, strlen(text));
+    seal_file(h);
+}
+
+static struct ms_review_case case_of(struct ms_svc *svc, struct world *w, struct ms_id asset) {
+    struct ms_review_case c;
+    assert_ok(ms_review_get(svc, &w->ctx, (struct ms_asset_id){asset}, &c, &test_err));
+    return c;
+}
+
+/* A new MAIN that waits for review comes back beside the live one, and so do the texts that wait with it. */
 static void what_waits_for_review(void **state) {
     struct world *w = *state;
     struct behind b;
@@ -131,6 +143,13 @@ static void what_waits_for_review(void **state) {
     assert_int_equal(b.inode.size, 9);
     assert_int_equal(all, live + 9);
     (void)flush_now(w, false);
+    const struct ms_asset_edit edit = {.id = {b.asset.id}, .name = "a better name"};
+    bool held;
+    assert_ok(ms_asset_edit(w->svc, &w->ctx, &edit, &held, &test_err));
+    assert_true(held);
+    (void)flush_now(w, false); /* an edit of what waits already is told, too */
+    struct ms_review_case was_case = case_of(w->svc, w, b.asset.id);
+    assert_string_equal(was_case.row.held_media, "text/plain");
     (void)check_rebuild(w);
     struct ms_svc *svc = open_again(w), *was = w->svc;
     w->svc = svc;
@@ -138,10 +157,59 @@ static void what_waits_for_review(void **state) {
     assert_int_equal(b.asset.bytes, all);
     assert_int_equal(b.file.size, live);
     check_file(w, "/files/a.txt", "new bytes", 9);
+    struct ms_review_case is_case = case_of(svc, w, b.asset.id);
+    assert_string_equal(is_case.row.held_media, "text/plain");
+    assert_true(is_case.row.has_name);
+    assert_string_equal(is_case.row.name, "a better name");
     const struct ms_review_decide no = {.asset = {b.asset.id}, .verdict = MS_VERDICT_REJECT};
     assert_ok(ms_review_decide(svc, &w->admin, &no, &test_err));
     look_behind(w, "/files/a.txt", &b);
     assert_int_equal(b.inode.size, live);
+    check_findings(svc);
+    w->svc = was;
+    ms_svc_close(svc);
+}
+
+/* What its reviewer may not have seen waits for him, whether it is a new MAIN or an asset that no segment tells of. */
+static void nothing_unreviewed_goes_live(void **state) {
+    struct world *w = *state;
+    struct behind b, c;
+    write_file(w, "/files/over.txt", "old bytes", 9);
+    write_file(w, "/files/twice.txt", "old bytes", 9);
+    assert_ok(ms_review_set(w->svc, &w->admin, true, &test_err));
+    write_over(w, "/files/twice.txt", "first edit");
+    (void)flush_now(w, false);
+    usleep(20000); /* files have the kernel's time */
+    write_over(w, "/files/over.txt", "bytes that nobody saw");
+    write_over(w, "/files/twice.txt", "second edit");
+    write_file(w, "/files/young.txt", "never told", 10);
+    assert_ok(rebuild_again(w, false, &result, &heard, &test_err));
+    assert_int_equal(result.newer, 2);
+    assert_int_equal(result.by_birth, 1);
+    assert_non_null(strstr(heard.all, "held: \"over.txt\""));
+    struct ms_svc *svc = open_again(w), *was = w->svc;
+    w->svc = svc;
+    check_findings(svc);
+    look_behind(w, "/files/over.txt", &b);
+    assert_int_equal(b.asset.rest, MS_STATE_ACTIVED);
+    assert_int_equal(b.file.size, 9); /* live */
+    assert_int_equal(b.asset.bytes, 9 + 21);
+    check_file(w, "/files/over.txt", "bytes that nobody saw", 21); /* its owner's */
+    assert_string_equal(case_of(svc, w, b.asset.id).row.held_media, "text/plain");
+    look_behind(w, "/files/twice.txt", &c);
+    assert_int_equal(c.file.size, 9);
+    check_file(w, "/files/twice.txt", "second edit", 11);
+    const struct ms_review_decide yes = {.asset = {b.asset.id}, .verdict = MS_VERDICT_PASS};
+    const struct ms_review_decide no = {.asset = {c.asset.id}, .verdict = MS_VERDICT_REJECT};
+    assert_ok(ms_review_decide(svc, &w->admin, &yes, &test_err));
+    assert_ok(ms_review_decide(svc, &w->admin, &no, &test_err));
+    check_file(w, "/files/twice.txt", "old bytes", 9);
+    look_behind(w, "/files/over.txt", &b);
+    assert_int_equal(b.file.size, 21);
+    look_behind(w, "/files/young.txt", &b);
+    assert_int_equal(b.asset.rest, MS_STATE_CREATING);
+    assert_int_equal(b.file.state, MS_FILE_UPLOADED);
+    (void)case_of(svc, w, b.asset.id);
     check_findings(svc);
     w->svc = was;
     ms_svc_close(svc);
@@ -588,6 +656,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_folder_on_its_way_into_the_bin, world_setup_dir,
                                         world_teardown),
         cmocka_unit_test_setup_teardown(what_waits_for_review, world_setup_dir, world_teardown),
+        cmocka_unit_test_setup_teardown(nothing_unreviewed_goes_live, world_setup_dir, world_teardown),
         cmocka_unit_test_setup_teardown(histories_with_flushes_anywhere, world_setup_dir,
                                         world_teardown),
         cmocka_unit_test_setup_teardown(a_thousand_objects, world_setup_dir, world_teardown),
