@@ -8,6 +8,8 @@
 #define THREADS 4u /* one that waits behind a slow read must not hold the others up */
 #define SILENCE_TRIES 1000u
 #define SILENCE_PAUSE_NS INT64_C(1000000)
+#define AGAIN_FIRST_NS INT64_C(10000000) /* what failed is tried again, with pauses that double up to */
+#define AGAIN_LAST_NS INT64_C(320000000)
 
 struct item {
     struct item *next;
@@ -88,15 +90,19 @@ void ms_inval_silence(struct ms_inval *inval) {
 
 /* ---- what changed ---------------------------------------------------------------------------- */
 
+/* What says false could not be done for want of memory; doing it again from the start does no harm. */
+
 /* Attributes of every node, or pages too of those that are retired. */
-static void inval_inode(struct ms_mount *mount, uint64_t ino, bool retired_pages) {
+static bool inval_inode(struct ms_mount *mount, uint64_t ino, bool retired_pages) {
     struct ms_node_ref *refs = NULL;
     size_t n = ms_nodes_all(mount->nodes, ino, &refs);
+    bool listed = refs != NULL;
     for (size_t i = 0; i < n; i++) {
         off_t from = retired_pages && !refs[i].current ? 0 : -1;
         tell_inode(mount, refs[i].nodeid, from);
     }
     free(refs);
+    return listed;
 }
 
 /* The generation that a lookup gives now: of the live image, where there is one. An inode that is
@@ -113,11 +119,12 @@ static uint64_t generation_now(struct ms_mount *mount, uint64_t ino) {
  * may come late, when that has happened already; and while the file is being written here, its
  * bytes are what is written: the seal comes with an event of its own, and mostly finds nothing to
  * do. */
-static void content_changed(struct ms_mount *mount, uint64_t ino, enum because because) {
+static bool content_changed(struct ms_mount *mount, uint64_t ino, enum because because) {
     bool retired = ms_nodes_retire(mount->nodes, ino, generation_now(mount, ino));
     bool named = ms_nodes_take_names(mount->nodes, ino, false, forget_name, mount);
-    if (retired || named || because != BY_US_SEALED)
-        inval_inode(mount, ino, because == BY_US);
+    if (!retired && !named && because == BY_US_SEALED)
+        return true;
+    return inval_inode(mount, ino, because == BY_US);
 }
 
 static void entry_changed(struct ms_mount *mount, uint64_t parent, const char *name) {
@@ -130,55 +137,53 @@ static void entry_changed(struct ms_mount *mount, uint64_t parent, const char *n
 
 /* May no longer be read: handles first, so that no page comes back after the kernel dropped them.
  */
-static void cut_off(struct ms_mount *mount, uint64_t ino) {
-    ms_file_revalidate(mount->svc, mount->ctx.tenant, ino);
+static bool cut_off(struct ms_mount *mount, uint64_t ino) {
+    bool asked = ms_file_revalidate(mount->svc, mount->ctx.tenant, ino);
     struct ms_node_ref *refs = NULL;
     size_t n = ms_nodes_all(mount->nodes, ino, &refs);
+    bool listed = refs != NULL;
     for (size_t i = 0; i < n; i++)
         tell_inode(mount, refs[i].nodeid, 0);
     free(refs);
+    return asked && listed;
 }
 
-static void everything_changed(struct ms_mount *mount) {
-    ms_file_revalidate(mount->svc, mount->ctx.tenant, 0);
+static bool everything_changed(struct ms_mount *mount) {
+    bool asked = ms_file_revalidate(mount->svc, mount->ctx.tenant, 0);
     struct ms_node_ref *refs = NULL;
     size_t n = ms_nodes_all(mount->nodes, 0, &refs);
+    bool listed = refs != NULL;
     for (size_t i = 0; i < n; i++) {
         ms_nodes_retire(mount->nodes, refs[i].ino, generation_now(mount, refs[i].ino));
         ms_nodes_take_names(mount->nodes, refs[i].ino, true, forget_name, mount);
         tell_inode(mount, refs[i].nodeid, 0);
     }
     free(refs);
+    return asked && listed;
 }
 
-static void apply(struct ms_mount *mount, const struct item *item) {
+static bool apply(struct ms_mount *mount, const struct item *item) {
     const struct ms_feed_row *row = &item->row;
     if (item->parent_nodeid != 0) {
         forget_name(mount, item->parent_nodeid, row->name);
-        return;
+        return true;
     }
     switch ((enum ms_feed_kind)row->kind) {
     case MS_FEED_INODE:
-        inval_inode(mount, row->ino, false);
-        break;
+        return inval_inode(mount, row->ino, false);
     case MS_FEED_CONTENT:
-        content_changed(mount, row->ino, item->because);
-        break;
+        return content_changed(mount, row->ino, item->because);
     case MS_FEED_ENTRY:
         entry_changed(mount, row->ino, row->name);
-        break;
-    case MS_FEED_TENANT:
-        everything_changed(mount);
-        break;
+        return true;
     case MS_FEED_FREEZE:
-        cut_off(mount, row->ino);
-        break;
+        return cut_off(mount, row->ino);
     case MS_FEED_RECALL:
         ms_file_recall(mount->svc, row->tenant);
-        break;
+        return true;
+    case MS_FEED_TENANT:
     default: /* a newer msasset's row: what it means is unknown, so nothing cached can be trusted */
-        everything_changed(mount);
-        break;
+        return everything_changed(mount);
     }
 }
 
@@ -247,13 +252,38 @@ static struct item *take(struct ms_inval *inval, unsigned thread) {
     return item;
 }
 
+static bool stopping(struct ms_inval *inval) {
+    pthread_mutex_lock(&inval->locked.mutex);
+    bool stop = inval->locked.stop;
+    pthread_mutex_unlock(&inval->locked.mutex);
+    return stop;
+}
+
+/* Until it is done: whoever freezes is answered then and not before, and names this mount meanwhile.
+ * False: it was not, and nobody needs it any more. */
+static bool do_item(struct ms_inval *inval, const struct item *item) {
+    int64_t pause_ns = AGAIN_FIRST_NS;
+    while (!apply(inval->mount, item)) {
+        if (pause_ns == AGAIN_FIRST_NS)
+            ms_log_event(inval->mount->svc->log, MS_LOG_ERROR, "invalidation_delayed", "reason",
+                         "what is open here could not be asked about; it is tried again", NULL);
+        ms_clock_sleep_ns(pause_ns);
+        if (stopping(inval))
+            return false;
+        pause_ns = pause_ns < AGAIN_LAST_NS ? 2 * pause_ns : pause_ns;
+    }
+    return true;
+}
+
 static void *run(void *priv) {
     struct ms_inval *inval = priv;
     unsigned place = my_place(inval);
     struct item *item;
     while ((item = take(inval, place)) != NULL) {
-        apply(inval->mount, item);
+        bool all = do_item(inval, item);
         free(item);
+        if (!all)
+            break;
         done(inval, place);
     }
     return NULL;

@@ -23,7 +23,8 @@ void ms_inval_silence(struct ms_inval *inval);
 /* Callbacks for ms_store_follow; priv is the struct ms_inval. */
 void ms_inval_each(void *inval, struct ms_view change);
 void ms_inval_lost(void *inval);
-/* Answers (ms_store_answer) when all that was handed on so far is done, by every thread. */
+/* Answers (ms_store_answer) when all that was handed on so far is done, by every thread. What could not be done, for
+ * want of memory, is tried again until it is: no answer before. */
 void ms_inval_handed(void *inval, uint64_t to);
 /* Callback for ms_files_watch: what became of files that were written through this mount. */
 void ms_inval_own(void *inval, const struct ms_file_event *event);

@@ -236,8 +236,7 @@ struct ms_file **ms_image_all(struct ms_files *files, struct ms_tenant_id tenant
 
     pthread_mutex_lock(&files->mutex);
     n = collect_all(files, tenant, ino_or_0, NULL, 0);
-    if (n > 0)
-        all = calloc(n, sizeof(struct ms_file *));
+    all = calloc(n + 1, sizeof(struct ms_file *));
     *ret_n = all ? collect_all(files, tenant, ino_or_0, all, n) : 0;
     pthread_mutex_unlock(&files->mutex);
     return all;
@@ -673,28 +672,35 @@ void ms_image_tell(struct ms_file *file, enum ms_file_fate fate, uint64_t from, 
 
 /* ---- the feed -------------------------------------------------------------------------------- */
 
-/* An inode that is gone keeps what it allowed: its handles hold on to what was unlinked. */
-static void revalidate(struct ms_file *file) {
+/* An inode that is gone keeps what it allowed: its handles hold on to what was unlinked. One whose record cannot be
+ * read any more allows nothing. */
+static bool revalidate(struct ms_file *file) {
+    enum ms_code code = ms_image_ask(file, NULL, NULL);
     bool readable;
 
-    if (ms_image_ask(file, NULL, NULL) != MS_OK)
-        return;
+    if (code != MS_OK && code != MS_CORRUPT)
+        return code == MS_NOT_FOUND;
     pthread_mutex_lock(&file->mutex);
+    if (code == MS_CORRUPT)
+        memset(file->locked.rights, 0, sizeof file->locked.rights);
     readable = ((file->locked.rights[0] | file->locked.rights[1]) & MS_RIGHT_READ) != 0;
     pthread_mutex_unlock(&file->mutex);
     if (!readable)
         ms_image_cancel_reads(file);
+    return true;
 }
 
-void ms_file_revalidate(struct ms_svc *svc, struct ms_tenant_id tenant, uint64_t ino_or_0) {
+bool ms_file_revalidate(struct ms_svc *svc, struct ms_tenant_id tenant, uint64_t ino_or_0) {
     size_t n = 0;
     struct ms_file **all = ms_image_all(svc->files, tenant, ino_or_0, &n);
+    bool asked = all != NULL;
 
     for (size_t i = 0; i < n; i++) {
-        revalidate(all[i]);
+        asked &= revalidate(all[i]);
         ms_image_unref(all[i]);
     }
     free(all);
+    return asked;
 }
 
 /* ---- the blocking form ----------------------------------------------------------------------- */

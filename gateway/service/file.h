@@ -136,8 +136,9 @@ unsigned ms_file_handles(struct ms_svc *svc, const struct ms_ctx *ctx, uint64_t 
 /* The inode lost its last name while open: at the last close it is dropped, not sealed. */
 void ms_file_orphaned(struct ms_svc *svc, const struct ms_ctx *ctx, uint64_t ino);
 /* From the feed: may no longer be read; reads in flight end, later ones are refused until it is
- * allowed again. */
-void ms_file_revalidate(struct ms_svc *svc, struct ms_tenant_id tenant, uint64_t ino_or_0);
+ * allowed again. False: not all could be asked (no memory), and those that could not
+ * are as they were. */
+bool ms_file_revalidate(struct ms_svc *svc, struct ms_tenant_id tenant, uint64_t ino_or_0);
 /* From the feed: give back what leases of this tenant do not use. */
 void ms_file_recall(struct ms_svc *svc, struct ms_tenant_id tenant);
 

@@ -251,7 +251,8 @@ struct ms_file *ms_image_get(struct ms_svc *svc, struct ms_tenant_id tenant, uin
 struct ms_file *ms_image_find(struct ms_svc *svc, struct ms_tenant_id tenant, uint64_t ino);
 struct ms_file *ms_image_ref(struct ms_file *file);
 void ms_image_unref(struct ms_file *file);
-/* All images of a tenant, or of one of its inodes, referenced. The caller's: unref each, free(). */
+/* All images of a tenant, or of one of its inodes, referenced. The caller's: unref each, free().
+ * NULL: no memory. */
 struct ms_file **ms_image_all(struct ms_files *files, struct ms_tenant_id tenant, uint64_t ino_or_0,
                               size_t *ret_n);
 unsigned ms_image_handles(struct ms_file *file, unsigned *ret_busy_writers);

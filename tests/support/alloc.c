@@ -1,6 +1,7 @@
 #include "support/alloc.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdlib.h>
 
@@ -8,6 +9,14 @@ static _Thread_local struct {
     unsigned left; /* allocations until the refused one; 0: not counting */
     bool failed;
 } count;
+
+static atomic_bool starving;
+static _Thread_local bool fed;
+
+void ms_test_alloc_starve_others(bool on) {
+    fed = on;
+    atomic_store(&starving, on);
+}
 
 void ms_test_alloc_fail_at(unsigned n) {
     count.failed = false;
@@ -35,6 +44,10 @@ void *__libc_calloc(size_t count, size_t n);
 void *__libc_realloc(void *p, size_t n);
 
 static bool refused(void) {
+    if (atomic_load_explicit(&starving, memory_order_relaxed) && !fed) {
+        errno = ENOMEM;
+        return true;
+    }
     if (count.left == 0 || --count.left > 0)
         return false;
     count.failed = true;

@@ -15,6 +15,8 @@ void ms_test_alloc_fail_at(unsigned n);
 bool ms_test_alloc_stop(void);
 /* Whether the last count refused one. */
 bool ms_test_alloc_failed(void);
+/* Refuse every allocation of all threads but the caller's, until it is called with false. */
+void ms_test_alloc_starve_others(bool on);
 /* Whether this build can refuse any. */
 bool ms_test_alloc_works(void);
 

@@ -88,6 +88,26 @@ static void commands(void **state) {
     free(path);
 }
 
+/* It says whether everything was asked: who freezes relies on it. */
+static void asking_again(void **state) {
+    struct world *w = *state;
+    struct ms_handle *a;
+    write_file(w, "/files/a", "12345", 5);
+    a = open_file(w, "/files/a", 'r');
+    uint64_t ino = ino_of(w, "/files/a");
+    for (unsigned n = 1; n == 1 || ms_test_alloc_failed(); n++) {
+        bool asked, refused;
+        ms_test_alloc_fail_at(n);
+        asked = ms_file_revalidate(w->svc, w->ctx.tenant, n % 2 ? 0 : ino);
+        refused = ms_test_alloc_stop();
+        assert_true(asked || refused);
+        assert_true(n > 1 || asked != refused); /* the list of what is open cannot be done without */
+    }
+    check_bytes(a, 0, "12345", 5, true);
+    seal_file(a);
+    check_settled(w);
+}
+
 int main(void) {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, world_setup_mem, world_teardown)
     const struct CMUnitTest tests[] = {
@@ -95,6 +115,7 @@ int main(void) {
         TEST(creating),
         TEST(writing_and_closing),
         TEST(commands),
+        TEST(asking_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
