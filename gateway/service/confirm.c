@@ -256,14 +256,31 @@ enum ms_code ms_file_remove(struct ms_svc *svc, const struct ms_ctx *ctx, struct
 
 /* ---- what could not be made ------------------------------------------------------------------ */
 
+static enum ms_code count_files(const struct ms_tree *t, struct ms_asset_id asset, unsigned *ret_n,
+                                struct ms_error *reterr) {
+    struct ms_key prefix = ms_key_files_of(t->id, asset);
+    struct ms_scan scan;
+    struct ms_view key, value;
+    enum ms_code code;
+    *ret_n = 0;
+    ms_scan_prefix(&scan, t->txn, ms_key_view(&prefix));
+    while ((code = ms_scan_next(&scan, &key, &value, reterr)) == MS_OK)
+        (*ret_n)++;
+    ms_scan_end(&scan);
+    return ms_absent_is_fine(code, reterr);
+}
+
 static enum ms_code note_failed_op(struct ms_txn *txn, const void *in, void *out,
                                    struct ms_error *reterr) {
     const struct ms_file_failed *a = ((const struct ms_tree_call *)in)->args;
     struct ms_file_record file = {.category = (uint8_t)a->category, .state = MS_FILE_FAILED};
     struct ms_tree_asset asset;
     struct ms_tree t;
+    unsigned n;
     (void)out;
     MS_TRY(ms_tree_begin(&t, txn, in, reterr));
+    MS_TRY(count_files(&t, a->asset, &n, reterr));
+    MS_TRY(ms_files_room(n, reterr));
     MS_TRY(ms_asset_load(&t, a->asset, &asset, reterr));
     MS_TRY(ms_asset_takes_file(&t, &asset, a->category, "noting a failure", reterr));
     ms_txn_random(txn, file.id.b, sizeof file.id.b);

@@ -106,6 +106,12 @@ static enum ms_code check_name(const struct ms_tree *t, const struct ms_tree_ass
     return ms_confirm_judge_name(&asset->rec, d->name, d->size, d->large, reterr);
 }
 
+enum ms_code ms_files_room(unsigned n, struct ms_error *reterr) {
+    if (n >= MS_FILES_MAX)
+        return ms_fail(reterr, MS_RANGE, "the asset has %u files; at most %d are allowed", n, MS_FILES_MAX);
+    return MS_OK;
+}
+
 /* One MAIN, one COVER, one TEMPORARY at a time; those that failed or were cancelled do not count, nor
  * does one that waits for review: a further one replaces it. */
 static enum ms_code check_others(const struct ms_tree *t, const struct ms_tree_asset *asset,
@@ -139,10 +145,7 @@ static enum ms_code check_others(const struct ms_tree *t, const struct ms_tree_a
     }
     ms_scan_end(&scan);
     MS_TRY(ms_absent_is_fine(code, reterr));
-    if (n >= MS_FILES_MAX)
-        return ms_fail(reterr, MS_RANGE, "the asset has %u files; at most %d are allowed", n,
-                       MS_FILES_MAX);
-    return MS_OK;
+    return ms_files_room(n, reterr);
 }
 
 /* ---- the commit ------------------------------------------------------------------------------ */

@@ -46,6 +46,8 @@ MS_NODISCARD enum ms_code ms_declared_open(struct ms_svc *svc, const struct ms_c
                                            struct ms_file_id file,
                                            struct ms_declared_rows *ret_rows, int64_t *ret_left_ms,
                                            struct ms_error *reterr);
+/* May an asset that has n files get another one? Errors: MS_RANGE. */
+MS_NODISCARD enum ms_code ms_files_room(unsigned n, struct ms_error *reterr);
 
 /* ---- what the store has (confirm_read.c) ----------------------------------------------------- */
 

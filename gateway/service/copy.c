@@ -102,6 +102,8 @@ static enum ms_code copy_file(struct copying *c, const char *name, struct ms_fil
         (void)snprintf(file->name, sizeof file->name, "%s", name);
     }
     c->bytes += file->size;
+    if (!is_main) /* so that it can be removed */
+        MS_TRY(ms_row_put_id(t->txn, ms_key_fowner(t->id, (struct ms_file_id){file->id}), c->asset.id, reterr));
     return ms_row_put_file(
         t->txn,
         ms_key_file(t->id, (struct ms_asset_id){c->asset.id}, (struct ms_file_id){file->id}), file,

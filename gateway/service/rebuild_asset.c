@@ -261,6 +261,7 @@ static enum ms_code put_other_file(struct plan *p, struct ms_file_record file, u
         ms_built_note(p->built, "lost", "file \"%.80s\" of \"%.80s\": its object is missing",
                       file.name, p->asset.name);
     }
+    MS_TRY(ms_row_put_id(p->t->txn, ms_key_fowner(p->t->id, (struct ms_file_id){file.id}), p->asset.id, reterr));
     return ms_row_put_file(p->t->txn,
                            ms_key_file(p->t->id, (struct ms_asset_id){p->asset.id},
                                        (struct ms_file_id){file.id}),

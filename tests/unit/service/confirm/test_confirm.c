@@ -1,6 +1,8 @@
 /* Uploads as the API has them: product.md 3.2, in the order of issue 5, point 1. */
 #include "parcel.h"
 
+#include "service/copy.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -434,6 +436,52 @@ static void a_store_without_urls_says_so(void **state) {
     parcel_fini(&film);
 }
 
+/* What it has beside MAIN is removed there as it is in the source. */
+static void the_cover_of_a_copy_can_be_removed(void **state) {
+    struct world *w = *state;
+    struct parcel film, cover;
+    struct ms_asset_info copy;
+    struct ms_file_record files[2];
+    size_t n;
+    parcel_init(&film, "f.mp4", MS_CATEGORY_MAIN, 1000, 1);
+    parcel_init(&cover, "c.png", MS_CATEGORY_COVER, 500, 2);
+    struct ms_asset_id id = create_asset(w, MS_TYPE_VIDEO, "f");
+    (void)bring_parcel(w, id, &film);
+    (void)bring_parcel(w, id, &cover);
+    assert_ok(ms_asset_copy(w->svc, &w->ctx, id, "/videos/copy.mp4", &copy, &test_err));
+    struct ms_asset_id copied = {copy.asset.id};
+    assert_int_equal(copy.asset.bytes, 1500);
+    assert_ok(ms_file_list(w->svc, &w->ctx, copied, files, 2, &n, &test_err));
+    assert_int_equal(n, 2);
+    const struct ms_file_record *c = files[0].category == MS_CATEGORY_COVER ? &files[0] : &files[1];
+    assert_ok(ms_file_remove(w->svc, &w->ctx, (struct ms_file_id){c->id}, &test_err));
+    assert_int_equal(info_of(w, copied).asset.bytes, 1000);
+    assert_int_equal(info_of(w, id).asset.bytes, 1500);
+    check_clean(w->svc);
+    parcel_fini(&film);
+    parcel_fini(&cover);
+}
+
+static void what_could_not_be_made_is_a_file_too(void **state) {
+    struct world *w = *state;
+    struct parcel film;
+    struct ms_file_record *files = calloc(MS_FILES_MAX + 1, sizeof *files);
+    size_t n;
+    assert_non_null(files);
+    parcel_init(&film, "f.mp4", MS_CATEGORY_MAIN, 1000, 1);
+    struct ms_asset_id id = create_asset(w, MS_TYPE_VIDEO, "f");
+    (void)bring_parcel(w, id, &film);
+    struct ms_file_failed failed = {.asset = id, .category = MS_CATEGORY_OTHER, .name = "x", .reason = "why"};
+    for (unsigned i = 1; i < MS_FILES_MAX; i++)
+        assert_ok(ms_file_note_failed(w->svc, &w->ctx, &failed, &test_err));
+    assert_code(ms_file_note_failed(w->svc, &w->ctx, &failed, &test_err), MS_RANGE);
+    assert_ok(ms_file_list(w->svc, &w->ctx, id, files, MS_FILES_MAX + 1, &n, &test_err));
+    assert_int_equal(n, MS_FILES_MAX);
+    check_clean(w->svc);
+    parcel_fini(&film);
+    free(files);
+}
+
 #define DIR_TEST(f) cmocka_unit_test_setup_teardown(f, world_setup_dir, world_teardown)
 #define MEM_TEST(f) cmocka_unit_test_setup_teardown(f, world_setup_mem, world_teardown)
 #define SMALL_TEST(f) cmocka_unit_test_setup_teardown(f, small_setup, world_teardown)
@@ -457,6 +505,8 @@ int main(void) {
         SMALL_TEST(a_declaration_reserves_and_the_quota_refuses_with_the_numbers),
         SMALL_TEST(a_large_file_without_a_size_is_compared_with_the_quota_at_the_end),
         DIR_TEST(a_store_without_urls_says_so),
+        MEM_TEST(the_cover_of_a_copy_can_be_removed),
+        MEM_TEST(what_could_not_be_made_is_a_file_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
