@@ -17,6 +17,7 @@ static enum ms_code print(const struct ms_cli *cli, const struct ms_derive_resul
         ms_out_set(o, "failed", ms_out_json_u64(r->failed));
         ms_out_set(o, "removed_files", ms_out_json_u64(r->removed));
         ms_out_set(o, "waiting", ms_out_json_u64(r->waiting));
+        ms_out_set(o, "put_off", ms_out_json_u64(r->put_off));
         ms_out_set(o, "busy", json_boolean(r->busy));
         return ms_out_json(o, reterr);
     }
@@ -37,12 +38,17 @@ static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr) {
         .confine = cli->probe,
         .ffmpeg = ms_config_text(&cli->config, MS_CONFIG_DERIVE_FFMPEG),
         .pdf = ms_config_text(&cli->config, MS_CONFIG_DERIVE_PDFTOCAIRO),
+        .free_bytes = ms_config_bytes(&cli->config, MS_CONFIG_DERIVE_FREE),
         .timeout_ms = ms_config_duration_ms(&cli->config, MS_CONFIG_DERIVE_TIMEOUT),
         .again = cli->given[OPT_AGAIN] != NULL,
         .goes_on = goes_on};
     enum ms_code code = ms_derive_run(cli->svc, &options, &result, reterr);
     ms_catalogue_tend(cli->svc);
-    return code != MS_OK ? code : print(cli, &result, reterr);
+    MS_TRY(code == MS_OK ? print(cli, &result, reterr) : code);
+    if (result.put_off == 0)
+        return MS_OK;
+    return ms_fail(reterr, MS_CONFLICT, "%llu assets are put off to the next run; the first: %.170s",
+                   (unsigned long long)result.put_off, result.why.message);
 }
 
 const struct ms_cmd ms_cmd_derive_run = {
@@ -55,8 +61,9 @@ const struct ms_cmd ms_cmd_derive_run = {
             "named \"derived-...\", and count. One that cannot be made, or that the quota does not hold, is a\n"
             "file in FAILED with its reason, and is tried again with --again only; nothing else fails by it. What\n"
             "was made of bytes replaced since is removed. Converters (derive_ffmpeg, derive_pdftocairo,\n"
-            "msasset.conf(5)) run shut in: another user, no network, no files but their own, limits. One run at a\n"
-            "time; a killed one is taken up by the next.\n\n"
+            "msasset.conf(5)) run shut in: another user, no network, no files but their own, limits of time, memory and\n"
+            "disk. What would leave less than derive_free on the store's disk is put off, and the exit status is 75.\n"
+            "One run at a time; a killed one is taken up by the next.\n\n"
             "Example:\n"
             "  msasset derive run\n",
     .opts = {{"again", 0, NULL, "what failed, too"}},

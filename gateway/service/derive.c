@@ -6,7 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,47 +59,38 @@ static void say_at_work(const struct run *run, const struct one *one, enum ms_de
     (void)!pwrite(run->lock, &what, sizeof what, 0);
 }
 
+/* Two locks: of flock the run has one that shuts out others, also those of older versions; whether the second one
+ * is held can be asked without taking it, so that who looks makes no run think that another is at it. */
+static bool take_lock(int fd) {
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    return flock(fd, LOCK_EX | LOCK_NB) == 0 && fcntl(fd, F_OFD_SETLK, &whole) == 0;
+}
+
 static bool is_at_work(const struct ms_svc *svc, struct at_work *ret_what) {
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     int fd = open_lock(svc, O_RDONLY);
-    bool busy = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) != 0 &&
+    bool busy = fd >= 0 && fcntl(fd, F_OFD_GETLK, &whole) == 0 && whole.l_type != F_UNLCK &&
                 pread(fd, ret_what, sizeof *ret_what, 0) == sizeof *ret_what;
     if (fd >= 0)
         close(fd);
     return busy;
 }
 
-/* ---- the folder ------------------------------------------------------------------------------ */
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw) {
-    (void)st;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
-
-/* Empty, as nobody else's run is there. */
-static enum ms_code fresh_folder(const struct run *run, char ret_folder[4096], struct ms_error *reterr) {
-    if (snprintf(ret_folder, 4096, "%s/derive", run->svc->dir) >= 4096)
-        return ms_fail(reterr, MS_NAME_TOO_LONG, "the path of the store is too long");
-    if (nftw(ret_folder, remove_one, 16, FTW_DEPTH | FTW_PHYS) != 0 && errno != ENOENT)
-        return ms_fail_errno(reterr, errno, "%s cannot be emptied", ret_folder);
-    if (mkdir(ret_folder, 0700) != 0)
-        return ms_fail_errno(reterr, errno, "%s cannot be made", ret_folder);
-    return MS_OK;
-}
-
-static void drop_folder(const struct run *run) {
-    char folder[4096];
-    if (snprintf(folder, sizeof folder, "%s/derive", run->svc->dir) < (int)sizeof folder)
-        (void)nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-}
+/* ---- MAIN ------------------------------------------------------------------------------------ */
 
 static enum ms_code bring_input(const struct one *one, const char *folder, struct ms_error *reterr) {
-    char path[4096 + 8];
+    const struct ms_derive_options *o = one->run->options;
+    char path[MS_DERIVE_PATH_MAX + 8];
     (void)snprintf(path, sizeof path, "%s/in", folder);
+    uint64_t left = ms_derive_folder_free(folder);
+    if (left < o->free_bytes || left - o->free_bytes < one->content.size)
+        return ms_fail(reterr, MS_NO_SPACE,
+                       "the disk of %.100s has %" PRIu64 " bytes left, of which %" PRIu64
+                       " stay (derive_free); MAIN has %" PRIu64 ": make room, or lower it",
+                       folder, left, o->free_bytes, one->content.size);
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
     if (fd < 0)
-        return ms_fail_errno(reterr, errno, "%s cannot be made", path);
+        return ms_fail(reterr, MS_CANT_CREATE, "%.150s cannot be made: %s", path, strerror(errno));
     const struct ms_get get = {.id = one->asset, .fd = fd};
     enum ms_code code = ms_asset_fetch(one->run->svc, &one->run->ctx, &get, reterr);
     close(fd);
@@ -212,8 +203,8 @@ static enum ms_code same_main(const struct one *one, struct ms_error *reterr) {
 
 static enum ms_code convert(struct one *one, enum ms_derived_kind kind, struct ms_error *reterr) {
     MS_AUTO(ms_made_files_fini) struct ms_made_files made = {.n = 0};
-    char folder[4096];
-    MS_TRY(fresh_folder(one->run, folder, reterr));
+    char folder[MS_DERIVE_PATH_MAX];
+    MS_TRY(ms_derive_folder_fresh(one->run->svc, folder, reterr));
     MS_TRY(bring_input(one, folder, reterr));
     MS_TRY(same_main(one, reterr));
     MS_TRY(ms_derive_convert(one->run->options, folder, kind, &one->content, &made, reterr));
@@ -226,7 +217,7 @@ static enum ms_code derive(struct one *one, enum ms_derived_kind kind, struct ms
     say_at_work(one->run, one, kind);
     const struct ms_derive_options *o = one->run->options;
     enum ms_code code = convert(one, kind, &err);
-    drop_folder(one->run);
+    ms_derive_folder_drop(one->run->svc);
     /* Who stops a service stops its converters, too: that says nothing of the content. */
     if (code != MS_OK && o->goes_on && !o->goes_on(o->priv))
         code = ms_fail(&err, MS_CANCELLED, "stopped; what is left waits for the next run");
@@ -245,7 +236,7 @@ static enum ms_code look_at_kind(struct one *one, enum ms_derived_kind kind, str
     bool wants = d.state == MS_DERIVED_WAITING || (d.state == MS_DERIVED_FAILED && o->again);
     if (!wants)
         return MS_OK;
-    if (!ms_derive_converter(o, kind)) {
+    if (!ms_derive_converter(o, kind) || (one->n >= MS_FILES_MAX && d.state == MS_DERIVED_WAITING && d.files == 0)) {
         one->run->done.waiting++;
         return MS_OK;
     }
@@ -260,6 +251,11 @@ static enum ms_code look_at_kind(struct one *one, enum ms_derived_kind kind, str
 static bool is_of_the_moment(enum ms_code code) {
     return code == MS_NOT_FOUND || code == MS_WRONG_STATE || code == MS_CONFLICT || code == MS_EXISTS ||
            code == MS_NOT_READABLE || code == MS_NOT_PERMITTED;
+}
+
+/* The disk had no room for it, or failed: others may be smaller. */
+static bool is_put_off(enum ms_code code) {
+    return code == MS_NO_SPACE || code == MS_CANT_CREATE || code == MS_IO;
 }
 
 static enum ms_code look_at_asset(struct run *run, const struct ms_asset_info *info, struct ms_error *reterr) {
@@ -282,7 +278,9 @@ static enum ms_code look_at_asset(struct run *run, const struct ms_asset_info *i
         if ((code = list(&one, &err)) == MS_OK)
             code = look_at_kind(&one, (enum ms_derived_kind)kind, &err);
     free(one.files);
-    return is_of_the_moment(code) ? MS_OK : ms_pass_up(code, &err, reterr);
+    if (is_put_off(code) && run->done.put_off++ == 0)
+        run->done.why = err;
+    return is_of_the_moment(code) || is_put_off(code) ? MS_OK : ms_pass_up(code, &err, reterr);
 }
 
 static enum ms_code look_at_tenant(struct run *run, struct ms_asset_info *infos, struct ms_error *reterr) {
@@ -321,9 +319,9 @@ enum ms_code ms_derive_run(struct ms_svc *svc, const struct ms_derive_options *o
     enum ms_code code = MS_OK;
     if (run.lock < 0)
         return ms_fail_errno(reterr, errno, "%s/derive.lock cannot be opened", svc->dir);
-    run.done.busy = flock(run.lock, LOCK_EX | LOCK_NB) != 0;
+    run.done.busy = !take_lock(run.lock);
     if (!run.done.busy) {
-        drop_folder(&run); /* of a run that was killed */
+        ms_derive_folder_drop(svc); /* of a run that was killed */
         say_at_work(&run, NULL, MS_DERIVED_COVER);
         code = look_at_all(&run, reterr);
     }

@@ -6,7 +6,8 @@
  * brings what that made into the asset as an upload does (confirm.h): declared, which reserves, sent, confirmed,
  * where the prober must find what was to be made. What cannot be made is a file of the asset in FAILED with its
  * reason: the converter failed, crashed, hung, made too much; MAIN's bytes are damaged; the quota does not hold it.
- * That fails nothing else, and is not tried again unless said so. What was made of bytes that were replaced since is
+ * That fails nothing else, and is not tried again unless said so. What the store's disk has no room for is put off to the
+ * next run. What was made of bytes that were replaced since is
  * removed.
  *
  * Killed in the middle: the folder is emptied by the next run, a file that was declared and not confirmed is
@@ -23,23 +24,33 @@
 #include "service/asset.h"
 
 #define MS_DERIVE_MEMORY_BYTES (UINT64_C(4) << 30) /* address space of a converter */
-#define MS_DERIVE_FILE_BYTES (UINT64_C(5) << 30)   /* of one file that it makes: what an upload may have */
+
+/* What a converter may make: one file, and all that lies in its folder beside MAIN. Over the first it is told EFBIG,
+ * over the second it is ended, and that derivation fails. */
+struct ms_derive_most {
+    uint64_t file_bytes, all_bytes;
+};
+struct ms_derive_most ms_derive_most(enum ms_derived_kind kind);
 
 struct ms_derive_options {
     const char *confine; /* msasset-probe */
     const char *ffmpeg;  /* absolute; "": what needs it waits */
     const char *pdf;     /* pdftocairo; likewise */
     int64_t timeout_ms;  /* of one converter */
+    uint64_t free_bytes; /* that the store's disk keeps: with less, nothing is converted, and what runs is ended */
     bool again;          /* what failed, too */
     bool (*goes_on)(void *priv); /* asked between two derivations; NULL */
     void *priv;
 };
 struct ms_derive_result {
     uint64_t looked, made, failed, removed; /* assets; derivations; derivations; files */
-    uint64_t waiting;                       /* derivations without a converter */
+    uint64_t waiting;                       /* derivations without a converter, or in assets that have all files that
+                                               they may have */
+    uint64_t put_off;                       /* assets that the disk had no room for, or failed */
+    struct ms_error why;                    /* of the first that was put off */
     bool busy;                              /* another run is at it: nothing was done */
 };
-/* All tenants. Errors: what the store says, and the disk; MS_CANCELLED. What one asset meets is no error of the run. */
+/* All tenants. Errors: what the store says; MS_CANCELLED. What one asset meets is no error of the run. */
 MS_NODISCARD enum ms_code ms_derive_run(struct ms_svc *svc, const struct ms_derive_options *options,
                                         struct ms_derive_result *ret_result,
                                         struct ms_error *reterr);

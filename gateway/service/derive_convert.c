@@ -120,6 +120,41 @@ static enum ms_code take_all(const char *folder, enum ms_derived_kind kind,
     return MS_OK;
 }
 
+/* ---- its room -------------------------------------------------------------------------------- */
+
+struct ms_derive_most ms_derive_most(enum ms_derived_kind kind) {
+    static const struct ms_derive_most of[] = {
+        [MS_DERIVED_COVER] = {64 * MS_MB, 256 * MS_MB},
+        [MS_DERIVED_WEBM] = {5 * MS_GB, 6 * MS_GB}, /* one file: what an upload may have */
+        [MS_DERIVED_PAGES] = {512 * MS_MB, 2 * MS_GB}};
+    return of[kind];
+}
+
+/* A limit of one file bounds neither how many there are nor what was unlinked and is still open: that the folder's
+ * sum and the disk's rest show. */
+struct room {
+    const char *folder;
+    uint64_t before_bytes, made_max, free_bytes;
+    bool too_much, disk_full;
+};
+
+static bool has_room(void *priv) {
+    struct room *room = priv;
+    uint64_t bytes = ms_derive_folder_bytes(room->folder);
+    room->too_much = bytes > room->before_bytes && bytes - room->before_bytes > room->made_max;
+    room->disk_full = ms_derive_folder_free(room->folder) < room->free_bytes;
+    return !room->too_much && !room->disk_full;
+}
+
+static enum ms_code judge_room(const struct room *room, struct ms_error *reterr) {
+    if (room->too_much)
+        return ms_fail(reterr, MS_TOO_LARGE, "the converter made more than %" PRIu64 " bytes, or too many files",
+                       room->made_max);
+    return ms_fail(reterr, MS_NO_SPACE,
+                   "the disk of %.150s has less than %" PRIu64 " bytes left (derive_free): make room, or lower it",
+                   room->folder, room->free_bytes);
+}
+
 /* ---- the run --------------------------------------------------------------------------------- */
 
 static enum ms_code judge(enum ms_code code, const struct ms_program_answer *answer,
@@ -143,28 +178,47 @@ static enum ms_code judge(enum ms_code code, const struct ms_program_answer *ans
     return MS_OK;
 }
 
-enum ms_code ms_derive_convert(const struct ms_derive_options *options, const char *folder,
-                               enum ms_derived_kind kind, const struct ms_content *content,
-                               struct ms_made_files *ret_made, struct ms_error *reterr) {
+/* One program in the folder: words are its arguments, from its own path on. */
+static enum ms_code run(const struct ms_derive_options *options, const char *folder, enum ms_derived_kind kind,
+                        const struct words *words, struct ms_error *reterr) {
+    const struct ms_derive_most most = ms_derive_most(kind);
     char cpu[24], memory[24], file[24];
-    const char *head[] = {options->confine, MS_CONFINE_WORD, folder, cpu, memory, file,
-                          ms_derive_converter(options, kind)};
+    const char *head[] = {options->confine, MS_CONFINE_WORD, folder, cpu, memory, file};
+    struct room room = {.folder = folder,
+                        .before_bytes = ms_derive_folder_bytes(folder),
+                        .made_max = most.all_bytes,
+                        .free_bytes = options->free_bytes};
     struct words w = {.n = 0};
     struct ms_program_answer answer;
     struct ms_error err = {0};
     (void)snprintf(cpu, sizeof cpu, "%" PRId64, options->timeout_ms * 2 / 1000 + 1);
     (void)snprintf(memory, sizeof memory, "%" PRIu64, MS_DERIVE_MEMORY_BYTES);
-    (void)snprintf(file, sizeof file, "%" PRIu64, MS_DERIVE_FILE_BYTES);
+    (void)snprintf(file, sizeof file, "%" PRIu64, most.file_bytes);
     add(&w, head, MS_ARRAY_LEN(head));
-    if (!tell(&w, kind, content))
-        return ms_fail(reterr, MS_WRONG_KIND, "no converter reads %s", content->facts->container);
+    add(&w, words->word, words->n);
     const struct ms_program program = {.path = options->confine,
                                        .what = "converter",
                                        .words = w.word,
                                        .hears_errors = true,
                                        .ends_group = true,
-                                       .timeout_ms = options->timeout_ms};
-    MS_TRY(judge(ms_program_ask(&program, &answer, &err), &answer, &err, reterr));
+                                       .timeout_ms = options->timeout_ms,
+                                       .goes_on = has_room,
+                                       .priv = &room};
+    enum ms_code code = ms_program_ask(&program, &answer, &err);
+    if (code == MS_CANCELLED || !has_room(&room)) /* it may have been quicker than the question */
+        return judge_room(&room, reterr);
+    return judge(code, &answer, &err, reterr);
+}
+
+enum ms_code ms_derive_convert(const struct ms_derive_options *options, const char *folder,
+                               enum ms_derived_kind kind, const struct ms_content *content,
+                               struct ms_made_files *ret_made, struct ms_error *reterr) {
+    const char *converter = ms_derive_converter(options, kind);
+    struct words w = {.n = 0};
+    add(&w, &converter, 1);
+    if (!tell(&w, kind, content))
+        return ms_fail(reterr, MS_WRONG_KIND, "no converter reads %s", content->facts->container);
+    MS_TRY(run(options, folder, kind, &w, reterr));
     enum ms_code code = take_all(folder, kind, content, ret_made, reterr);
     if (code != MS_OK)
         ms_made_files_fini(ret_made);

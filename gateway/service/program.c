@@ -14,6 +14,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define ASK_MS INT64_C(50) /* between two questions whether it goes on */
+
 extern char **environ;
 
 /* A file without a name: a program that does not read it stops nobody. */
@@ -67,28 +69,43 @@ static enum ms_code start(const struct ms_program *p, int in, int out, pid_t *re
     return ms_fail_errno(reterr, err, "the %s %s cannot be started", p->what, p->path);
 }
 
-/* False: the time is over. */
-static bool wait_for(int fd, int64_t end_ns) {
+/* How long it is waited for. */
+struct patience {
+    const struct ms_program *p;
+    int64_t end_ns, ask_ns; /* ask_ns: when goes_on is asked next */
+    bool stopped;           /* it said no */
+};
+
+static bool may_go_on(struct patience *w, int64_t now_ns) {
+    if (!w->p->goes_on || now_ns < w->ask_ns)
+        return true;
+    w->stopped = !w->p->goes_on(w->p->priv);
+    w->ask_ns = ms_clock_mono_ns(ms_clock_system()) + ASK_MS * 1000000;
+    return !w->stopped;
+}
+
+/* False: the time is over, or it does not go on. */
+static bool wait_for(int fd, struct patience *w) {
     const struct ms_clock *clock = ms_clock_system(); /* the program lives in real time */
+    const int64_t most_ms = w->p->goes_on ? ASK_MS : 60000;
     struct pollfd p = {.fd = fd, .events = POLLIN};
     for (;;) {
-        int64_t left_ms = (end_ns - ms_clock_mono_ns(clock)) / 1000000;
-        if (left_ms <= 0)
+        int64_t now_ns = ms_clock_mono_ns(clock), left_ms = (w->end_ns - now_ns) / 1000000;
+        if (left_ms <= 0 || !may_go_on(w, now_ns))
             return false;
-        int n = poll(&p, 1, (int)(left_ms < 60000 ? left_ms : 60000));
+        int n = poll(&p, 1, (int)(left_ms < most_ms ? left_ms : most_ms));
         if (n > 0 || (n < 0 && errno != EINTR))
             return n > 0;
     }
 }
 
 /* What it says until it closes its output, and then its end. False: its time was over before. */
-static bool hear_out(int fd, int pidfd, int64_t timeout_ms, char said[MS_PROGRAM_SAID_MAX + 1]) {
-    int64_t end_ns = ms_clock_mono_ns(ms_clock_system()) + timeout_ms * 1000000;
+static bool hear_out(int fd, int pidfd, struct patience *w, char said[MS_PROGRAM_SAID_MAX + 1]) {
     char piece[1024];
     size_t n = 0;
     ssize_t got = 1;
     while (got > 0) {
-        if (!wait_for(fd, end_ns))
+        if (!wait_for(fd, w))
             return false;
         got = read(fd, piece, sizeof piece);
         size_t take = got > 0 ? (size_t)got : 0;
@@ -97,11 +114,14 @@ static bool hear_out(int fd, int pidfd, int64_t timeout_ms, char said[MS_PROGRAM
         n += take;
     }
     said[n] = '\0';
-    return wait_for(pidfd, end_ns);
+    return wait_for(pidfd, w);
 }
 
-static enum ms_code judge_end(const struct ms_program *p, bool in_time, int status,
+static enum ms_code judge_end(const struct patience *w, bool in_time, int status,
                               struct ms_program_answer *answer, struct ms_error *reterr) {
+    const struct ms_program *p = w->p;
+    if (w->stopped)
+        return ms_fail(reterr, MS_CANCELLED, "the %s %.100s was stopped", p->what, p->path);
     if (!in_time)
         return ms_fail(reterr, MS_TIMEOUT, "the %s %.100s did not answer in its time", p->what,
                        p->path);
@@ -125,7 +145,9 @@ static enum ms_code run(const struct ms_program *p, int in, struct ms_program_an
         return code;
     }
     int pidfd = pidfd_open(pid, 0);
-    bool in_time = pidfd >= 0 && hear_out(fds[0], pidfd, p->timeout_ms, answer->said);
+    int64_t now_ns = ms_clock_mono_ns(ms_clock_system());
+    struct patience w = {.p = p, .end_ns = now_ns + p->timeout_ms * 1000000, .ask_ns = now_ns};
+    bool in_time = pidfd >= 0 && hear_out(fds[0], pidfd, &w, answer->said);
     close(fds[0]);
     if (pidfd >= 0)
         close(pidfd);
@@ -133,7 +155,7 @@ static enum ms_code run(const struct ms_program *p, int in, struct ms_program_an
         (void)kill(-pid, SIGKILL); /* with all that it has started; its number is ours until it is waited for */
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
         continue;
-    return judge_end(p, in_time, status, answer, reterr);
+    return judge_end(&w, in_time, status, answer, reterr);
 }
 
 enum ms_code ms_program_ask(const struct ms_program *program, struct ms_program_answer *ret_answer,

@@ -23,12 +23,14 @@ struct ms_program {
     bool ends_group;          /* what it has started is killed when it ends, too */
     struct ms_view input;
     int64_t timeout_ms;
+    bool (*goes_on)(void *priv); /* asked some 20 times a second while it runs: false ends it; NULL */
+    void *priv;
 };
 struct ms_program_answer {
     int status; /* of its exit, 0..255 */
     char said[MS_PROGRAM_SAID_MAX + 1];
 };
-/* Errors: it gave no answer: MS_TIMEOUT, MS_PROTOCOL a signal ended it, or what starting it says. */
+/* Errors: it gave no answer: MS_TIMEOUT, MS_PROTOCOL a signal ended it, MS_CANCELLED it does not go on, or what starting it says. */
 MS_NODISCARD enum ms_code ms_program_ask(const struct ms_program *program,
                                          struct ms_program_answer *ret_answer,
                                          struct ms_error *reterr);

@@ -125,6 +125,40 @@ f = open(\"out\", \"wb\")
 f.seek(6 << 30)
 f.write(b\"x\")"'
 bad memory 'status' <<<'exec python3 -c "x = bytearray(5 << 30)"'
+# it fills no disk: not with many files, of which each is within its limit, and whatever it leaves is removed
+bad many 'more than 268435456 bytes' <<<'exec python3 -c "
+import os, time
+for i in range(8):
+    os.posix_fallocate(os.open(str(i), os.O_CREAT | os.O_WRONLY), 0, 60 << 20)
+time.sleep(1000)"'
+bad quick 'more than 268435456 bytes' <<<'exec python3 -c "
+import os
+for i in range(8):
+    os.posix_fallocate(os.open(str(i), os.O_CREAT | os.O_WRONLY), 0, 60 << 20)"'
+bad deep 'too many files' <<<'exec python3 -c "
+import os, time
+for i in range(3000):
+    os.mkdir(\"a\" * 200)
+    open(\"b\", \"w\").close()
+    os.mkdir(\"c\", 0)
+    os.chdir(\"a\" * 200)
+time.sleep(1000)"'
+# what was unlinked and is still open shows in what the disk has left; that says nothing of the content
+cat >"$work/unlinks" <<'SH'
+#!/bin/sh
+exec python3 -c "
+import os, time
+for i in range(15):
+    fd = os.open('x', os.O_CREAT | os.O_WRONLY)
+    os.unlink('x')
+    os.posix_fallocate(fd, 0, 60 << 20)
+time.sleep(1000)"
+SH
+chmod 755 "$work/unlinks"
+left=$(($(stat -f -c '%a * %S' "$MSASSET_STORE")))
+MSASSET_DERIVE_FREE=$((left - (450 << 20))) MSASSET_DERIVE_FFMPEG=$work/unlinks status 75 derive run --again && said 'less than [0-9]+ bytes left'
+settled
+
 # it can look around nowhere: not into the store, not at the keys of others, not to the network
 cat >"$work/spies" <<'SH'
 #!/bin/sh
@@ -150,6 +184,23 @@ json '.[0].error_info | test("needs [0-9]+ bytes; tenant media has 10 left")'
 status 0 quota set --free 5G
 status 0 derive run --again --json && json '.made == 1 and .failed == 0'
 settled
+
+# a disk without room for one asset keeps nothing else from being looked at, and nothing is held against anybody
+status 0 put film.mp4 videos/one.mp4
+status 0 put film.mp4 videos/two.mp4
+MSASSET_DERIVE_FREE=1000T status 75 derive run --json
+json '.put_off == 2 and .made == 0 and .failed == 0'
+said '2 assets are put off'
+derived videos/two.mp4 '.[0].state == "WAITING"'
+status 0 derive run --json && json '.made == 2 and .put_off == 0'
+settled
+
+# who looks takes no lock that a run could meet
+if command -v strace >/dev/null && strace -o trace true 2>/dev/null; then
+    strace -f -y -e trace=flock,fcntl -o trace "$MSASSET" derive ls videos/two.mp4 >out
+    grep -q 'derive.lock.*F_OFD_GETLK' trace || fail "the lock was not looked at: $(cat trace)"
+    ! grep -q 'flock.*derive.lock' trace || fail "derive ls locks"
+fi
 
 # killed at work: the next run takes it up; meanwhile another one does nothing
 status 0 put film.mp4 videos/killed.mp4
@@ -187,4 +238,11 @@ status 0 derive run --json && json '.made == 1'
 status 0 rebuild --from "dir:$MSASSET_STORE/objects" "$work/again"
 MSASSET_STORE=$work/again status 0 get videos/last.mp4 got.mp4
 cmp film.mp4 got.mp4 || fail "the rebuilt MAIN has other bytes"
+# and what is there beside a MAIN can be removed there, too
+status 0 catalogue flush
+status 0 rebuild --from "dir:$MSASSET_STORE/objects" "$work/more"
+export MSASSET_STORE=$work/more
+status 0 asset files videos/last.mp4 --json
+status 0 asset rmfile "$(jq -r '[.[] | select(.asset_file_category == "COVER")][0].file_id' out)"
+status 0 asset files videos/last.mp4 --json && json '[.[].asset_file_category] == ["MAIN"]'
 echo "$n commands"
