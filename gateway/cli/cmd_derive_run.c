@@ -38,6 +38,7 @@ static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr) {
         .confine = cli->probe,
         .ffmpeg = ms_config_text(&cli->config, MS_CONFIG_DERIVE_FFMPEG),
         .pdf = ms_config_text(&cli->config, MS_CONFIG_DERIVE_PDFTOCAIRO),
+        .office = ms_config_text(&cli->config, MS_CONFIG_DERIVE_SOFFICE),
         .free_bytes = ms_config_bytes(&cli->config, MS_CONFIG_DERIVE_FREE),
         .timeout_ms = ms_config_duration_ms(&cli->config, MS_CONFIG_DERIVE_TIMEOUT),
         .again = cli->given[OPT_AGAIN] != NULL,
@@ -57,10 +58,10 @@ const struct ms_cmd ms_cmd_derive_run = {
     .summary = "make covers, WebMs of MOVs with alpha, and pages of decks",
     .help = "For cron. Of every finished asset whose content was examined, what is not there yet: a cover of a\n"
             "video or an image that has none, a WebM (VP9 with alpha) of a MOV with alpha channel, by which video\n"
-            "production judges it, an image of each of the first 50 pages of a PDF. They are files of the asset,\n"
+            "production judges it, an image of each of the first 50 pages of a PDF, pptx or ppt. They are files of the asset,\n"
             "named \"derived-...\", and count. One that cannot be made, or that the quota does not hold, is a\n"
             "file in FAILED with its reason, and is tried again with --again only; nothing else fails by it. What\n"
-            "was made of bytes replaced since is removed. Converters (derive_ffmpeg, derive_pdftocairo,\n"
+            "was made of bytes replaced since is removed. Converters (derive_ffmpeg, derive_pdftocairo, derive_soffice,\n"
             "msasset.conf(5)) run shut in: another user, no network, no files but their own, limits of time, memory and\n"
             "disk. What would leave less than derive_free on the store's disk is put off, and the exit status is 75.\n"
             "One run at a time; a killed one is taken up by the next.\n\n"

@@ -32,8 +32,7 @@ const char *ms_derived_state_name(enum ms_derived_state state) {
 
 unsigned ms_derived_pages(const struct ms_content *content) {
     const struct ms_facts_record *f = content->facts;
-    if (content->type != MS_TYPE_PPT || !f || f->outcome != MS_FACTS_READ ||
-        strcmp(f->container, "pdf") != 0)
+    if (content->type != MS_TYPE_PPT || !f || f->outcome != MS_FACTS_READ)
         return 0;
     return f->slides < MS_DERIVED_PAGES_MAX ? f->slides : MS_DERIVED_PAGES_MAX;
 }

@@ -31,7 +31,7 @@ enum ms_derived_kind {
 const char *ms_derived_kind_name(enum ms_derived_kind kind); /* "webm" */
 enum ms_category ms_derived_category(enum ms_derived_kind kind);
 
-/* Bits 1 << enum ms_derived_kind of what a content gets. None of one that was not read. Decks: those that are PDF. */
+/* Bits 1 << enum ms_derived_kind of what a content gets. None of one that was not read. */
 unsigned ms_derived_wanted(const struct ms_content *content);
 /* How many pages: 0 for other kinds' contents. */
 unsigned ms_derived_pages(const struct ms_content *content);

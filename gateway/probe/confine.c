@@ -43,16 +43,17 @@ static bool let(int rules, const char *path, uint64_t what) {
     return good;
 }
 
-static bool shut_files(const char *program) {
+static bool shut_files(const char *program, bool office) {
     /* Of /etc only what programs and fonts need: secrets of the service may lie there, readable to its own user. */
     static const char *const system[] = {"/usr",       "/lib",           "/lib64",
                                          "/bin",       "/etc/fonts",     "/etc/alternatives"};
     static const char *const file[] = {"/etc/ld.so.cache", "/etc/localtime"};
+    static const char *const of_office[] = {"/etc/libreoffice", "/var/lib/libreoffice", "/var/spool/libreoffice"};
     struct landlock_ruleset_attr all = {.handled_access_fs = READS | WRITES | MAKES};
     int rules = (int)syscall(SYS_landlock_create_ruleset, &all, sizeof all, 0);
     if (rules < 0) /* a kernel without it: user, filter and limits are left */
         return errno == ENOSYS || errno == EOPNOTSUPP || errno == EPERM;
-    bool good = let(rules, ".", READS | WRITES) &&
+    bool good = let(rules, ".", READS | WRITES | (office ? LANDLOCK_ACCESS_FS_MAKE_SOCK : 0)) &&
                 let(rules, program, LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE) &&
                 let(rules, "/dev/null", LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE) &&
                 let(rules, "/dev/urandom", LANDLOCK_ACCESS_FS_READ_FILE);
@@ -60,6 +61,8 @@ static bool shut_files(const char *program) {
         good = let(rules, system[i], READS);
     for (size_t i = 0; good && i < MS_ARRAY_LEN(file); i++)
         good = let(rules, file[i], LANDLOCK_ACCESS_FS_READ_FILE);
+    for (size_t i = 0; good && office && i < MS_ARRAY_LEN(of_office); i++)
+        good = let(rules, of_office[i], READS);
     good = good && syscall(SYS_landlock_restrict_self, rules, 0) == 0;
     close(rules);
     return good;
@@ -96,9 +99,34 @@ static bool shut_some(scmp_filter_ctx ctx) {
     return good;
 }
 
-static bool shut_calls(void) {
+/* Sockets of other kinds than streams may be sent to an address without a connection. */
+static bool shut_kinds(scmp_filter_ctx ctx, int call, scmp_datum_t family) {
+    static const unsigned kinds[] = {SOCK_DGRAM, SOCK_RAW, SOCK_RDM, SOCK_SEQPACKET};
+    bool good = true;
+    for (size_t i = 0; good && i < MS_ARRAY_LEN(kinds); i++)
+        good = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EACCES), call, 2, SCMP_A0(SCMP_CMP_EQ, family),
+                                SCMP_A1(SCMP_CMP_MASKED_EQ, 0xf, kinds[i])) == 0;
+    return good;
+}
+
+/* LibreOffice does nothing before it has bound a local stream in the folder for those who start it again; it may connect
+ * to nobody. Whether it may write somewhere it asks with access(), which does not know Landlock: it must be told no, or
+ * it wants /tmp. */
+static bool shut_office(scmp_filter_ctx ctx) {
+    return seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_NE, AF_UNIX)) == 0 &&
+           shut_kinds(ctx, SCMP_SYS(socket), AF_UNIX) &&
+           seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ECONNREFUSED), SCMP_SYS(connect), 0) == 0 &&
+           seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(access), 1, SCMP_A1(SCMP_CMP_EQ, W_OK)) == 0;
+}
+
+static bool shut_sockets(scmp_filter_ctx ctx, bool office) {
+    return shut_kinds(ctx, SCMP_SYS(socketpair), AF_UNIX) &&
+           (office ? shut_office(ctx) : seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(socket), 0) == 0);
+}
+
+static bool shut_calls(bool office) {
     scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
-    bool good = ctx && seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(socket), 0) == 0;
+    bool good = ctx && shut_sockets(ctx, office);
     for (size_t i = 0; good && i < MS_ARRAY_LEN(refused); i++)
         good = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), refused[i], 0) == 0;
     good = good && shut_some(ctx) && seccomp_load(ctx) == 0;
@@ -129,20 +157,21 @@ static int failed(const char *what) {
     return MS_CONFINE_FAILED;
 }
 
-int ms_confine(int argc, char **argv) {
-    char path[] = "PATH=/usr/bin:/bin", home[] = "HOME=.", locale[] = "LC_ALL=C.UTF-8";
-    char *const environment[] = {path, home, locale, NULL};
+int ms_confine(int argc, char **argv, bool office) {
+    char path[] = "PATH=/usr/bin:/bin", home[] = "HOME=.", locale[] = "LC_ALL=C.UTF-8", temporary[] = "TMPDIR=/proc/self/cwd";
+    char *const environment[] = {path, home, locale, temporary, NULL};
     if (argc <= ARG_PROGRAM || argv[ARG_PROGRAM][0] != '/') {
         errno = EINVAL;
         return failed("arguments");
     }
+    
     if (!enter(argv[ARG_FOLDER]))
         return failed("folder");
     if (!ms_shut_give_up())
         return failed("user and capabilities");
-    if (!shut_files(argv[ARG_PROGRAM]))
+    if (!shut_files(argv[ARG_PROGRAM], office))
         return failed("files");
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0 || !shut_calls())
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0 || !shut_calls(office))
         return failed("calls of the system");
     if (!limit(RLIMIT_CPU, argv[ARG_CPU]) || !limit(RLIMIT_FSIZE, argv[ARG_FILE]) ||
         !limit(RLIMIT_AS, argv[ARG_MEMORY]))

@@ -68,7 +68,9 @@ int main(int argc, char **argv) {
     socklen_t n = sizeof type;
 
     if (argc > 2 && strcmp(argv[1], MS_CONFINE_WORD) == 0)
-        return ms_confine(argc - 2, argv + 2);
+        return ms_confine(argc - 2, argv + 2, false);
+    if (argc > 2 && strcmp(argv[1], MS_CONFINE_OFFICE_WORD) == 0)
+        return ms_confine(argc - 2, argv + 2, true);
     if (argc > 1 || getsockopt(MS_PROBE_CONTROL_FD, SOL_SOCKET, SO_TYPE, &type, &n) != 0) {
         fprintf(stderr,
                 "msasset-probe examines contents for msasset, which starts it by itself.\n");

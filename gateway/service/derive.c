@@ -236,7 +236,7 @@ static enum ms_code look_at_kind(struct one *one, enum ms_derived_kind kind, str
     bool wants = d.state == MS_DERIVED_WAITING || (d.state == MS_DERIVED_FAILED && o->again);
     if (!wants)
         return MS_OK;
-    if (!ms_derive_converter(o, kind) || (one->n >= MS_FILES_MAX && d.state == MS_DERIVED_WAITING && d.files == 0)) {
+    if (!ms_derive_converter(o, kind, &one->content) || (one->n >= MS_FILES_MAX && d.state == MS_DERIVED_WAITING && d.files == 0)) {
         one->run->done.waiting++;
         return MS_OK;
     }

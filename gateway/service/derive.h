@@ -36,6 +36,7 @@ struct ms_derive_options {
     const char *confine; /* msasset-probe */
     const char *ffmpeg;  /* absolute; "": what needs it waits */
     const char *pdf;     /* pdftocairo; likewise */
+    const char *office;  /* soffice.bin of LibreOffice, which makes a PDF of pptx and ppt; likewise */
     int64_t timeout_ms;  /* of one converter */
     uint64_t free_bytes; /* that the store's disk keeps: with less, nothing is converted, and what runs is ended */
     bool again;          /* what failed, too */

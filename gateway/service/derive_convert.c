@@ -20,9 +20,17 @@ void ms_made_files_fini(struct ms_made_files *made) {
     made->n = 0;
 }
 
-const char *ms_derive_converter(const struct ms_derive_options *options, enum ms_derived_kind kind) {
+/* Of another deck than a PDF one is made first. */
+static bool needs_office(enum ms_derived_kind kind, const struct ms_content *content) {
+    return kind == MS_DERIVED_PAGES && strcmp(content->facts->container, "pdf") != 0;
+}
+
+static bool is_there(const char *path) { return path[0] && access(path, X_OK) == 0; }
+
+const char *ms_derive_converter(const struct ms_derive_options *options, enum ms_derived_kind kind,
+                                const struct ms_content *content) {
     const char *path = kind == MS_DERIVED_PAGES ? options->pdf : options->ffmpeg;
-    return path[0] && access(path, X_OK) == 0 ? path : NULL;
+    return is_there(path) && (!needs_office(kind, content) || is_there(options->office)) ? path : NULL;
 }
 
 /* ---- what it is told ------------------------------------------------------------------------- */
@@ -59,7 +67,10 @@ static const char *demuxer_of(const char *container) {
 static bool tell(struct words *w, enum ms_derived_kind kind, const struct ms_content *content) {
     const char *demuxer = demuxer_of(content->facts->container);
     if (kind == MS_DERIVED_PAGES) {
-        ADD(w, "-png", "-f", "1", "-l", "50", "-scale-to", "1280", "in", "page");
+        const char *in = needs_office(kind, content) ? "in.pdf" : "in";
+        ADD(w, "-png", "-f", "1", "-l", "50", "-scale-to", "1280");
+        add(w, &in, 1);
+        ADD(w, "page");
         return true;
     }
     if (!demuxer)
@@ -178,47 +189,82 @@ static enum ms_code judge(enum ms_code code, const struct ms_program_answer *ans
     return MS_OK;
 }
 
-/* One program in the folder: words are its arguments, from its own path on. */
-static enum ms_code run(const struct ms_derive_options *options, const char *folder, enum ms_derived_kind kind,
-                        const struct words *words, struct ms_error *reterr) {
-    const struct ms_derive_most most = ms_derive_most(kind);
+/* One program in the folder. */
+struct job {
+    const struct ms_derive_options *options;
+    const char *folder;
+    enum ms_derived_kind kind;
+    const char *confine_word;
+    struct words words; /* its arguments, from its own path on */
+};
+
+static enum ms_code run(const struct job *job, struct ms_program_answer *answer, struct ms_error *reterr) {
+    const struct ms_derive_options *o = job->options;
+    const struct ms_derive_most most = ms_derive_most(job->kind);
     char cpu[24], memory[24], file[24];
-    const char *head[] = {options->confine, MS_CONFINE_WORD, folder, cpu, memory, file};
-    struct room room = {.folder = folder,
-                        .before_bytes = ms_derive_folder_bytes(folder),
+    const char *head[] = {o->confine, job->confine_word, job->folder, cpu, memory, file};
+    struct room room = {.folder = job->folder,
+                        .before_bytes = ms_derive_folder_bytes(job->folder),
                         .made_max = most.all_bytes,
-                        .free_bytes = options->free_bytes};
+                        .free_bytes = o->free_bytes};
     struct words w = {.n = 0};
-    struct ms_program_answer answer;
     struct ms_error err = {0};
-    (void)snprintf(cpu, sizeof cpu, "%" PRId64, options->timeout_ms * 2 / 1000 + 1);
+    (void)snprintf(cpu, sizeof cpu, "%" PRId64, o->timeout_ms * 2 / 1000 + 1);
     (void)snprintf(memory, sizeof memory, "%" PRIu64, MS_DERIVE_MEMORY_BYTES);
     (void)snprintf(file, sizeof file, "%" PRIu64, most.file_bytes);
     add(&w, head, MS_ARRAY_LEN(head));
-    add(&w, words->word, words->n);
-    const struct ms_program program = {.path = options->confine,
+    add(&w, job->words.word, job->words.n);
+    const struct ms_program program = {.path = o->confine,
                                        .what = "converter",
                                        .words = w.word,
                                        .hears_errors = true,
                                        .ends_group = true,
-                                       .timeout_ms = options->timeout_ms,
+                                       .timeout_ms = o->timeout_ms,
                                        .goes_on = has_room,
                                        .priv = &room};
-    enum ms_code code = ms_program_ask(&program, &answer, &err);
+    answer->status = 0;
+    enum ms_code code = ms_program_ask(&program, answer, &err);
     if (code == MS_CANCELLED || !has_room(&room)) /* it may have been quicker than the question */
         return judge_room(&room, reterr);
-    return judge(code, &answer, &err, reterr);
+    return judge(code, answer, &err, reterr);
+}
+
+/* ---- a PDF of another deck ------------------------------------------------------------------- */
+
+#define OFFICE_AGAIN 81 /* it has made its profile, and wants to be started again */
+#define OFFICE_TO "pdf:impress_pdf_Export:{\"ExportHiddenSlides\":{\"type\":\"boolean\",\"value\":\"true\"}}"
+
+/* It makes absolute paths of all names, and those its user may not go along where the store is another's: its folder is
+ * named as what it is to itself. The profile lies there, too, so that nothing of one deck is left for the next. */
+#define OFFICE_FOLDER "/proc/self/cwd"
+
+static enum ms_code make_pdf(const struct ms_derive_options *options, const char *folder, struct ms_error *reterr) {
+    struct job job = {.options = options,
+                      .folder = folder,
+                      .kind = MS_DERIVED_PAGES,
+                      .confine_word = MS_CONFINE_OFFICE_WORD};
+    struct ms_program_answer answer;
+    add(&job.words, &options->office, 1);
+    ADD(&job.words, "-env:UserInstallation=file://" OFFICE_FOLDER "/profile", "-env:OSL_SOCKET_PATH=.", "--headless",
+        "--norestore", "--convert-to", OFFICE_TO, "--outdir", OFFICE_FOLDER, OFFICE_FOLDER "/in");
+    enum ms_code code = run(&job, &answer, reterr);
+    if (code == MS_WRONG_KIND && answer.status == OFFICE_AGAIN)
+        code = run(&job, &answer, reterr);
+    return code;
 }
 
 enum ms_code ms_derive_convert(const struct ms_derive_options *options, const char *folder,
                                enum ms_derived_kind kind, const struct ms_content *content,
                                struct ms_made_files *ret_made, struct ms_error *reterr) {
-    const char *converter = ms_derive_converter(options, kind);
-    struct words w = {.n = 0};
-    add(&w, &converter, 1);
-    if (!tell(&w, kind, content))
+    const char *converter = ms_derive_converter(options, kind, content);
+    struct job job = {.options = options, .folder = folder, .kind = kind, .confine_word = MS_CONFINE_WORD};
+    struct ms_program_answer answer;
+    add(&job.words, &converter, 1);
+    if (!tell(&job.words, kind, content))
         return ms_fail(reterr, MS_WRONG_KIND, "no converter reads %s", content->facts->container);
-    MS_TRY(run(options, folder, kind, &w, reterr));
+    if (needs_office(kind, content))
+        MS_TRY(make_pdf(options, folder, reterr));
+    MS_TRY(run(&job, &answer, reterr));
     enum ms_code code = take_all(folder, kind, content, ret_made, reterr);
     if (code != MS_OK)
         ms_made_files_fini(ret_made);

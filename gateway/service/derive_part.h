@@ -25,8 +25,10 @@ struct ms_made_files {
 };
 void ms_made_files_fini(struct ms_made_files *made);
 
-/* The converter of a kind; NULL: none is configured or installed. */
-const char *ms_derive_converter(const struct ms_derive_options *options, enum ms_derived_kind kind);
+/* The converter of a kind from such a content; NULL: it, or one that must run before it, is not configured or
+ * installed. */
+const char *ms_derive_converter(const struct ms_derive_options *options, enum ms_derived_kind kind,
+                                const struct ms_content *content);
 /* Run it in folder, which has MAIN as "in". Errors: MS_WRONG_KIND, a verdict: it failed, crashed, took too long,
  * made too much or what was not asked for; MS_NO_SPACE the disk had less left than options say; MS_UNAVAILABLE it could
  * not be started, shut in. */

@@ -95,6 +95,73 @@ status 0 derive run --json && json '.made == 2 and .removed_files == 1'
 ffprobe -v error -show_entries stream=width -of csv=p=0 "$(file_of videos/film.mp4 COVER)" | grep -qx 64 || fail "the cover is the old one"
 settled
 
+# decks of other kinds: LibreOffice makes a PDF of them, shut in as well; here a program in its place
+python3 -c "
+import sys
+sys.path.insert(0, '$MS_SOURCE_DIR/tests/probe')
+import decks
+open('deck.pptx', 'wb').write(decks.pptx(3))
+open('deck.ppt', 'wb').write(decks.ppt(3))"
+status 0 put deck.pptx presentations/
+MSASSET_DERIVE_SOFFICE=/nowhere status 0 derive run --json && json '.waiting == 1 and .made == 0'
+derived presentations/deck.pptx '[.[] | [.kind, .state]] == [["pages", "WAITING"]]'
+cat >"$work/soffice" <<'SH'
+#!/bin/sh
+# As LibreOffice does with a new profile: it makes one, and wants to be started again.
+case "$1" in -env:UserInstallation=file:///proc/self/cwd/profile) ;; *) echo "profile: $1"; exit 2 ;; esac
+[ -d profile ] || { mkdir profile; exit 81; }
+case "$*" in *--headless*--convert-to*ExportHiddenSlides*" /proc/self/cwd/in") ;; *) echo "arguments: $*"; exit 3 ;; esac
+grep -q presentation /proc/self/cwd/in || exit 6
+python3 - <<'PY' || exit 4
+import os, socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.bind("pipe")
+for kind in (socket.SOCK_DGRAM, socket.SOCK_SEQPACKET):
+    try:
+        socket.socket(socket.AF_UNIX, kind)
+        sys.exit("another kind of socket")
+    except PermissionError:
+        pass
+for family in (socket.AF_INET, socket.AF_INET6, socket.AF_NETLINK):
+    try:
+        socket.socket(family)
+        sys.exit("a socket of family %d" % family)
+    except PermissionError:
+        pass
+s.listen()
+try:
+    socket.socket(socket.AF_UNIX).connect("pipe")
+    sys.exit("connected")
+except ConnectionRefusedError:
+    pass
+try:
+    socket.socket(socket.AF_UNIX).bind("/tmp/bound.%d" % os.getpid())
+    sys.exit("bound in /tmp")
+except PermissionError:
+    pass
+PY
+touch "$TMPDIR/temporary" && [ -e temporary ] || exit 5
+PDF
+SH
+sed -i "s|^PDF\$|base64 -d <<'B64' >in.pdf\n$(base64 -w0 deck.pdf)\nB64|" "$work/soffice"
+chmod 755 "$work" "$work/soffice"
+export MSASSET_DERIVE_SOFFICE=$work/soffice
+status 0 derive run --json
+json '.made == 1 and .failed == 0'
+derived presentations/deck.pptx '[.[] | [.kind, .state, .files]] == [["pages", "SUCCEEDED", 3]]'
+status 0 show presentations/deck.pptx --json && json '.ppt_meta.ppt_analysis_status == "SUCCEEDED"'
+settled
+status 0 put deck.ppt presentations/
+printf '#!/bin/sh\nexit 0\n' >"$work/soffice"
+status 0 derive run --json && json '.made == 0 and .failed == 1'
+derived presentations/deck.ppt '.[0].state == "FAILED"'
+printf '#!/bin/sh\nexit 81\n' >"$work/soffice"
+status 0 derive run --again --json && json '.made == 0 and .failed == 1'
+derived presentations/deck.ppt '.[0].error_info | test("status 81")'
+status 0 rm --force --yes presentations/deck.ppt
+unset MSASSET_DERIVE_SOFFICE
+settled
+
 # what is frozen or in the bin is not touched
 status 0 put film.mp4 videos/frozen.mp4
 status 0 freeze videos/frozen.mp4 --reason-code C --reason r

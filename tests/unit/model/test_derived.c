@@ -34,7 +34,9 @@ static void what_a_content_gets_follows_from_type_name_and_facts(void **state) {
         {MS_TYPE_IMAGE, "f.png", "png", true, true, 0, COVER},
         {MS_TYPE_PPT, "f.pdf", "pdf", false, false, 3, PAGES},
         {MS_TYPE_PPT, "f.pdf", "pdf", false, false, 0, 0},
-        {MS_TYPE_PPT, "f.pptx", "pptx", false, false, 3, 0},
+        {MS_TYPE_PPT, "f.pptx", "pptx", false, false, 3, PAGES},
+        {MS_TYPE_PPT, "f.ppt", "ppt", false, false, 3, PAGES},
+        {MS_TYPE_PPT, "f.ppt", "ppt", false, false, 0, 0},
         {MS_TYPE_AUDIO, "f.mp3", "mp3", false, false, 0, 0},
         {MS_TYPE_COMMON_FILE, "f.mov", "mov", true, true, 0, 0},
     };
