@@ -32,6 +32,9 @@ MS_NODISCARD enum ms_code ms_asset_apply_in(const struct ms_tree *t,
 
 /* Store the tenant's record; followers forget all they know of it. */
 MS_NODISCARD enum ms_code ms_tenant_put(const struct ms_tree *t, struct ms_error *reterr);
+/* An audit row about a setting of the tenant: what, from and to; none when nothing changes. */
+MS_NODISCARD enum ms_code ms_tenant_note_setting(const struct ms_tree *t, const char *what, uint64_t from, uint64_t to,
+                                                 struct ms_error *reterr);
 MS_NODISCARD enum ms_code ms_tenant_admin_only(const struct ms_ctx *ctx, const char *what,
                                                struct ms_error *reterr);
 

@@ -258,6 +258,7 @@ const char *ms_audit_event_name(uint8_t event) {
         {MS_AUDIT_SHARED, "SHARED"},
         {MS_AUDIT_UNSHARED, "UNSHARED"},
         {MS_AUDIT_SHARE_EXPIRED, "SHARE_EXPIRED"},
+        {MS_AUDIT_SETTINGS, "SETTINGS"},
     };
     for (size_t i = 0; i < MS_ARRAY_LEN(names); i++)
         if (names[i].event == event)

@@ -35,6 +35,7 @@ MS_NODISCARD enum ms_code ms_change_begin(struct ms_txn *txn, struct ms_tenant_i
 #define MS_AUDIT_SHARED 238        /* until when, in `why`: also when that was changed */
 #define MS_AUDIT_UNSHARED 237
 #define MS_AUDIT_SHARE_EXPIRED 236 /* by time: from and to are no state, because it depends on none */
+#define MS_AUDIT_SETTINGS 235 /* a setting of the tenant changed; why: which, from and to */
 #define MS_AUDIT_FILE_DECLARED 249
 #define MS_AUDIT_FILE_CONFIRMED 248
 #define MS_AUDIT_FILE_CANCELLED 247

@@ -1,6 +1,7 @@
 /* The queue: cases, verdicts, and edits that are held aside. */
 #include "service/review.h"
 
+#include "service/asset_in.h"
 #include "service/confirm_part.h"
 #include "service/held.h"
 #include "service/tree_rows.h"
@@ -20,6 +21,7 @@ static enum ms_code set_op(struct ms_txn *txn, const void *in, void *out, struct
     struct ms_tree t;
     (void)out;
     MS_TRY(ms_tree_begin(&t, txn, in, reterr));
+    MS_TRY(ms_tenant_note_setting(&t, "review:", t.tenant.review, *on, reterr));
     t.tenant.review = *on;
     return ms_row_put_tenant(txn, ms_key_tenant(t.id), &t.tenant, reterr);
 }

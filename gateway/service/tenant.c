@@ -6,6 +6,7 @@
 #include "service/tenant.h"
 #include "service/upkeep_walk.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -243,6 +244,16 @@ struct settings {
     const bool *pay_per_use;
 };
 
+enum ms_code ms_tenant_note_setting(const struct ms_tree *t, const char *what, uint64_t from, uint64_t to,
+                                    struct ms_error *reterr) {
+    char why[128];
+    if (from == to)
+        return MS_OK;
+    (void)snprintf(why, sizeof why, "%s %" PRIu64 " -> %" PRIu64, what, from, to);
+    return ms_change_note(t->txn, t->id, t->who, (struct ms_asset_id){{{0}}}, MS_AUDIT_SETTINGS, MS_STATE_COUNT, why,
+                          reterr);
+}
+
 static enum ms_code settings_op(struct ms_txn *txn, const void *in, void *out,
                                 struct ms_error *reterr) {
     struct ms_tree t;
@@ -250,10 +261,13 @@ static enum ms_code settings_op(struct ms_txn *txn, const void *in, void *out,
     (void)out;
     struct ms_usage_record usage;
     MS_TRY(ms_tree_begin(&t, txn, in, reterr));
+    const struct ms_tenant_record was = t.tenant;
     if (set->free_bytes)
         t.tenant.free_bytes = *set->free_bytes;
     if (set->pay_per_use)
         t.tenant.pay_per_use = *set->pay_per_use;
+    MS_TRY(ms_tenant_note_setting(&t, "free quota in bytes:", was.free_bytes, t.tenant.free_bytes, reterr));
+    MS_TRY(ms_tenant_note_setting(&t, "pay-per-use:", was.pay_per_use, t.tenant.pay_per_use, reterr));
     MS_TRY(ms_row_get_usage(txn, ms_key_usage(t.id), &usage, reterr));
     MS_TRY(ms_change_settings(txn, &t.tenant, &usage, reterr));
     return ms_tenant_put(&t, reterr);
@@ -288,7 +302,9 @@ static enum ms_code start_op(struct ms_txn *txn, const void *in, void *out,
     struct ms_tree t;
     (void)out;
     MS_TRY(ms_tree_begin(&t, txn, in, reterr));
-    t.tenant.start_unactived = *(const bool *)((const struct ms_tree_call *)in)->args;
+    bool unactived = *(const bool *)((const struct ms_tree_call *)in)->args;
+    MS_TRY(ms_tenant_note_setting(&t, "finished assets begin UNACTIVED:", t.tenant.start_unactived, unactived, reterr));
+    t.tenant.start_unactived = unactived;
     return ms_tenant_put(&t, reterr);
 }
 

@@ -1,6 +1,9 @@
 /* Tenants: names, ids, settings, the freeze of a whole tenant. */
 #include "fixture.h"
 
+#include "service/review.h"
+
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -150,6 +153,47 @@ static void every_freeze_is_one_audit_row(void **state) {
     assert_int_equal(others, 0);
 }
 
+/* The why's of the rows about settings, one a line. */
+static void settings_told(struct fx *f, char *ret_text, size_t size) {
+    struct ms_tree t;
+    struct ms_scan scan;
+    struct ms_view key;
+    struct ms_audit_record row;
+    size_t n = 0;
+    ret_text[0] = '\0';
+    assert_ok(ms_tree_read(&t, &f->svc, &f->ctx, &test_err));
+    struct ms_key prefix = ms_key_audits_of(t.id);
+    ms_scan_prefix(&scan, t.txn, ms_key_view(&prefix));
+    while (ms_row_next_audit(&scan, &key, &row, NULL) == MS_OK)
+        if (row.event == MS_AUDIT_SETTINGS && n < size)
+            n += (size_t)snprintf(ret_text + n, size - n, "%s: %s\n", row.who, row.why);
+    ms_scan_end(&scan);
+    ms_tree_read_end(&t);
+}
+
+static void every_setting_that_changes_is_one_audit_row(void **state) {
+    struct fx *f = *state;
+    struct ms_ctx admin = f->ctx;
+    struct ms_quota_info info;
+    char told[1024], want[1024];
+    admin.admin = true;
+    (void)snprintf(admin.who, sizeof admin.who, "root");
+    assert_ok(ms_tenant_quota(&f->svc, &f->ctx, &info, &test_err));
+    for (unsigned twice = 0; twice < 2; twice++) {
+        assert_ok(ms_tenant_set_quota(&f->svc, &admin, 100 * MS_MB, &test_err));
+        assert_ok(ms_tenant_set_pay_per_use(&f->svc, &admin, true, &test_err));
+        assert_ok(ms_tenant_set_start(&f->svc, &admin, true, &test_err));
+        assert_ok(ms_review_set(&f->svc, &admin, true, &test_err));
+    }
+    assert_ok(ms_review_set(&f->svc, &admin, false, &test_err));
+    settings_told(f, told, sizeof told);
+    (void)snprintf(want, sizeof want,
+                   "root: free quota in bytes: %llu -> 104857600\nroot: pay-per-use: 0 -> 1\n"
+                   "root: finished assets begin UNACTIVED: 0 -> 1\nroot: review: 0 -> 1\nroot: review: 1 -> 0\n",
+                   (unsigned long long)info.tenant.free_bytes);
+    assert_string_equal(told, want);
+}
+
 static void the_quota_adds_up(void **state) {
     struct fx *f = *state;
     struct ms_ctx admin = f->ctx;
@@ -170,4 +214,4 @@ static void the_quota_adds_up(void **state) {
 FX_TESTS(FX(a_name_is_taken_once), FX(settings_come_from_options_or_the_store),
          FX(a_tenant_is_found_by_name_or_id), FX(all_tenants_are_listed_by_id),
          FX(tenants_do_not_see_each_other), FX(a_tenant_freeze_is_a_mask),
-         FX(every_freeze_is_one_audit_row), FX(the_quota_adds_up))
+         FX(every_freeze_is_one_audit_row), FX(every_setting_that_changes_is_one_audit_row), FX(the_quota_adds_up))
