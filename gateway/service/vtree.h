@@ -8,7 +8,7 @@
  *
  *   .trash/<original path>
  *   .msasset/usage.json     what ms_tenant_quota() says
- *           /pending.json   files that are being written: intents and leases
+ *           /pending.json   files that are being written (intents and leases), uploads that wait, edits in review
  *           /stats          figures of the store and of this process's cache, a name and a number
  *                           a line
  *           /assets/<asset id>/asset.json, <CATEGORY>/<file>

@@ -2,6 +2,7 @@
 #include "service/vtree_part.h"
 
 #include "object/wrap_disk.h"
+#include "service/review.h"
 #include "service/show.h"
 
 #include <inttypes.h>
@@ -231,12 +232,54 @@ static enum ms_code collect(struct ms_vtree *vt, struct collected *c, struct ms_
     return ms_pass_up(code, &err, reterr);
 }
 
+/* What of a finished asset waits for review: its owner sees the new bytes, everyone else the live ones. */
+static json_t *show_edit(struct ms_vtree *vt, const struct ms_ctx *ctx, const struct ms_review_case *c) {
+    MS_AUTO(ms_buf_fini) struct ms_buf path = {0};
+    bool named = ms_tree_path(vt->svc, ctx, c->asset.ino, &path, NULL) == MS_OK;
+    bool held = !ms_version_id_is_none((struct ms_version_id){c->row.held});
+    struct ms_show s = ms_show_begin();
+    ms_show_set(&s, "path", named ? json_string((const char *)path.data) : json_null());
+    ms_show_set(&s, "asset_id", json_string(ms_id_text(c->asset.id).s));
+    ms_show_set(&s, "since", ms_show_time(c->row.since));
+    ms_show_set(&s, "name", c->row.has_name ? json_string(c->row.name) : json_null());
+    ms_show_set(&s, "description", c->row.has_description ? json_string(c->row.description) : json_null());
+    ms_show_set(&s, "main_bytes", held ? ms_show_u64(c->row.held_bytes) : json_null());
+    ms_show_set(&s, "needs_a_person", json_boolean(c->row.human));
+    return ms_show_end(&s);
+}
+
+#define CASES_A_READ 16
+
+static enum ms_code add_edits(struct ms_vtree *vt, const struct ms_ctx *ctx, json_t *edits, struct ms_error *reterr) {
+    struct ms_review_case *cases = calloc(CASES_A_READ, sizeof *cases);
+    struct ms_asset_id after = {{{0}}};
+    size_t n = CASES_A_READ;
+    enum ms_code code = cases ? MS_OK : ms_fail(reterr, MS_NO_MEMORY, "no memory for the list of edits");
+    while (code == MS_OK && n == CASES_A_READ) {
+        code = ms_review_list(vt->svc, ctx, after, cases, CASES_A_READ, &n, reterr);
+        for (size_t i = 0; code == MS_OK && i < n; i++) {
+            after.id = cases[i].asset.id;
+            if (cases[i].edit && json_array_append_new(edits, show_edit(vt, ctx, &cases[i])) != 0)
+                code = ms_fail(reterr, MS_NO_MEMORY, "no memory for the list of edits");
+        }
+    }
+    free(cases);
+    return code;
+}
+
 static enum ms_code pending_text(struct ms_vtree *vt, const struct ms_ctx *ctx, struct ms_buf *buf,
                                  struct ms_error *reterr) {
     MS_AUTO(collected_fini) struct collected c = {.tenant = vt->tenant};
     MS_TRY(collect(vt, &c, reterr));
     json_t *uploads = NULL;
     MS_TRY(ms_writeback_show(vt->svc, ctx, &uploads, reterr));
+    json_t *edits = json_array();
+    enum ms_code code = add_edits(vt, ctx, edits, reterr);
+    if (code != MS_OK) {
+        json_decref(uploads);
+        json_decref(edits);
+        return code;
+    }
     if (c.n > 0)
         qsort(c.all, c.n, sizeof *c.all, by_time);
     struct ms_show s = ms_show_begin();
@@ -246,6 +289,7 @@ static enum ms_code pending_text(struct ms_vtree *vt, const struct ms_ctx *ctx, 
     ms_show_set(&s, "tenant_id", json_string(ms_id_text(vt->tenant.id).s));
     ms_show_set(&s, "files", files);
     ms_show_set(&s, "uploads", uploads);
+    ms_show_set(&s, "edits", edits);
     return ms_show_text(ms_show_end(&s), buf, reterr);
 }
 
