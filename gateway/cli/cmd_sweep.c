@@ -1,8 +1,10 @@
-#include "cli/out.h"
+#include "cli/derive.h"
 #include "service/catalogue.h"
 #include "service/payment.h"
 #include "service/review.h"
 #include "service/upkeep.h"
+
+#define DERIVE_PAUSE_MS (10 * MS_MINUTE_MS)
 
 static bool stopped(void *priv) {
     (void)priv;
@@ -39,21 +41,38 @@ static void review(struct ms_cli *cli) {
         ms_log_failure(&cli->log, MS_LOG_WARN, "not-reviewed", &err, NULL);
 }
 
+/* Behind all else, for it may take long: another sweep does not wait for it. It looks at every asset, so not every
+ * time. What it cannot do waits for the next one and makes no sweep fail. */
+static void derive(struct ms_cli *cli, struct ms_derive_result *made) {
+    struct ms_error err = {0};
+    *made = (struct ms_derive_result){.looked = 0};
+    if (!ms_config_bool(&cli->config, MS_CONFIG_DERIVE_IN_SWEEP))
+        return;
+    enum ms_code code = ms_cli_derive(cli, false, DERIVE_PAUSE_MS, made, &err);
+    if (code == MS_OK)
+        code = ms_cli_derive_put_off(made, &err);
+    if (code != MS_OK && code != MS_CANCELLED)
+        ms_log_failure(&cli->log, MS_LOG_WARN, "not-derived", &err, NULL);
+}
+
 static enum ms_code print(const struct ms_cli *cli, const struct ms_sweep_result *r,
-                          struct ms_error *reterr) {
+                          const struct ms_derive_result *made, struct ms_error *reterr) {
     if (cli->json)
         return ms_out_json(
-            json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:o}", "applied", (json_int_t)r->applied,
+            json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:o}", "applied", (json_int_t)r->applied,
                       "failed_uploads", (json_int_t)r->failed_uploads, "cancelled_files",
                       (json_int_t)r->cancelled_files, "ended_shares", (json_int_t)r->ended_shares,
-                      "purged", (json_int_t)r->purged, "unpaid",
-                      (json_int_t)r->unpaid, "damaged", (json_int_t)r->damaged, "next_time",
+                      "purged", (json_int_t)r->purged, "unpaid", (json_int_t)r->unpaid, "damaged",
+                      (json_int_t)r->damaged, "derived", (json_int_t)made->made,
+                      "derivations_failed", (json_int_t)made->failed, "next_time",
                       ms_out_json_time(r->next)),
             reterr);
     if (!cli->quiet)
         printf("%llu due: %llu uploads failed, %llu assets deleted for good; next due %s\n",
                (unsigned long long)r->applied, (unsigned long long)r->failed_uploads,
                (unsigned long long)r->purged, ms_out_time(r->next).s);
+    if (!cli->quiet && made->made + made->failed > 0)
+        printf("Derived: made %llu, failed %llu\n", (unsigned long long)made->made, (unsigned long long)made->failed);
     if (r->unpaid > 0)
         fprintf(
             stderr,
@@ -66,6 +85,7 @@ static enum ms_code print(const struct ms_cli *cli, const struct ms_sweep_result
 /* What is damaged keeps nothing else from being done, and is the error in the end. */
 static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr) {
     struct ms_sweep_result r = {0};
+    struct ms_derive_result made;
     struct ms_error err = {0};
     MS_TRY(ms_cli_open(cli, MS_NEED_STORE, reterr));
     enum ms_code swept = ms_sweep(cli->svc, &r, reterr);
@@ -73,8 +93,9 @@ static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr) {
         return swept;
     review(cli);
     enum ms_code paid = pay(cli, &r, &err);
+    derive(cli, &made);
     ms_catalogue_tend(cli->svc);
-    enum ms_code printed = print(cli, &r, swept == MS_OK && paid == MS_OK ? reterr : NULL);
+    enum ms_code printed = print(cli, &r, &made, swept == MS_OK && paid == MS_OK ? reterr : NULL);
     if (swept == MS_OK && paid != MS_OK && reterr)
         *reterr = err;
     return swept != MS_OK ? swept : paid != MS_OK ? paid : printed;
@@ -91,7 +112,8 @@ const struct ms_cmd ms_cmd_sweep = {
         "freed. "
         "payment_command (see\n"
         "msasset.conf) is asked about packages that renew themselves, and the machine about what "
-        "waits for review. Meant\n"
-        "for cron; several at once are safe.\n",
+        "waits for review. In the\n"
+        "end covers, WebMs and pages are made as \"derive run\" makes them (derive_in_sweep). Meant for cron;\n"
+        "several at once are safe.\n",
     .run = run,
 };

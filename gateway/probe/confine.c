@@ -109,9 +109,9 @@ static bool shut_kinds(scmp_filter_ctx ctx, int call, scmp_datum_t family) {
     return good;
 }
 
-/* LibreOffice does nothing before it has bound a local stream in the folder for those who start it again; it may connect
- * to nobody. Whether it may write somewhere it asks with access(), which does not know Landlock: it must be told no, or
- * it wants /tmp. */
+/* LibreOffice does nothing before it has bound a local stream in the folder for those who start it again; it may
+ * connect to nobody. Whether it may write somewhere it asks with access(), which does not know Landlock: it must be
+ * told no, or it wants /tmp. */
 static bool shut_office(scmp_filter_ctx ctx) {
     return seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_NE, AF_UNIX)) == 0 &&
            shut_kinds(ctx, SCMP_SYS(socket), AF_UNIX) &&
@@ -158,7 +158,8 @@ static int failed(const char *what) {
 }
 
 int ms_confine(int argc, char **argv, bool office) {
-    char path[] = "PATH=/usr/bin:/bin", home[] = "HOME=.", locale[] = "LC_ALL=C.UTF-8", temporary[] = "TMPDIR=/proc/self/cwd";
+    char path[] = "PATH=/usr/bin:/bin", home[] = "HOME=.", locale[] = "LC_ALL=C.UTF-8";
+    char temporary[] = "TMPDIR=/proc/self/cwd";
     char *const environment[] = {path, home, locale, temporary, NULL};
     if (argc <= ARG_PROGRAM || argv[ARG_PROGRAM][0] != '/') {
         errno = EINVAL;

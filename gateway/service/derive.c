@@ -76,6 +76,15 @@ static bool is_at_work(const struct ms_svc *svc, struct at_work *ret_what) {
     return busy;
 }
 
+/* The lock's file was written last when the last run ended. */
+static bool is_paused(const struct run *run) {
+    struct stat st;
+    if (run->options->pause_ms == 0 || fstat(run->lock, &st) != 0 || st.st_size == 0)
+        return false;
+    int64_t ago_ms = ms_clock_kernel_now().ms - ((int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000);
+    return ago_ms >= 0 && ago_ms < run->options->pause_ms;
+}
+
 /* ---- MAIN ------------------------------------------------------------------------------------ */
 
 static enum ms_code bring_input(const struct one *one, const char *folder, struct ms_error *reterr) {
@@ -236,7 +245,8 @@ static enum ms_code look_at_kind(struct one *one, enum ms_derived_kind kind, str
     bool wants = d.state == MS_DERIVED_WAITING || (d.state == MS_DERIVED_FAILED && o->again);
     if (!wants)
         return MS_OK;
-    if (!ms_derive_converter(o, kind, &one->content) || (one->n >= MS_FILES_MAX && d.state == MS_DERIVED_WAITING && d.files == 0)) {
+    bool full = one->n >= MS_FILES_MAX && d.state == MS_DERIVED_WAITING && d.files == 0;
+    if (full || !ms_derive_converter(o, kind, &one->content)) {
         one->run->done.waiting++;
         return MS_OK;
     }
@@ -320,7 +330,8 @@ enum ms_code ms_derive_run(struct ms_svc *svc, const struct ms_derive_options *o
     if (run.lock < 0)
         return ms_fail_errno(reterr, errno, "%s/derive.lock cannot be opened", svc->dir);
     run.done.busy = !take_lock(run.lock);
-    if (!run.done.busy) {
+    run.done.paused = !run.done.busy && is_paused(&run);
+    if (!run.done.busy && !run.done.paused) {
         ms_derive_folder_drop(svc); /* of a run that was killed */
         say_at_work(&run, NULL, MS_DERIVED_COVER);
         code = look_at_all(&run, reterr);

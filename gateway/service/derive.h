@@ -1,13 +1,13 @@
 /* derive.h — make what belongs beside an asset's MAIN (model/derived.h): a cover, the WebM of a MOV with alpha, the
- * pages of a deck. Background work: "msasset derive run", from cron.
+ * pages of a deck. Background work: in the end of "msasset sweep", or "msasset derive run".
  *
  * A run goes through all finished assets and makes what is WAITING: it writes MAIN's verified bytes into a folder of
  * its own below <store>/derive/, has a converter work there, shut in (probe/confine.h) and limited in time, and
  * brings what that made into the asset as an upload does (confirm.h): declared, which reserves, sent, confirmed,
  * where the prober must find what was to be made. What cannot be made is a file of the asset in FAILED with its
  * reason: the converter failed, crashed, hung, made too much; MAIN's bytes are damaged; the quota does not hold it.
- * That fails nothing else, and is not tried again unless said so. What the store's disk has no room for is put off to the
- * next run. What was made of bytes that were replaced since is
+ * That fails nothing else, and is not tried again unless said so. What the store's disk has no room for is put off to
+ * the next run. What was made of bytes that were replaced since is
  * removed.
  *
  * Killed in the middle: the folder is emptied by the next run, a file that was declared and not confirmed is
@@ -39,6 +39,7 @@ struct ms_derive_options {
     const char *office;  /* soffice.bin of LibreOffice, which makes a PDF of pptx and ppt; likewise */
     int64_t timeout_ms;  /* of one converter */
     uint64_t free_bytes; /* that the store's disk keeps: with less, nothing is converted, and what runs is ended */
+    int64_t pause_ms;    /* real time since the last run, under which nothing is done; 0: none */
     bool again;          /* what failed, too */
     bool (*goes_on)(void *priv); /* asked between two derivations; NULL */
     void *priv;
@@ -50,6 +51,7 @@ struct ms_derive_result {
     uint64_t put_off;                       /* assets that the disk had no room for, or failed */
     struct ms_error why;                    /* of the first that was put off */
     bool busy;                              /* another run is at it: nothing was done */
+    bool paused;                            /* by pause_ms: nothing was done */
 };
 /* All tenants. Errors: what the store says; MS_CANCELLED. What one asset meets is no error of the run. */
 MS_NODISCARD enum ms_code ms_derive_run(struct ms_svc *svc, const struct ms_derive_options *options,

@@ -1,5 +1,5 @@
-/* derive_part.h — between derive.c, which knows assets, derive_convert.c, which knows converters, and derive_folder.c,
- * which knows the folder that they work in. Private. */
+/* derive_part.h — between derive.c, which knows assets, derive_convert.c, which knows converters, and
+ * derive_folder.c, which knows the folder that they work in. Private. */
 #ifndef MS_SERVICE_DERIVE_PART_H
 #define MS_SERVICE_DERIVE_PART_H
 

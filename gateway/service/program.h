@@ -30,7 +30,8 @@ struct ms_program_answer {
     int status; /* of its exit, 0..255 */
     char said[MS_PROGRAM_SAID_MAX + 1];
 };
-/* Errors: it gave no answer: MS_TIMEOUT, MS_PROTOCOL a signal ended it, MS_CANCELLED it does not go on, or what starting it says. */
+/* Errors: it gave no answer: MS_TIMEOUT, MS_PROTOCOL a signal ended it, MS_CANCELLED it does not go on, or
+ * what starting it says. */
 MS_NODISCARD enum ms_code ms_program_ask(const struct ms_program *program,
                                          struct ms_program_answer *ret_answer,
                                          struct ms_error *reterr);

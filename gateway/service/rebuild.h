@@ -7,7 +7,8 @@
  * What comes back: tenants with their settings, folders, names, links, modes, times, attributes,
  * assets with state, tags, bin and bytes, as the newest segment tells them. An object that no
  * segment knows comes back by its birth facts: in its tenant's type folder under its birth name. A
- * newer object of a known asset wins over the one that the segment names. Block hashes that no
+ * newer object of a known asset wins over the one that the segment names; where the tenant's uploads
+ * are reviewed both wait for a verdict (held.h), since nothing tells of one. Block hashes that no
  * segment has are computed from the bytes.
  *
  * What does not: the ledger's and the audit log's history (both begin anew, with what there is),
@@ -38,7 +39,7 @@ struct ms_rebuild_result {
     uint64_t folders, files, others, bytes;         /* others: links, fifos, devices */
     uint64_t binned;
     uint64_t by_birth;                              /* of the files: no segment tells of them */
-    uint64_t newer;                                 /* of the files: with bytes newer than told */
+    uint64_t newer;                                 /* of the files: with bytes newer than told, live or held */
     uint64_t displaced;                             /* whose folder or name was gone or taken */
     uint64_t hashed, hashed_bytes;                  /* read to compute their hashes */
     uint64_t changed;                               /* of these: not the bytes that were sealed */

@@ -159,7 +159,8 @@ static void use_number(struct plan *p, const struct ms_birth *b) {
 }
 
 static bool finished(const struct ms_asset_record *asset) {
-    return asset->rest == MS_STATE_UNACTIVED || asset->rest == MS_STATE_ACTIVED || asset->rest == MS_STATE_WAITING_DELETE;
+    return asset->rest == MS_STATE_UNACTIVED || asset->rest == MS_STATE_ACTIVED ||
+           asset->rest == MS_STATE_WAITING_DELETE;
 }
 
 /* Nothing tells whether its reviewer has passed these bytes: they wait as a new asset's. */

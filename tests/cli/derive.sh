@@ -81,6 +81,19 @@ status 0 quota show --json
 status 0 derive run --json && json '.made == 0 and .failed == 0'
 settled
 
+# a sweep makes them, too, unless it is told not to
+status 0 put film.mp4 videos/swept.mp4
+status 0 sweep --json && json '.derived == 0' # the last run was just now
+touch -d '11 minutes ago' "$MSASSET_STORE/derive.lock"
+MSASSET_DERIVE_IN_SWEEP=no status 0 sweep --json && json '.derived == 0'
+derived videos/swept.mp4 '.[0].state == "WAITING"'
+status 0 sweep --json && json '.derived == 1 and .derivations_failed == 0'
+derived videos/swept.mp4 '.[0].state == "SUCCEEDED"'
+status 0 put film.mp4 videos/swept.mp4 --replace
+touch -d '11 minutes ago' "$MSASSET_STORE/derive.lock"
+MSASSET_DERIVE_FREE=1000T status 0 sweep --json && json '.derived == 0'
+status 0 rm --force --yes videos/swept.mp4
+
 # names are ours; a copy gets its own; what was replaced is made again
 status 5 upload big.png --asset videos/film.mp4 --category COVER && said 'COVER file already'
 cp big.png "derived-00000000000000000000000000000001-cover.jpg"
