@@ -49,42 +49,84 @@ static enum ms_code sharing_of(struct ms_cli *cli, enum ms_batch_action action, 
     return code;
 }
 
+/* What there is none of: another group that failed, named as it was given. */
+struct absent {
+    const char *args[MS_BATCH_MAX];
+    size_t n;
+    struct ms_error error; /* of the first one */
+};
+
+static json_t *failed(json_t *ids, enum ms_code code, const struct ms_error *error) {
+    return json_pack("{s:s,s:o,s:{s:s,s:s}}", "ret_status", "FAILED", "asset_ids", ids,
+                     "error_info", "error_code", ms_code_name(code), "error_msg", error->message);
+}
+
 static json_t *json_of(const struct ms_batch_group *g) {
     json_t *ids = json_array();
     for (size_t i = 0; i < g->n; i++)
         ms_out_add(ids, json_string(ms_id_text(g->ids[i].id).s));
-    if (g->code == MS_OK)
-        return json_pack("{s:s,s:o}", "ret_status", "SUCCESS", "asset_ids", ids);
-    return json_pack("{s:s,s:o,s:{s:s,s:s}}", "ret_status", "FAILED", "asset_ids", ids,
-                     "error_info", "error_code", ms_code_name(g->code), "error_msg",
-                     g->error.message);
+    return g->code == MS_OK ? json_pack("{s:s,s:o}", "ret_status", "SUCCESS", "asset_ids", ids)
+                            : failed(ids, g->code, &g->error);
 }
 
-static void print(const struct ms_batch_group *g) {
-    if (g->code == MS_OK)
-        printf("SUCCESS  %zu\n", g->n);
+static json_t *json_of_absent(const struct absent *a) {
+    json_t *args = json_array();
+    for (size_t i = 0; i < a->n; i++)
+        ms_out_add(args, json_string(a->args[i]));
+    return failed(args, MS_NOT_FOUND, &a->error);
+}
+
+static void print(enum ms_code code, size_t n, const struct ms_error *error) {
+    if (code == MS_OK)
+        printf("SUCCESS  %zu\n", n);
     else
-        printf("FAILED   %zu  %s: %s\n", g->n, ms_code_name(g->code), g->error.message);
+        printf("FAILED   %zu  %s: %s\n", n, ms_code_name(code), error->message);
 }
 
 /* The exit status is that of a command whose single parts failed. */
 static enum ms_code tell(struct ms_cli *cli, const struct ms_batch_result *r,
-                         struct ms_error *reterr) {
+                         const struct absent *absent, struct ms_error *reterr) {
     json_t *results = cli->json ? json_array() : NULL;
     for (size_t i = 0; i < r->n; i++) {
         if (results)
             ms_out_add(results, json_of(&r->group[i]));
         else if (!cli->quiet)
-            print(&r->group[i]);
+            print(r->group[i].code, r->group[i].n, &r->group[i].error);
     }
+    if (absent->n && results)
+        ms_out_add(results, json_of_absent(absent));
+    else if (absent->n && !cli->quiet)
+        print(MS_NOT_FOUND, absent->n, &absent->error);
     if (cli->json)
         MS_TRY(ms_out_json(json_pack("{s:o}", "results", results), reterr));
-    bool all = r->n == 1 && r->group[0].code == MS_OK;
+    bool all = r->n == 1 && r->group[0].code == MS_OK && absent->n == 0;
     return all ? MS_OK : MS_CLI_SOME_FAILED;
+}
+
+static enum ms_code find_all(struct ms_cli *cli, struct ms_asset_id *ids, size_t *ret_n,
+                             struct absent *absent, struct ms_error *reterr) {
+    *ret_n = 0;
+    *absent = (struct absent){.n = 0};
+    for (int i = 1; i < cli->args_n; i++) {
+        struct ms_error err = {0};
+        enum ms_code code = ms_apply_find(cli, cli->args[i], &ids[*ret_n], &err);
+        if (code != MS_OK && code != MS_NOT_FOUND)
+            return ms_pass_up(code, &err, reterr);
+        if (code == MS_OK) {
+            ++*ret_n;
+            continue;
+        }
+        if (absent->n == 0)
+            absent->error = err;
+        absent->args[absent->n++] = cli->args[i];
+    }
+    return MS_OK;
 }
 
 static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr) {
     struct ms_asset_id ids[MS_BATCH_MAX];
+    struct absent absent;
+    size_t found;
     enum ms_batch_action action;
     struct sharing sharing;
     int n = cli->args_n - 1;
@@ -95,15 +137,15 @@ static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr) {
     MS_TRY(sharing_of(cli, action, &sharing, reterr));
     if (action == MS_BATCH_DELETE_FORCE)
         MS_TRY(ms_cli_confirm(cli, reterr, "Delete %d assets for good?", n));
-    for (int i = 0; i < n; i++)
-        MS_TRY(ms_apply_find(cli, cli->args[1 + i], &ids[i], reterr));
+    MS_TRY(find_all(cli, ids, &found, &absent, reterr));
     struct ms_batch_result *result = calloc(1, sizeof *result);
     if (!result)
         return ms_fail(reterr, MS_NO_MEMORY, "no memory for the results of a batch");
     enum ms_code code =
-        ms_batch(cli->svc, &cli->ctx, action, ids, (size_t)n, &sharing.share, result, reterr);
+        found ? ms_batch(cli->svc, &cli->ctx, action, ids, found, &sharing.share, result, reterr)
+              : MS_OK;
     if (code == MS_OK)
-        code = tell(cli, result, reterr);
+        code = tell(cli, result, &absent, reterr);
     free(result);
     return code;
 }

@@ -1,11 +1,11 @@
 #include "cli/review_text.h"
 
-enum { OPT_REASON };
+enum { OPT_REASON, OPT_SEEN };
 
 static enum ms_code each(struct ms_cli *cli, const char *arg, json_t *results,
                          struct ms_error *reterr) {
-    return ms_cli_review_decide(cli, arg, MS_VERDICT_REJECT, cli->given[OPT_REASON], results,
-                                reterr);
+    return ms_cli_review_decide(cli, arg, MS_VERDICT_REJECT, cli->given[OPT_REASON],
+                                cli->given[OPT_SEEN], results, reterr);
 }
 
 static enum ms_code run(struct ms_cli *cli, struct ms_error *reterr) {
@@ -23,7 +23,8 @@ const struct ms_cmd ms_cmd_review_reject = {
             "bytes are kept and\n"
             "counted, and nobody reads them. A held edit is dropped, and changes no state.\n\n"
             "Example:\n  msasset review reject videos/film.mp4 --reason 'not ours to show'\n",
-    .opts = {{"reason", 0, "TEXT", "told to the owner, and in the audit log"}},
+    .opts = {{"reason", 0, "TEXT", "told to the owner, and in the audit log"},
+             {"seen", 0, "TIME", MS_CLI_SEEN_HELP}},
     .args_min = 1,
     .args_max = -1,
     .run = run,

@@ -1,10 +1,12 @@
 #include "cli/review_text.h"
 
 static void print(const struct ms_review_case *c) {
+    char since[MS_RFC3339_MS_LEN + 1];
+    ms_instant_format_ms(c->row.since, since);
     ms_out_pair("asset", "%s", ms_id_text(c->row.asset).s);
     ms_out_pair("what", "%s", c->edit ? "an edit that is held aside" : "a new asset");
     ms_out_pair("waits for", "%s", c->row.human ? "a person" : "the machine");
-    ms_out_pair("since", "%s", ms_out_time(c->row.since).s);
+    ms_out_pair("since", "%s", since); /* to the millisecond: it is what --seen takes */
     ms_out_pair("type", "%s", ms_asset_type_name((enum ms_asset_type)c->asset.type));
     ms_out_pair("state", "%s", ms_state_name(c->state));
     ms_out_pair("name", "%s", c->asset.name);

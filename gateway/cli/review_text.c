@@ -22,9 +22,12 @@ enum ms_code ms_cli_review_asset(struct ms_cli *cli, const char *arg, struct ms_
 }
 
 enum ms_code ms_cli_review_decide(struct ms_cli *cli, const char *arg, enum ms_verdict verdict,
-                                  const char *reason, json_t *results, struct ms_error *reterr) {
+                                  const char *reason, const char *seen, json_t *results,
+                                  struct ms_error *reterr) {
     struct ms_review_decide decide = {.verdict = verdict, .reason = reason};
     struct ms_asset_info info;
+    if (seen)
+        MS_TRY(ms_instant_parse(seen, &decide.since, reterr));
     MS_TRY(ms_cli_review_asset(cli, arg, &decide.asset, reterr));
     MS_TRY(ms_review_decide(cli->svc, &cli->ctx, &decide, reterr));
     MS_TRY(ms_asset_get(cli->svc, &cli->ctx, decide.asset, &info, reterr));

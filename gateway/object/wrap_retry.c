@@ -1,11 +1,12 @@
 /* wrap_retry.c — bounded back-off for what may work the next time.
  *
  * Every operation of object.h may be repeated, so only the code decides: the store could not be reached, was too
- * slow, asked for patience, or the transport broke. An answer that makes no sense may be one that was damaged on its way
- * (http has no checksum of its own), and is asked for again, but not as often: a store may be like that. The pause is random between 0 and a bound that doubles ("full
- * jitter": clients of a store that comes back do not arrive together). A store that says how long it wants to be left
- * alone is left alone for that long, within PAUSE_MAX_MS, and a random bit more. A budget shared by all calls ends
- * retrying when most calls fail: then a store that is down costs one try, not five.
+ * slow, asked for patience, or the transport broke. An answer that makes no sense may be one that was damaged on
+ * its way (http has no checksum of its own), and is asked for again, but not as often: a store may be like that.
+ * The pause is random between 0 and a bound that doubles ("full jitter": clients of a store that comes back do not
+ * arrive together). A store that says how long it wants to be left alone is left alone for that long, within
+ * PAUSE_MAX_MS, and a random bit more. A budget shared by all calls ends retrying when most calls fail: then a
+ * store that is down costs one try, not five.
  */
 #include "base/assert.h"
 #include "object/wrap.h"

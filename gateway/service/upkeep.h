@@ -78,8 +78,8 @@ MS_NODISCARD enum ms_code ms_recover_quick(struct ms_svc *svc, struct ms_recover
  * of msasset's own making are ever deleted. dry_run: count only.
  *
  * A stray's age is by the object store's clock on both sides: a small object of now is put, listed
- * and deleted again (a dry run goes by the host's clock, and so does a store that is full). Memory: 8 bytes for each object that rows
- * know, and one page of a list; the list itself lies in a nameless file.
+ * and deleted again (a dry run goes by the host's clock, and so does a store that is full). Memory: 8 bytes for
+ * each object that rows know, and one page of a list; the list itself lies in a nameless file.
  *
  * An object that may not be deleted (a legal hold) or cannot be now keeps its tombstone and is named in the error;
  * everything else is done nevertheless, and *ret_result says what, with left > 0 (after any other failure it is

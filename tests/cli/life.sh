@@ -115,6 +115,9 @@ status 0 batch UNACTIVE files/a.txt files/two.txt --json && json '.results | len
 status 1 batch RESTORE files/a.txt files/two.txt --json
 json '.results | length == 1 and .[0].ret_status == "FAILED" and .[0].error_info.error_code == "WRONG_STATE"'
 status 0 batch ACTIVE files/a.txt files/two.txt && printed 'SUCCESS +2'
+status 1 batch UNACTIVE files/a.txt files/nothing files/two.txt && printed 'SUCCESS +2' && printed 'FAILED +1  NOT_FOUND: .*nothing'
+status 1 batch ACTIVE files/a.txt nothing files/two.txt --json && json '.results[1] | .asset_ids == ["nothing"] and .error_info.error_code == "NOT_FOUND"'
+status 1 batch ACTIVE files/nothing && printed 'FAILED +1'
 
 # arrears
 status 77 --as media/bob tenant arrears media on && said 'only an administrator'
