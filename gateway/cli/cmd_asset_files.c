@@ -53,7 +53,8 @@ const struct ms_cmd ms_cmd_asset_files = {
     .name = "asset files",
     .args = "PATH|ID",
     .summary = "list the files of an asset with their states",
-    .help = "MAIN, COVER and what else was declared; of one that failed or was cancelled the reason."
+    .help = "MAIN, COVER and what else was declared; of one that failed or was cancelled the reason. Its bytes: "
+            "msasset get --file."
             "\n\nExample:\n  msasset asset files videos/film.mp4\n",
     .args_min = 1,
     .args_max = 1,

@@ -110,8 +110,10 @@ static enum ms_code find_all(struct ms_cli *cli, struct ms_asset_id *ids, size_t
     for (int i = 1; i < cli->args_n; i++) {
         struct ms_error err = {0};
         enum ms_code code = ms_apply_find(cli, cli->args[i], &ids[*ret_n], &err);
-        if (code != MS_OK && code != MS_NOT_FOUND)
-            return ms_pass_up(code, &err, reterr);
+        if (code != MS_OK && code != MS_NOT_FOUND) {
+            *reterr = err;
+            return code;
+        }
         if (code == MS_OK) {
             ++*ret_n;
             continue;

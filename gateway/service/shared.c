@@ -1,10 +1,9 @@
 /* Sharing: the receiver's side. */
 #include "service/asset_in.h"
+#include "service/fetch.h"
 #include "service/file_image.h"
 #include "service/share_part.h"
 #include "service/upkeep_walk.h"
-
-#include "base/fd.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -222,15 +221,11 @@ enum ms_code ms_shared_find(struct ms_svc *svc, const struct ms_ctx *ctx, const 
 
 /* ---- fetch ----------------------------------------------------------------------------------- */
 
-#define PIECE_BYTES ((size_t)1 << 20)
-#define AHEAD_BYTES ((size_t)16 << 20)
-
 struct fetch {
     struct ms_svc *svc;
     const struct ms_ctx *ctx;
     const struct ms_get *get;
     struct ms_shared_info info;
-    struct ms_source source;
 };
 
 static enum ms_code refuse_models(const struct ms_shared_info *info, struct ms_error *reterr) {
@@ -241,8 +236,9 @@ static enum ms_code refuse_models(const struct ms_shared_info *info, struct ms_e
                    ms_id_text(info->asset.id).s, ms_asset_type_name((enum ms_asset_type)info->asset.type));
 }
 
-/* As it is now. source: NULL: only whether it may. */
-static enum ms_code look(struct fetch *f, struct ms_source *source, struct ms_error *reterr) {
+/* As it is now (struct ms_fetch). */
+static enum ms_code look(void *of, struct ms_source *source, struct ms_error *reterr) {
+    struct fetch *f = of;
     struct ms_error err = {0};
     struct ms_tree t;
     MS_TRY(ms_tree_read(&t, f->svc, f->ctx, reterr));
@@ -256,44 +252,14 @@ static enum ms_code look(struct fetch *f, struct ms_source *source, struct ms_er
     return ms_pass_up(code, &err, reterr);
 }
 
-static enum ms_code go_on(const struct ms_get *get, uint64_t done, uint64_t total, struct ms_error *reterr) {
-    if (!get->progress || get->progress(get->priv, done, total))
-        return MS_OK;
-    return ms_fail(reterr, MS_CANCELLED, "cancelled after %" PRIu64 " of %" PRIu64 " bytes", done, total);
-}
-
-static enum ms_code copy_out(struct fetch *f, uint8_t *piece, struct ms_error *reterr) {
-    const struct ms_source *source = &f->source;
-    for (uint64_t at = 0; at < source->size;) {
-        uint64_t left = source->size - at;
-        size_t n = left < PIECE_BYTES ? (size_t)left : PIECE_BYTES;
-        if (left > n)
-            ms_read_ahead(f->svc->cache, source, at + n, AHEAD_BYTES);
-        MS_TRY(ms_read_run(f->svc->cache, source, at, n, piece, reterr));
-        MS_TRY(ms_fd_write(f->get->fd, piece, n, reterr));
-        at += n;
-        MS_TRY(go_on(f->get, at, source->size, reterr));
-        if (at < source->size)
-            MS_TRY(look(f, NULL, reterr));
-    }
-    return MS_OK;
-}
-
 enum ms_code ms_shared_fetch(struct ms_svc *svc, const struct ms_ctx *ctx, const struct ms_get *get,
                              struct ms_error *reterr) {
     struct fetch *f = calloc(1, sizeof *f);
-    uint8_t *piece = malloc(PIECE_BYTES);
-    enum ms_code code = MS_OK;
-    if (!f || !piece)
-        code = ms_fail(reterr, MS_NO_MEMORY, "no memory to copy a file");
-    if (code == MS_OK) {
-        *f = (struct fetch){.svc = svc, .ctx = ctx, .get = get};
-        code = look(f, &f->source, reterr);
-        if (code == MS_OK)
-            code = copy_out(f, piece, reterr);
-        ms_source_fini(&f->source);
-    }
-    free(piece);
+    if (!f)
+        return ms_fail(reterr, MS_NO_MEMORY, "no memory to copy a file");
+    *f = (struct fetch){.svc = svc, .ctx = ctx, .get = get};
+    const struct ms_fetch fetch = {svc, get, look, f};
+    enum ms_code code = ms_fetch(&fetch, reterr);
     free(f);
     return code;
 }

@@ -116,7 +116,7 @@ status 0 review show "$good" && printed 'a person'
 status 5 review approve "$good" --as media/alice
 status 0 review show "$good" && seen=$(sed -n 's/^since *//p' out)
 status 65 review approve "$good" --seen yesterday
-status 5 review approve "$good" --seen 2026-01-01T00:00:00.000Z && said 'edited meanwhile'
+status 75 review approve "$good" --seen 2026-01-01T00:00:00.000Z && said 'edited meanwhile'
 status 0 review approve "$good" --seen "$seen" && printed ACTIVED
 status 4 review approve "$good" && said 'outstanding'
 status 0 asset edit "$good" --name 'other' && printed 'held aside'

@@ -73,6 +73,18 @@ ffprobe -v error -show_entries stream=codec_name,width,height -of csv=p=0 "$(fil
 ffprobe -v error -show_entries stream=codec_name,width,height -of csv=p=0 "$(file_of videos/film.mp4 COVER)" | grep -qx 'mjpeg,320,240' || fail "the cover of the video"
 ffprobe -v error -show_entries stream=codec_name:stream_tags=alpha_mode -of csv=p=0 "$(file_of videos/alpha.mov OTHER)" | grep -qx 'vp9,1' || fail "the WebM"
 ffprobe -v error -show_entries stream=codec_name -of csv=p=0 "$(file_of presentations/deck.pdf PAGE)" | grep -qx png || fail "a page"
+# they can be looked at, by name and by id, where the asset may be read
+cover=$(file_of videos/film.mp4 COVER)
+name=$(jq -r '[.[] | select(.asset_file_category == "COVER")][0].file_name' out)
+id=$(jq -r '[.[] | select(.asset_file_category == "COVER")][0].file_id' out)
+status 0 get videos/film.mp4 --file "$name" got.cover && cmp got.cover "$cover"
+status 0 get videos/film.mp4 --file "$id" by-id.cover && cmp by-id.cover "$cover"
+status 0 get videos/film.mp4 --file film.mp4 got.main && cmp got.main film.mp4
+status 4 get videos/film.mp4 --file nothing got.nothing && said 'msasset asset files'
+status 0 freeze videos/film.mp4 --reason-code C --reason x
+status 77 --as media/alice get videos/film.mp4 --file "$name" got.frozen && said 'frozen'
+[ ! -e got.frozen ] || fail "a part of what may not be read is there"
+status 0 unfreeze videos/film.mp4
 status 0 show videos/alpha.mov --json && json '.usable.video_production.usable == "yes" and .video_meta.video_transcoding_status == "SUCCEEDED"'
 json '.usable.livestreaming.usable == "no"'
 status 0 show presentations/deck.pdf --json && json '.ppt_meta.ppt_analysis_status == "SUCCEEDED"'
