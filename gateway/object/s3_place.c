@@ -121,7 +121,7 @@ static enum ms_code set_options(struct ms_s3_place *place, const char *p, struct
         if (!equals)
             return ms_fail(reterr, MS_CONFIG, "object store: the option '%.40s' has no '='", text);
         *equals = '\0';
-        ms_s3_url_decode(equals + 1);
+        ms_s3_percent_decode(equals + 1); /* of a file's name too, and '+' is a character of it */
         code = set_option(place, text, equals + 1, given, reterr);
         p += n + (p[n] == '&');
     }

@@ -406,7 +406,7 @@ static int hex_value(char c) {
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-void ms_s3_url_decode(char *text) {
+void ms_s3_percent_decode(char *text) {
     char *to = text;
 
     for (; *text; text++, to++) {
@@ -415,10 +415,17 @@ void ms_s3_url_decode(char *text) {
             *to = (char)(hex_value(text[1]) * 16 + hex_value(text[2]));
             text += 2;
         } else {
-            *to = *text == '+' ? ' ' : *text;
+            *to = *text;
         }
     }
     *to = '\0';
+}
+
+void ms_s3_url_decode(char *text) {
+    for (char *p = text; *p; p++)
+        if (*p == '+')
+            *p = ' ';
+    ms_s3_percent_decode(text);
 }
 
 void ms_s3_unquote(char *etag) {

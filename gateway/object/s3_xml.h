@@ -48,7 +48,9 @@ MS_NODISCARD enum ms_code ms_s3_check_token(const char *before, const char *toke
 /* Text for XML: <>&"' escaped, control characters as numbers. */
 MS_NODISCARD enum ms_code ms_s3_xml_escape(struct ms_buf *buf, const char *text,
                                            struct ms_error *reterr);
-/* In place: %41 and, as AWS encodes blanks in lists, '+'. */
+/* In place: %41. */
+void ms_s3_percent_decode(char *text);
+/* The same and, as AWS encodes blanks in lists, '+'. */
 void ms_s3_url_decode(char *text);
 /* "abc" without the quotes that S3 puts around an ETag, in any spelling (&quot; is read by the parser). */
 void ms_s3_unquote(char *etag);

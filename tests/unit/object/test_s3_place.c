@@ -37,6 +37,8 @@ static void an_endpoint_brings_path_style_and_http_signed_bodies(void **state) {
     assert_true(p.multipart && p.connections_max == 0);
     assert_ok(ms_s3_place_parse("s3", "//192x168?connections=1024&multipart=no", &p, &test_err));
     assert_true(!p.multipart && p.connections_max == 1024);
+    assert_ok(ms_s3_place_parse("s3", "//bucket?keys=/home/a+b/%2bkeys", &p, &test_err));
+    assert_string_equal(p.keys_file, "/home/a+b/+keys");
 }
 
 static void other_urls_are_refused(void **state) {
