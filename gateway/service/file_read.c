@@ -15,6 +15,7 @@ struct piece {
 struct ms_image_read {
     struct ms_image_read *prev, *next; /* of the image's list */
     bool listed;
+    bool cancelled; /* under the file's mutex */
     struct ms_file_io *io;
     struct ms_file *file;
     struct ms_patch *patch;
@@ -274,20 +275,29 @@ static bool hold(struct ms_image_read *r) {
 
 #define CANCEL_MAX 64
 
-void ms_image_cancel_reads(struct ms_file *file) {
+/* False: there were fewer than can be held at once. */
+static bool cancel_some(struct ms_file *file) {
     struct ms_image_read *held[CANCEL_MAX];
     size_t n = 0;
 
     pthread_mutex_lock(&file->mutex);
     for (struct ms_image_read *r = file->locked.reads; r && n < CANCEL_MAX; r = r->next)
-        if (hold(r))
+        if (!r->cancelled && hold(r)) {
+            r->cancelled = true;
             held[n++] = r;
+        }
     pthread_mutex_unlock(&file->mutex);
     for (size_t i = 0; i < n; i++) {
         for (struct piece *piece = held[i]->pieces; piece; piece = piece->next)
             ms_read_cancel(file->svc->cache, &piece->read);
         settle_one(held[i]);
     }
+    return n == CANCEL_MAX;
+}
+
+void ms_image_cancel_reads(struct ms_file *file) {
+    while (cancel_some(file))
+        ;
 }
 
 void ms_image_read(struct ms_file *file, uint64_t offset, size_t length, void *into,
