@@ -85,12 +85,15 @@ static const int refused[] = {
 #define NEW_NAMESPACES                                                                             \
     (CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS |       \
      CLONE_NEWCGROUP)
-/* A process may signal itself (abort), nobody else; it may fork, but into no namespaces of its own. What clone3 is
- * asked for a filter cannot see: libc falls back to clone. A child's abort is refused with the rest, and ends it all
- * the same by what abort does next. */
+/* A process may signal itself (abort) and set its own limits, nobody else's: where the gateway is not root, its
+ * processes have the same user, and a limit can end them as a signal does. It may fork, but into no namespaces of
+ * its own. What clone3 is asked for a filter cannot see: libc falls back to clone. A child's abort is refused with
+ * the rest, and ends it all the same by what abort does next. */
 static bool shut_some(scmp_filter_ctx ctx) {
     bool good = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(tgkill), 1,
                                  SCMP_A0(SCMP_CMP_NE, (scmp_datum_t)getpid())) == 0 &&
+                seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(prlimit64), 1,
+                                 SCMP_A0(SCMP_CMP_NE, 0)) == 0 &&
                 seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0) == 0;
     for (unsigned bit = 0; good && bit < 32; bit++)
         if ((unsigned long)NEW_NAMESPACES & 1UL << bit)

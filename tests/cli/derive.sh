@@ -262,6 +262,8 @@ touch /tmp/spied.$$ && echo "wrote /tmp" && exit 5
 python3 -c 'import socket; socket.socket()' && echo "made a socket" && exit 6
 env | grep -q SECRET && echo "saw the environment" && exit 7
 [ "$(id -u)" = 0 ] && echo "is root" && exit 8
+python3 -c 'import os, resource; resource.prlimit(os.getppid(), resource.RLIMIT_CPU, (1, 1))' && echo "set another's limits" && exit 10
+python3 -c 'import resource; resource.setrlimit(resource.RLIMIT_CPU, (9, 9))' || { echo "may not set its own limits"; exit 11; }
 echo "saw nothing"
 exit 9
 SH
