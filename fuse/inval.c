@@ -148,6 +148,22 @@ static bool cut_off(struct ms_mount *mount, uint64_t ino) {
     return asked && listed;
 }
 
+/* Bytes of this asset that are open under an inode which lost its name: the bin and another file's rename took the
+ * asset from it. */
+static bool cut_off_former(struct ms_mount *mount, const char *asset_id, uint64_t ino) {
+    struct ms_asset_id asset;
+    if (ms_id_parse(asset_id, &asset.id, NULL) != MS_OK)
+        return true;
+    size_t n = 0;
+    uint64_t *inos = ms_file_inodes(mount->svc, mount->ctx.tenant, asset, &n);
+    bool asked = inos != NULL;
+    for (size_t i = 0; i < n; i++)
+        if (inos[i] != ino)
+            asked &= cut_off(mount, inos[i]);
+    free(inos);
+    return asked;
+}
+
 static bool everything_changed(struct ms_mount *mount) {
     bool asked = ms_file_revalidate(mount->svc, mount->ctx.tenant, 0);
     struct ms_node_ref *refs = NULL;
@@ -177,7 +193,7 @@ static bool apply(struct ms_mount *mount, const struct item *item) {
         entry_changed(mount, row->ino, row->name);
         return true;
     case MS_FEED_FREEZE:
-        return cut_off(mount, row->ino);
+        return cut_off(mount, row->ino) & cut_off_former(mount, row->name, row->ino);
     case MS_FEED_RECALL:
         ms_file_recall(mount->svc, row->tenant);
         return true;

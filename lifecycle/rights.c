@@ -49,9 +49,9 @@ uint32_t ms_lc_rights(const struct ms_life *life, struct ms_mask mask) {
     uint32_t rights = ms_lc_place_rights[shown_place(life, mask)];
     if (mask.holds)
         rights &= MS_RIGHT_DELETE;
-    if (life->holds)
-        rights &=
-            ~(uint32_t)MS_RIGHT_READ; /* DELETING over a freeze: the bin is no way around it */
+    /* DELETING over a freeze, or over a rejection: the bin is no way around it */
+    if (life->holds || !(ms_lc_place_rights[ms_lc_place(life)] & MS_RIGHT_READ))
+        rights &= ~(uint32_t)MS_RIGHT_READ;
     if (life->auto_renew)
         rights &= ~(uint32_t)(MS_RIGHT_DELETE | MS_RIGHT_TRANSFER);
     if (life->in_review)
@@ -76,7 +76,7 @@ enum ms_lc_rule ms_lc_why(const struct ms_life *life, struct ms_mask mask, enum 
         return MS_LC_AUTO_RENEW;
     if (life->holds)
         return MS_LC_FROZEN;
-    if (life->binned)
+    if (life->binned && right != MS_RIGHT_READ)
         return MS_LC_BINNED;
     bool edit = life->in_review && right == MS_RIGHT_TRANSFER && life->rest != MS_STATE_CREATING;
     return edit && life->rest != MS_STATE_WAITING_DELETE ? MS_LC_IN_REVIEW : MS_LC_STATE;

@@ -223,12 +223,14 @@ static const char *broken_inode(const struct ms_inode_record *r) {
         return "the inode is of no file type";
     if (!are_times(r))
         return "a time has more than 999999999 nanoseconds";
-    if (!is_flag(r->orphan) || !is_flag(r->unsealed))
+    if (!is_flag(r->orphan) || !is_flag(r->unsealed) || !is_flag(r->shut))
         return "a flag is neither 0 nor 1";
     if (r->special >= MS_SPECIAL_COUNT || (r->special != MS_SPECIAL_NONE && !S_ISDIR(r->mode)))
         return "there is no such special folder";
     if (!S_ISREG(r->mode) && (!is_none(r->asset) || !is_none(r->version)))
         return "only regular files have an asset";
+    if (!is_none(r->asset) && (!is_none(r->was_asset) || r->shut))
+        return "what has an asset has not lost one";
     if (!S_ISDIR(r->mode) && r->parent != 0)
         return "only folders have a parent";
     return S_ISDIR(r->mode) && r->next_seq < 3 ? "a folder counts its entries from 3" : NULL;

@@ -195,7 +195,7 @@ enum ms_code ms_asset_apply(struct ms_svc *svc, const struct ms_ctx *ctx,
 
     MS_TRY(check_event(event, reterr));
     MS_TRY(write_event(svc, ctx, event, &applied, reterr));
-    ms_file_revalidate(svc, ctx->tenant, applied.asset.ino);
+    ms_file_revalidate_asset(svc, ctx->tenant, event->id);
     if (!ret_info)
         return MS_OK;
     if (!applied.purged)

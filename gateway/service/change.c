@@ -340,6 +340,8 @@ enum ms_code ms_change_life(struct ms_txn *txn, struct ms_tenant_id tenant, cons
     struct ms_feed_row row = {.kind = shut || other ? MS_FEED_FREEZE : MS_FEED_INODE,
                               .tenant = tenant,
                               .ino = asset->ino};
+    if (row.kind == MS_FEED_FREEZE)
+        (void)snprintf(row.name, sizeof row.name, "%s", ms_id_text(asset->id).s);
     return ms_change_feed(txn, &row, reterr);
 }
 

@@ -321,7 +321,8 @@ enum ms_feed_kind {
     MS_FEED_CONTENT,   /* ino has a new version: a fresh generation */
     MS_FEED_ENTRY,     /* (parent, name) now names something else or nothing */
     MS_FEED_TENANT,    /* mask or settings changed: everything of it */
-    MS_FEED_FREEZE,    /* ino may no longer be read, or again: ask anew for warm handles and mappings */
+    MS_FEED_FREEZE,    /* ino may no longer be read, or again: ask anew for warm handles and mappings; name: the id of
+                          the asset that decides it, for what has its bytes under other inodes; "": only ino */
     MS_FEED_RECALL,    /* quota is short: give back unused leases of this tenant */
 };
 struct ms_feed_row {

@@ -450,6 +450,7 @@ static void adopt_birth(struct ms_file *file, const struct ms_made *made) {
         file->locked.state = MS_IMAGE_UNSEALED;
     file->locked.generation = made->node.inode.generation;
     file->locked.rights[0] = file->locked.rights[1] = made->node.rights;
+    file->locked.asset = (struct ms_asset_id){made->node.inode.asset};
     file->locked.birth_intent = made->intent;
     file->locked.birth_object = made->object;
     memcpy(file->locked.birth_key, made->key, sizeof file->locked.birth_key);
@@ -672,14 +673,14 @@ void ms_image_tell(struct ms_file *file, enum ms_file_fate fate, uint64_t from, 
 
 /* ---- the feed -------------------------------------------------------------------------------- */
 
-/* An inode that is gone keeps what it allowed: its handles hold on to what was unlinked. One whose record cannot be
- * read any more allows nothing. */
+/* An inode that is gone keeps what it allowed, unless its bytes' asset says otherwise: its handles hold on to what was
+ * unlinked. One whose record cannot be read any more allows nothing. */
 static bool revalidate(struct ms_file *file) {
     enum ms_code code = ms_image_ask(file, NULL, NULL);
     bool readable;
 
-    if (code != MS_OK && code != MS_CORRUPT)
-        return code == MS_NOT_FOUND;
+    if (code != MS_OK && code != MS_CORRUPT && code != MS_NOT_FOUND)
+        return false;
     pthread_mutex_lock(&file->mutex);
     if (code == MS_CORRUPT)
         memset(file->locked.rights, 0, sizeof file->locked.rights);
@@ -701,6 +702,40 @@ bool ms_file_revalidate(struct ms_svc *svc, struct ms_tenant_id tenant, uint64_t
     }
     free(all);
     return asked;
+}
+
+static bool has_bytes_of(struct ms_file *file, struct ms_asset_id asset) {
+    pthread_mutex_lock(&file->mutex);
+    bool has = ms_asset_id_equal(file->locked.asset, asset);
+    pthread_mutex_unlock(&file->mutex);
+    return has;
+}
+
+uint64_t *ms_file_inodes(struct ms_svc *svc, struct ms_tenant_id tenant, struct ms_asset_id asset, size_t *ret_n) {
+    size_t n = 0, count = 0;
+    struct ms_file **all = ms_image_all(svc->files, tenant, 0, &n);
+    uint64_t *inos = all ? calloc(n + 1, sizeof *inos) : NULL;
+
+    for (size_t i = 0; i < n; i++) {
+        if (inos && has_bytes_of(all[i], asset))
+            inos[count++] = all[i]->ino;
+        ms_image_unref(all[i]);
+    }
+    free(all);
+    *ret_n = count;
+    return inos;
+}
+
+void ms_file_revalidate_asset(struct ms_svc *svc, struct ms_tenant_id tenant, struct ms_asset_id asset) {
+    size_t n = 0;
+    struct ms_file **all = ms_image_all(svc->files, tenant, 0, &n);
+
+    for (size_t i = 0; i < n; i++) {
+        if (has_bytes_of(all[i], asset))
+            revalidate(all[i]);
+        ms_image_unref(all[i]);
+    }
+    free(all);
 }
 
 /* ---- the blocking form ----------------------------------------------------------------------- */

@@ -139,6 +139,11 @@ void ms_file_orphaned(struct ms_svc *svc, const struct ms_ctx *ctx, uint64_t ino
  * allowed again. False: not all could be asked (no memory), and those that could not
  * are as they were. */
 bool ms_file_revalidate(struct ms_svc *svc, struct ms_tenant_id tenant, uint64_t ino_or_0);
+/* The same for everything that has, or had, the bytes of this asset: inodes without a name too (ms_tree_part). */
+void ms_file_revalidate_asset(struct ms_svc *svc, struct ms_tenant_id tenant, struct ms_asset_id asset);
+/* The inodes that a handle of this process is on and whose bytes are, or were, this asset's. The caller's: free(). One
+ * may come twice. NULL: no memory. */
+uint64_t *ms_file_inodes(struct ms_svc *svc, struct ms_tenant_id tenant, struct ms_asset_id asset, size_t *ret_n);
 /* From the feed: give back what leases of this tenant do not use. */
 void ms_file_recall(struct ms_svc *svc, struct ms_tenant_id tenant);
 

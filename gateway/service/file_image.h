@@ -204,6 +204,8 @@ struct ms_file {
         /* life cycle */
         uint32_t rights[2]; /* of the tenant, of an administrator */
         struct ms_instant recheck_at;
+        struct ms_asset_id asset; /* whose bytes they are, or were last; none: not known */
+        bool unreadable[2];       /* by that asset, when it was asked last */
 
         struct ms_setattr attr; /* which: folded into the next commit */
 

@@ -1,6 +1,7 @@
 /* Rows into memory: what an image rests on, what its name demands, what the life cycle allows. */
 #include "service/file_image.h"
 #include "service/hash_rows.h"
+#include "service/upkeep_walk.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -163,11 +164,24 @@ struct answer {
     struct ms_inode_record inode;
     uint32_t rights[2];
     struct ms_instant due; /* when time will change them by itself */
+    struct ms_asset_id asset; /* these two: what the image knows, and then what it learned */
+    bool unreadable[2];
 };
+
+static void due_too(struct answer *a, struct ms_instant at) {
+    a->due.ms = a->due.ms < at.ms ? a->due.ms : at.ms;
+}
+
+/* By the asset's own state: a tenant that is frozen as a whole is looked at beside it. */
+static bool is_unreadable(const struct ms_tree_asset *asset, bool tenant_frozen) {
+    uint32_t rights =
+        tenant_frozen ? ms_lc_rights(&asset->life, (struct ms_mask){0}) : asset->rights;
+    return !(rights & MS_RIGHT_READ);
+}
 
 static enum ms_code ask_asset(struct ms_tree *t, struct answer *a, struct ms_error *reterr) {
     struct ms_tree_asset asset;
-    bool gone = false;
+    bool gone = false, frozen = ms_tenant_mask(&t->tenant, t->now).holds != 0;
 
     for (int admin = 0; admin < 2; admin++) {
         t->admin = admin;
@@ -176,23 +190,91 @@ static enum ms_code ask_asset(struct ms_tree *t, struct answer *a, struct ms_err
             return ms_fail(reterr, MS_NOT_FOUND, "the asset of inode %" PRIu64 " has been deleted",
                            a->inode.ino);
         a->rights[admin] = asset.rights;
+        a->unreadable[admin] = is_unreadable(&asset, frozen);
     }
-    a->due = ms_lc_due(&asset.life, ms_tenant_mask(&t->tenant, t->now), (struct ms_instant){0}).at;
+    a->asset = (struct ms_asset_id){a->inode.asset};
+    due_too(a, ms_lc_due(&asset.life, ms_tenant_mask(&t->tenant, t->now), (struct ms_instant){0}).at);
     return MS_OK;
 }
 
-static enum ms_code ask(struct ms_tree *t, uint64_t ino, struct answer *a,
-                        struct ms_error *reterr) {
-    struct ms_instant whole = ms_arrears_next(ms_tenant_arrears(&t->tenant), t->now);
-    a->due = whole;
-    MS_TRY(ms_tree_inode(t, ino, &a->inode, reterr));
-    if (ms_inode_has_asset(&a->inode)) {
-        MS_TRY(ask_asset(t, a, reterr));
-        a->due.ms = a->due.ms < whole.ms ? a->due.ms : whole.ms;
+/* The asset that these bytes belonged to, by now in the bin or behind another inode, says whether they may be read;
+ * of none everybody reads them. Another tenant's are read no longer. One that has ended says nothing: what it said last stays, and who never heard
+ * it does not read. */
+static enum ms_code ask_former(struct ms_tree *t, struct ms_asset_id was, struct answer *a,
+                               struct ms_error *reterr) {
+    struct answer former = {.inode = {.ino = a->inode.ino, .asset = was.id}, .due = a->due};
+    struct ms_tenant_id owner;
+    bool there;
+
+    if (ms_asset_id_is_none(was)) {
+        memset(a->unreadable, 0, sizeof a->unreadable);
+        a->asset = was;
         return MS_OK;
     }
-    a->rights[0] = a->rights[1] = ms_tenant_mask(&t->tenant, t->now).holds ? 0 : UINT32_MAX;
+    MS_TRY(ms_allow_absent(ms_row_get_id(t->txn, ms_key_aowner(was), &owner.id, reterr), &there));
+    bool foreign = there && !ms_tenant_id_equal(owner, t->id);
+    if (there && !foreign) {
+        enum ms_code code = ask_asset(t, &former, reterr);
+        if (code != MS_OK && code != MS_NOT_FOUND)
+            return code;
+        there = code == MS_OK;
+    }
+    if (there && !foreign) {
+        memcpy(a->unreadable, former.unreadable, sizeof a->unreadable);
+        a->due = former.due;
+    } else if (foreign || !ms_asset_id_equal(a->asset, was)) {
+        a->unreadable[0] = a->unreadable[1] = true;
+    }
+    a->asset = was;
     return MS_OK;
+}
+
+/* What has no asset allows everything but what its bytes' last one forbids. */
+static void rights_of_orphan(const struct ms_tree *t, bool shut, struct answer *a) {
+    for (int admin = 0; admin < 2; admin++) {
+        a->rights[admin] = ms_tenant_mask(&t->tenant, t->now).holds ? 0 : UINT32_MAX;
+        if (shut || a->unreadable[admin])
+            a->rights[admin] &= ~(uint32_t)MS_RIGHT_READ;
+    }
+}
+
+/* *ret_known: rights are as of now, also when the inode is not found. */
+static enum ms_code ask(struct ms_tree *t, uint64_t ino, struct answer *a, bool *ret_known,
+                        struct ms_error *reterr) {
+    a->due = ms_arrears_next(ms_tenant_arrears(&t->tenant), t->now);
+    enum ms_code code = ms_tree_inode(t, ino, &a->inode, reterr);
+    if (code != MS_OK && code != MS_NOT_FOUND)
+        return code;
+    if (code == MS_OK && ms_inode_has_asset(&a->inode)) {
+        code = ask_asset(t, a, reterr);
+        *ret_known = code == MS_OK;
+        return code;
+    }
+    bool gone = code == MS_NOT_FOUND;
+    struct ms_error err = {0};
+    enum ms_code former =
+        ask_former(t, gone ? a->asset : (struct ms_asset_id){a->inode.was_asset}, a, &err);
+    if (former != MS_OK)
+        return ms_pass_up(former, &err, reterr);
+    *ret_known = !gone || !ms_asset_id_is_none(a->asset);
+    rights_of_orphan(t, !gone && a->inode.shut, a);
+    return code;
+}
+
+static void learned(struct ms_file *file, struct answer *ret) {
+    pthread_mutex_lock(&file->mutex);
+    ret->asset = file->locked.asset;
+    memcpy(ret->unreadable, file->locked.unreadable, sizeof ret->unreadable);
+    pthread_mutex_unlock(&file->mutex);
+}
+
+static void learn(struct ms_file *file, const struct answer *a) {
+    pthread_mutex_lock(&file->mutex);
+    memcpy(file->locked.rights, a->rights, sizeof a->rights);
+    file->locked.recheck_at = a->due;
+    file->locked.asset = a->asset;
+    memcpy(file->locked.unreadable, a->unreadable, sizeof a->unreadable);
+    pthread_mutex_unlock(&file->mutex);
 }
 
 enum ms_code ms_image_ask(struct ms_file *file, struct ms_inode_record *ret_inode_or_null,
@@ -201,19 +283,17 @@ enum ms_code ms_image_ask(struct ms_file *file, struct ms_inode_record *ret_inod
     struct ms_tree t;
     struct answer a = {0};
     enum ms_code code;
+    bool known = false;
 
     pthread_mutex_lock(&file->asking);
+    learned(file, &a);
     code = ms_tree_read(&t, file->svc, &ctx, reterr);
     if (code == MS_OK) {
-        code = ask(&t, file->ino, &a, reterr);
+        code = ask(&t, file->ino, &a, &known, reterr);
         ms_tree_read_end(&t);
     }
-    if (code == MS_OK) {
-        pthread_mutex_lock(&file->mutex);
-        memcpy(file->locked.rights, a.rights, sizeof a.rights);
-        file->locked.recheck_at = a.due;
-        pthread_mutex_unlock(&file->mutex);
-    }
+    if (known)
+        learn(file, &a);
     pthread_mutex_unlock(&file->asking);
     if (code != MS_OK)
         return code;

@@ -107,6 +107,19 @@ enum ms_code ms_tree_asset(const struct ms_tree *t, const struct ms_inode_record
     return MS_OK;
 }
 
+/* By its own state: the freeze of a tenant as a whole ends some day. */
+static bool is_readable(const struct ms_tree_asset *a) {
+    return (ms_lc_rights(&a->life, (struct ms_mask){0}) & MS_RIGHT_READ) &&
+           !ms_asset_type_is_model((enum ms_asset_type)a->rec.type);
+}
+
+void ms_tree_part(struct ms_inode_record *inode, const struct ms_tree_asset *asset, enum ms_parting how) {
+    if (how != MS_PART_PURGED)
+        inode->was_asset = inode->asset;
+    inode->shut = how != MS_PART_BINNED && !is_readable(asset);
+    memset(&inode->asset, 0, sizeof inode->asset);
+}
+
 enum ms_code ms_tree_is_gone(const struct ms_tree_asset *asset, const char *what,
                              struct ms_error *reterr) {
     if (asset->life.rest == MS_STATE_DELETED)

@@ -66,7 +66,7 @@ static enum ms_code move_xattrs(const struct ms_tree *t, uint64_t from, uint64_t
 }
 
 /* A new inode takes the asset, its bytes and attributes into the bin, so that whoever has the old
- * one open keeps an inode that is nobody's file any more. */
+ * one open keeps an inode that is nobody's file any more (ms_tree_part). */
 static enum ms_code bin_inode(const struct ms_tree *t, const struct ms_inode_record *old,
                               uint64_t *ret_ino, struct ms_error *reterr) {
     struct ms_inode_record inode = *old;
@@ -122,13 +122,12 @@ static enum ms_code asset_goes(const struct ms_tree *t, uint64_t parent, struct 
     struct ms_lc_verdict verdict = ms_lc_step(&f->asset.life, event, &facts);
     if (verdict.rule != MS_LC_ALLOWED)
         return ms_tree_refused(t, &f->asset, verdict.rule, "delete", reterr);
-    if (verdict.effects & MS_EFFECT_BIN) {
-        ret_gone->binned = true;
+    ret_gone->binned = (verdict.effects & MS_EFFECT_BIN) != 0;
+    if (ret_gone->binned)
         MS_TRY(into_bin(t, parent, f, &verdict, reterr));
-    } else {
+    else
         MS_TRY(purge(t, f, &verdict, event, why, reterr));
-    }
-    memset(&f->inode.asset, 0, sizeof f->inode.asset);
+    ms_tree_part(&f->inode, &f->asset, ret_gone->binned ? MS_PART_BINNED : MS_PART_PURGED);
     return MS_OK;
 }
 

@@ -179,10 +179,10 @@ static enum ms_code move_names(struct rename *r, struct ms_error *reterr) {
  * asset. */
 static enum ms_code take_over(struct rename *r, struct ms_gone *gone, struct ms_error *reterr) {
     struct ms_found *src = &r->src, *dst = &r->dst;
+    ms_tree_part(&dst->inode, &dst->asset, MS_PART_REPLACED);
     MS_TRY(ms_tree_take_over(&r->t, &dst->asset, &src->asset, &src->inode, r->in->new_name,
                              &r->src_judged, reterr));
     src->asset = dst->asset;
-    memset(&dst->inode.asset, 0, sizeof dst->inode.asset);
     dst->has_asset = false;
     MS_TRY(ms_tree_lost(&r->t, r->in->new_parent, dst, r->in->keep_open, gone, reterr));
     gone->taken_over = true;

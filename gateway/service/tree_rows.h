@@ -99,6 +99,11 @@ MS_NODISCARD enum ms_code ms_tree_put(const struct ms_tree *t, const struct ms_i
 static inline bool ms_inode_has_asset(const struct ms_inode_record *inode) {
     return !ms_asset_id_is_none((struct ms_asset_id){inode->asset});
 }
+/* What is left of inode is nobody's file, for whoever has it open: its asset leaves it. PURGED: the asset has ended,
+ * and bytes that nobody might read then stay unread. BINNED: it goes on with the same bytes, and says from now on
+ * whether they are read here. REPLACED: it goes on with others, and says so too, unless these were unreadable. */
+enum ms_parting { MS_PART_PURGED, MS_PART_BINNED, MS_PART_REPLACED };
+void ms_tree_part(struct ms_inode_record *inode, const struct ms_tree_asset *asset, enum ms_parting how);
 /* *ret_gone: time has taken it out of the tree (or the asset away); in a write its rows are gone
  * too. */
 MS_NODISCARD enum ms_code ms_tree_asset(const struct ms_tree *t,

@@ -36,11 +36,11 @@ static enum ms_code find_successor(const struct ms_tree *t, const struct ms_foun
 static enum ms_code hand_over(const struct ms_tree *t, struct ms_found *f, struct ms_found *next,
                               bool keep_open, struct ms_gone *ret_gone, struct ms_error *reterr) {
     struct ms_judged judged = {.type = (enum ms_asset_type)next->asset.rec.type};
+    ms_tree_part(&f->inode, &f->asset, MS_PART_REPLACED);
     MS_TRY(ms_tree_take_over(t, &f->asset, &next->asset, &next->inode, next->name.spelling, &judged,
                              reterr));
     MS_TRY(ms_tree_put(t, &next->inode, reterr));
     MS_TRY(ms_tree_feed_inode(t, next->inode.ino, reterr));
-    memset(&f->inode.asset, 0, sizeof f->inode.asset);
     f->has_asset = false;
     ret_gone->taken_over = true;
     MS_ASSERT(f->inode.nlink == 1);

@@ -680,6 +680,9 @@ bool ref_may(const struct ms_life *life, bool under_mask, enum ms_right right) {
         return false;
     if (frozen(&a) && right == MS_RIGHT_READ)
         return false;
+    /* nor is the bin a way round a rejection: "FAILED by review: read no" */
+    if (right == MS_RIGHT_READ && a.r == MS_STATE_FAILED && a.failure != MS_FAIL_CONTENT)
+        return false;
     if (a.renews && (right == MS_RIGHT_DELETE || right == MS_RIGHT_TRANSFER))
         return false;
     if (a.verdict_outstanding && right == MS_RIGHT_TRANSFER)

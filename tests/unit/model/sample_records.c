@@ -214,10 +214,15 @@ static void valid_inode(struct sample_source *s, struct ms_inode_record *r) {
     r->btime_ns %= 1000000000;
     flag(&r->orphan);
     flag(&r->unsealed);
+    flag(&r->shut);
     range(&r->special, S_ISDIR(r->mode) ? MS_SPECIAL_COUNT : 1);
     if (!S_ISREG(r->mode)) {
         memset(&r->asset, 0, sizeof(r->asset));
         memset(&r->version, 0, sizeof(r->version));
+    }
+    if (memcmp(&r->asset, &(struct ms_id){{0}}, sizeof r->asset) != 0) {
+        memset(&r->was_asset, 0, sizeof(r->was_asset));
+        r->shut = 0;
     }
     if (!S_ISDIR(r->mode))
         r->parent = 0;

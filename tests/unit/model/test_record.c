@@ -150,6 +150,14 @@ static void a_record_that_does_not_fit_fails_the_writer(void **state) {
     }
 }
 
+static void as_file(struct ms_inode_record *r) {
+    r->mode = 0100644;
+    r->special = 0;
+    r->parent = 0;
+    memset(&r->was_asset, 0, sizeof r->was_asset);
+    r->shut = 0;
+}
+
 /* Each row breaks one invariant of an otherwise valid record and names the text that must be told.
  */
 #define BROKEN_ROWS(B)                                                                             \
@@ -213,6 +221,9 @@ static void a_record_that_does_not_fit_fails_the_writer(void **state) {
     B(inode, r->btime_ns = 1000000000, "nanoseconds")                                              \
     B(inode, r->orphan = 2, "flag")                                                                \
     B(inode, r->unsealed = 2, "flag")                                                              \
+    B(inode, r->shut = 2, "flag")                                                                  \
+    B(inode, (as_file(r), r->asset.b[3] = r->was_asset.b[3] = 1), "lost")                          \
+    B(inode, (as_file(r), r->asset.b[3] = r->shut = 1), "lost")                                    \
     B(inode, r->special = 13, "special")                                                           \
     B(inode, (r->mode = 0100644, r->special = 1), "special")                                       \
     B(inode, (r->mode = 0120777, r->special = 0, r->asset.b[3] = 1), "regular files")              \
