@@ -274,22 +274,23 @@ static enum ms_code rename_file(const struct ms_tree *t, const struct ms_asset_r
         return MS_OK;
     (void)snprintf(file.name, sizeof file.name, "%s", name);
     if (fits_now)
-        file.state = MS_FILE_CREATED;
+        file.state = t->tenant.review ? MS_FILE_UPLOADED : MS_FILE_CREATED;
     return ms_row_put_file(
         t->txn, ms_key_file(t->id, (struct ms_asset_id){asset->id}, (struct ms_file_id){file.id}),
         &file, reterr);
 }
 
-/* A file that failed by its content fits under its new name: checked as at creation, and so it is
+/* A file that failed by its content fits under its new name: checked as at creation, so it waits for review or is
  * live. */
 static enum ms_code confirm(const struct ms_tree *t, struct ms_tree_asset *a,
                             struct ms_error *reterr) {
+    enum ms_event event = t->tenant.review ? MS_EVENT_CONFIRM_REVIEW : MS_EVENT_CONFIRM;
     struct ms_lc_facts facts = ms_tree_facts(t, &a->rec);
-    struct ms_lc_verdict v = ms_lc_step(&a->life, MS_EVENT_CONFIRM, &facts);
+    struct ms_lc_verdict v = ms_lc_step(&a->life, event, &facts);
     if (v.rule != MS_LC_ALLOWED)
         return ms_tree_refused(t, a, v.rule, "rename", reterr);
     a->rec.reason[0] = a->rec.reason_code[0] = '\0';
-    MS_TRY(ms_change_life(t->txn, t->id, t->who, &a->rec, &v.next, MS_EVENT_CONFIRM, v.at,
+    MS_TRY(ms_change_life(t->txn, t->id, t->who, &a->rec, &v.next, event, v.at,
                           "fits its new name", reterr));
     a->life = v.next;
     derive(t, a);
