@@ -288,20 +288,19 @@ static enum ms_code seal_main(struct seal *s, struct ms_error *reterr) {
 static enum ms_code replace_main(struct seal *s, const struct ms_file_record *old,
                                  struct ms_error *reterr) {
     struct ms_asset_record *asset = &s->rows.asset.rec;
-    bool failed = asset->rest == MS_STATE_FAILED;
+    bool failed = asset->rest == MS_STATE_FAILED, waits = failed && s->t->tenant.review;
     uint64_t replaces = ms_version_id_is_none((struct ms_version_id){old->version}) ? 0 : old->size;
     MS_TRY(take_bytes(s, replaces, reterr));
     MS_TRY(ms_change_file_drop(s->t->txn, s->t->id, asset_of(s), old, true, reterr));
     s->rows.file.category = MS_CATEGORY_MAIN;
-    MS_TRY(put_file(s, MS_FILE_CREATED, reterr));
+    MS_TRY(put_file(s, waits ? MS_FILE_UPLOADED : MS_FILE_CREATED, reterr));
     asset->main_file = s->rows.file.id;
     MS_TRY(ms_held_show(s->t, asset->ino, s->in->version, s->found->size, reterr));
     MS_TRY(add_bytes(s, replaces, MS_WHY_SEAL, reterr));
     MS_TRY(note(s, MS_AUDIT_FILE_CONFIRMED, "it replaces the one before", reterr));
     if (failed) { /* checked as at creation */
         give_reason(s);
-        MS_TRY(step_to(s, s->t->tenant.review ? MS_EVENT_CONFIRM_REVIEW : MS_EVENT_CONFIRM, "",
-                       reterr));
+        MS_TRY(step_to(s, waits ? MS_EVENT_CONFIRM_REVIEW : MS_EVENT_CONFIRM, "", reterr));
         return register_it(s, reterr);
     }
     return ms_row_put_asset(s->t->txn, ms_key_asset(s->t->id, asset_of(s)), asset, reterr);
