@@ -197,9 +197,9 @@ static enum ms_code ask_asset(struct ms_tree *t, struct answer *a, struct ms_err
     return MS_OK;
 }
 
-/* The asset that these bytes belonged to, by now in the bin or behind another inode, says whether they may be read;
- * of none everybody reads them. Another tenant's are read no longer. One that has ended says nothing: what it said last stays, and who never heard
- * it does not read. */
+/* The asset that these bytes belonged to, by now in the bin or behind another inode, says whether they may be read; of
+ * none everybody reads them. Another tenant's are read no longer. One that has ended says nothing: what it said last
+ * stays, and who never heard it does not read. */
 static enum ms_code ask_former(struct ms_tree *t, struct ms_asset_id was, struct answer *a,
                                struct ms_error *reterr) {
     struct answer former = {.inode = {.ino = a->inode.ino, .asset = was.id}, .due = a->due};
