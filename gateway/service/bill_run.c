@@ -353,6 +353,8 @@ static enum ms_code unanswered(struct run *run, const struct ms_tenant_record *t
                                struct ms_error *reterr) {
     if (!run->pays)
         return remember(run, tenant, reterr);
+    if (!ms_asking_is_last(&run->asking, (struct ms_tenant_id){tenant->id}))
+        return MS_OK; /* some of its packages have their turn in the second round */
     return ms_fail(reterr, MS_TIMEOUT,
                    "tenant %s: the payment command has not answered for a package whose term is "
                    "over: no further day is closed until it has",
@@ -733,10 +735,13 @@ static enum ms_code run_round(struct run *run, struct ms_error *reterr) {
     return MS_OK;
 }
 
-/* A program that hangs keeps no day of a tenant open that does not wait for it. */
+/* A program that hangs keeps no day of a tenant open that does not wait for it. A run for one tenant asks all its
+ * packages in one round: where the run over all stopped is no concern of it. */
 static enum ms_code run_waiting(struct run *run, struct ms_error *reterr) {
     run->pays = true;
     run->asking = (struct ms_asking){.stopped = is_stopped, .priv = run};
+    if (!ms_tenant_id_is_none(run->o->tenant))
+        return run_round(run, reterr);
     ms_asking_begin(run->svc, &run->asking);
     enum ms_code code = run_round(run, reterr);
     if (code == MS_OK && ms_asking_again(&run->asking))

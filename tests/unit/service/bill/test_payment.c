@@ -354,6 +354,33 @@ static void packages_that_never_get_an_answer_starve_no_other(void **state) {
     free(next);
 }
 
+/* The run before gave up amid the packages of a tenant: those before the place come in the second round, and until then
+ * nothing is said of them. A run for that tenant alone asks all of them. */
+static void a_place_amid_a_tenants_packages_is_no_failure(void **state) {
+    struct fx *f = *state;
+    char order[16], *next = ms_test_path(f->dir, "payment.next");
+    for (unsigned alone = 0; alone < 2; alone++) {
+        struct ms_bill_options night = {.tenant = {{{0}}}};
+        struct ms_bill_result closed;
+        struct ms_instant end = {0};
+        for (unsigned i = 0; i < 5; i++) {
+            (void)snprintf(order, sizeof order, "o%u.%u", alone, i);
+            end = ordered(f, f->ctx.tenant, order, MS_PACKAGE_ASSET_MANAGER, 7, false).due_at;
+        }
+        program(f, "kill -9 $$");
+        to(f, ms_instant_add_ms(end, MS_DAY_MS));
+        assert_true(sweep(f).unpaid >= 5);
+        assert_int_equal(access(next, F_OK), 0);
+        program(f, "exit 0");
+        if (alone)
+            night.tenant = f->ctx.tenant;
+        assert_ok(ms_bill_run(&f->svc, &night, &closed, &test_err));
+        assert_int_equal(sweep(f).unpaid, 0);
+        assert_int_equal(access(next, F_OK), alone ? 0 : -1); /* not the concern of a run for one tenant */
+    }
+    free(next);
+}
+
 /* What cannot be read is no place: it begins at the first one. */
 static void a_damaged_note_is_no_note(void **state) {
     struct fx *f = *state;
@@ -576,6 +603,7 @@ FX_TESTS(FX(what_is_paid_is_renewed_at_the_terms_end),
          FX(arrears_end_while_an_answer_is_missing),
          FX(arrears_end_behind_an_answer_that_a_later_term_hangs_on), FX(what_waits_is_valid),
          FX(a_program_that_hangs_is_asked_three_times),
+         FX(packages_that_never_get_an_answer_starve_no_other), FX(a_place_amid_a_tenants_packages_is_no_failure),
          FX(packages_that_never_get_an_answer_starve_no_other), FX(a_damaged_note_is_no_note),
          FX(one_without_an_answer_keeps_no_other_waiting), FX(a_run_that_is_stopped_asks_no_further),
          FX(one_process_asks_at_a_time), FX(an_answer_that_came_meanwhile_leaves_no_day_open),
