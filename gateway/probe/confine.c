@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/landlock.h>
+#include <linux/sockios.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
@@ -102,6 +103,20 @@ static bool shut_some(scmp_filter_ctx ctx) {
     return good;
 }
 
+/* The kernel sends signals too, to whom a file says: SIGKILL on any data, if it is asked to. */
+static bool shut_owners(scmp_filter_ctx ctx) {
+    static const unsigned of_fcntl[] = {F_SETOWN, F_SETOWN_EX, F_SETSIG};
+    static const unsigned of_ioctl[] = {FIOSETOWN, SIOCSPGRP};
+    bool good = true;
+    for (size_t i = 0; good && i < MS_ARRAY_LEN(of_fcntl); i++)
+        good = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(fcntl), 1,
+                                SCMP_A1(SCMP_CMP_MASKED_EQ, UINT32_MAX, of_fcntl[i])) == 0;
+    for (size_t i = 0; good && i < MS_ARRAY_LEN(of_ioctl); i++)
+        good = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(ioctl), 1,
+                                SCMP_A1(SCMP_CMP_MASKED_EQ, UINT32_MAX, of_ioctl[i])) == 0;
+    return good;
+}
+
 /* Sockets of other kinds than streams may be sent to an address without a connection. */
 static bool shut_kinds(scmp_filter_ctx ctx, int call, scmp_datum_t family) {
     static const unsigned kinds[] = {SOCK_DGRAM, SOCK_RAW, SOCK_RDM, SOCK_SEQPACKET};
@@ -132,7 +147,7 @@ static bool shut_calls(bool office) {
     bool good = ctx && shut_sockets(ctx, office);
     for (size_t i = 0; good && i < MS_ARRAY_LEN(refused); i++)
         good = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), refused[i], 0) == 0;
-    good = good && shut_some(ctx) && seccomp_load(ctx) == 0;
+    good = good && shut_some(ctx) && shut_owners(ctx) && seccomp_load(ctx) == 0;
     if (ctx)
         seccomp_release(ctx);
     return good;

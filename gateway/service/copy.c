@@ -137,7 +137,8 @@ static void fill_asset(struct copying *c, const char *name, enum ms_asset_type t
     a->created = from->created;
     a->produced = from->produced;
     a->seconds = from->seconds;
-    (void)snprintf(a->name, sizeof a->name, "%s", name);
+    /* Of a title that comes from the path nobody has seen anything: where that matters the copy keeps the source's. */
+    (void)snprintf(a->name, sizeof a->name, "%s", c->t->tenant.review ? from->name : name);
     (void)snprintf(a->description, sizeof a->description, "%s", from->description);
     (void)snprintf(a->tags, sizeof a->tags, "%s", from->tags);
 }

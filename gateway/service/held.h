@@ -60,6 +60,10 @@ MS_NODISCARD enum ms_code ms_held_live(const struct ms_tree *t, struct ms_asset_
 MS_NODISCARD enum ms_code ms_held_drop(const struct ms_tree *t, struct ms_asset_record *asset,
                                        const struct ms_held *held, const char *why,
                                        struct ms_error *reterr);
+/* Of an asset that is in review itself (review.c): what is looked at is another one now, and a verdict on what was
+ * there before no longer fits. */
+MS_NODISCARD enum ms_code ms_case_look_again(const struct ms_tree *t, struct ms_asset_id id,
+                                             struct ms_error *reterr);
 /* The inode has these bytes now: a generation of its own, and mounts hear of it. */
 MS_NODISCARD enum ms_code ms_held_show(const struct ms_tree *t, uint64_t ino,
                                        struct ms_version_id version, uint64_t bytes,

@@ -579,14 +579,9 @@ enum ms_code ms_package_register(const struct ms_tree *t, struct ms_asset_record
 static enum ms_code check_text(const char *what, const char *text, size_t max,
                                struct ms_error *reterr) {
     size_t n = text ? strlen(text) : 0;
-    bool plain = true;
-    for (size_t i = 0; i < n; i++)
-        plain &= (unsigned char)text[i] >= 0x20 && text[i] != 0x7f;
-    if (n > 0 && n <= max && plain)
-        return MS_OK;
-    return ms_fail(reterr, MS_INVALID,
-                   "the %s has 1 to %zu bytes without control characters, this one %zu", what, max,
-                   n);
+    if (n == 0 || n > max)
+        return ms_fail(reterr, MS_INVALID, "the %s has 1 to %zu bytes, this one %zu", what, max, n);
+    return ms_line_check(what, text, max, reterr);
 }
 
 static enum ms_code run(struct ms_svc *svc, const struct call *c, ms_write_fn *fn,

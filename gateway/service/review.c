@@ -276,9 +276,8 @@ static enum ms_code hold(const struct ms_tree *t, struct ms_tree_asset *a,
     return ms_row_put_review(t->txn, ms_key_review(t->id, e->id), &row, reterr);
 }
 
-/* Of an asset that is in review itself: what is looked at is another one now. */
-static enum ms_code look_again(const struct ms_tree *t, struct ms_asset_id id,
-                               struct ms_error *reterr) {
+enum ms_code ms_case_look_again(const struct ms_tree *t, struct ms_asset_id id,
+                                struct ms_error *reterr) {
     struct ms_review_record row;
     MS_TRY(load_case(t, id, &row, reterr));
     row.since = ms_instant_max(t->now, ms_instant_add_ms(row.since, 1));
@@ -300,7 +299,7 @@ static enum ms_code set_texts(const struct ms_tree *t, struct ms_tree_asset *a,
     a->rec.updated = t->now;
     MS_TRY(ms_row_put_asset(t->txn, ms_key_asset(t->id, e->id), &a->rec, reterr));
     if (a->life.in_review)
-        MS_TRY(look_again(t, e->id, reterr));
+        MS_TRY(ms_case_look_again(t, e->id, reterr));
     return ms_change_note(t->txn, t->id, t->who, e->id, MS_AUDIT_EDITED, a->state, "", reterr);
 }
 

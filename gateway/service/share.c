@@ -149,6 +149,14 @@ static enum ms_code withdraw_all(const struct ms_tree *t, const struct ms_tree_a
     return ms_absent_is_fine(code, reterr);
 }
 
+/* Naming a tenant twice is naming it once. */
+static bool stands_before(const struct ms_share *s, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (ms_tenant_id_equal(s->receivers[i], s->receivers[n]))
+            return true;
+    return false;
+}
+
 static enum ms_code withdraw_op(struct ms_txn *txn, const void *in, void *out, struct ms_error *reterr) {
     const struct ms_share *s = ((const struct ms_tree_call *)in)->args;
     struct ms_tree_asset asset;
@@ -160,8 +168,12 @@ static enum ms_code withdraw_op(struct ms_txn *txn, const void *in, void *out, s
     MS_TRY(ms_change_shares_overdue(txn, t.id, s->asset, t.now, &left, reterr));
     if (s->n == 0)
         return withdraw_all(&t, &asset, n, reterr);
-    for (; *n < s->n; ++*n)
-        MS_TRY(withdraw_from(&t, &asset, s->receivers[*n], reterr));
+    for (size_t i = 0; i < s->n; i++) {
+        if (stands_before(s, i))
+            continue;
+        MS_TRY(withdraw_from(&t, &asset, s->receivers[i], reterr));
+        ++*n;
+    }
     return MS_OK;
 }
 

@@ -297,10 +297,18 @@ static enum ms_code confirm(const struct ms_tree *t, struct ms_tree_asset *a,
     return MS_OK;
 }
 
+/* Where changes are reviewed the title of a finished asset does not follow its name, which nobody looks at: an edit
+ * changes it, and is held (product.md 3.4). */
+static bool keeps_title(const struct ms_tree *t, const struct ms_tree_asset *a) {
+    bool finished = a->life.rest == MS_STATE_UNACTIVED || a->life.rest == MS_STATE_ACTIVED ||
+                    a->life.rest == MS_STATE_WAITING_DELETE;
+    return a->rec.named || (finished && (t->tenant.review || a->life.in_review));
+}
+
 enum ms_code ms_tree_follow(const struct ms_tree *t, struct ms_tree_asset *asset, const char *name,
                             const struct ms_judged *judged, struct ms_error *reterr) {
     struct ms_asset_record *rec = &asset->rec;
-    bool renamed = !rec->named && strcmp(rec->name, name) != 0;
+    bool renamed = !keeps_title(t, asset) && strcmp(rec->name, name) != 0;
     bool retyped = rec->type != (uint8_t)judged->type;
     MS_TRY(rename_file(t, rec, name, judged->fits_now, reterr));
     if (renamed)
@@ -313,6 +321,8 @@ enum ms_code ms_tree_follow(const struct ms_tree *t, struct ms_tree_asset *asset
     rec->updated = ms_txn_instant(t->txn);
     derive(t, asset);
     MS_TRY(ms_row_put_asset(t->txn, ms_key_asset(t->id, (struct ms_asset_id){rec->id}), rec, reterr));
+    if (renamed && asset->life.in_review)
+        MS_TRY(ms_case_look_again(t, (struct ms_asset_id){rec->id}, reterr));
     if (!retyped || rec->bytes == 0)
         return MS_OK;
     MS_TRY(ms_package_register(t, rec, reterr)); /* an administrator made it a model or a voice */

@@ -263,6 +263,8 @@ python3 -c 'import socket; socket.socket()' && echo "made a socket" && exit 6
 env | grep -q SECRET && echo "saw the environment" && exit 7
 [ "$(id -u)" = 0 ] && echo "is root" && exit 8
 python3 -c 'import os, resource; resource.prlimit(os.getppid(), resource.RLIMIT_CPU, (1, 1))' && echo "set another's limits" && exit 10
+python3 -c 'import fcntl, os; fcntl.fcntl(os.pipe()[0], fcntl.F_SETOWN, os.getppid())' && echo "has signals sent" && exit 12
+python3 -c 'import fcntl, os, signal; fcntl.fcntl(os.pipe()[0], fcntl.F_SETSIG, signal.SIGKILL)' && echo "chose a signal" && exit 12
 python3 -c 'import resource; resource.setrlimit(resource.RLIMIT_CPU, (9, 9))' || { echo "may not set its own limits"; exit 11; }
 echo "saw nothing"
 exit 9

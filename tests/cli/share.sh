@@ -68,7 +68,7 @@ status 5 --tenant media share add files/b.txt studio && said 'tenant studio is f
 status 0 tenant unfreeze studio
 
 # withdraw
-status 0 --tenant media share rm files/a.txt studio && printed 'from 1 tenant$'
+status 0 --tenant media share rm files/a.txt studio studio && printed 'from 1 tenant$'
 status 4 --tenant studio show --shared "$id" && said 'not any more'
 status 4 --tenant media share rm files/a.txt studio && said 'is not shared with'
 status 0 --tenant agency show --shared "$id"
