@@ -110,8 +110,7 @@ void ms_reply_failure(fuse_req_t req, const char *op, enum ms_code code,
 /* No rule of ours refuses a read or a seal with these: the object store said them, of its keys, its bucket or its load.
  * Their errnos would tell a program of the file's modes, of its own arguments, or to try again at once. */
 static bool is_said_by_the_store(enum ms_code code) {
-    return code == MS_DENIED || code == MS_CONFIG || code == MS_THROTTLED || code == MS_CONFLICT ||
-           code == MS_UNSUPPORTED;
+    return code == MS_DENIED || code == MS_CONFIG || code == MS_THROTTLED || code == MS_UNSUPPORTED;
 }
 
 void ms_reply_data_failure(fuse_req_t req, const char *op, enum ms_code code,

@@ -277,6 +277,16 @@ static enum ms_code nothing_due(const struct ms_tree *t, struct ms_error *reterr
                : MS_OK;
 }
 
+static enum ms_code note_bypass(const struct ms_tree *t, const char *bypass, struct ms_error *reterr) {
+    char text[2 * MS_BYPASS_BYTES_MAX + 64], why[MS_REASON_MAX + 1];
+    if (strcmp(t->tenant.bin_bypass, bypass) == 0)
+        return MS_OK;
+    (void)snprintf(text, sizeof text, "bypass of the bin: \"%s\" -> \"%s\"", t->tenant.bin_bypass, bypass);
+    ms_reason_cut(text, why);
+    return ms_change_note(t->txn, t->id, t->who, (struct ms_asset_id){{{0}}}, MS_AUDIT_SETTINGS, MS_STATE_COUNT, why,
+                          reterr);
+}
+
 static enum ms_code set_op(struct ms_txn *txn, const void *in, void *out, struct ms_error *reterr) {
     const struct settings *s = ((const struct ms_tree_call *)in)->args;
     struct ms_error err = {0};
@@ -286,8 +296,13 @@ static enum ms_code set_op(struct ms_txn *txn, const void *in, void *out, struct
     enum ms_code code = nothing_due(&t, &err);
     if (code != MS_OK)
         return ms_pass_up(code, &err, reterr);
-    if (s->retention_ms >= 0)
+    if (s->retention_ms >= 0) {
+        MS_TRY(ms_tenant_note_setting(&t, "retention of the bin in ms:", (uint64_t)t.tenant.retention_ms,
+                                      (uint64_t)s->retention_ms, reterr));
         t.tenant.retention_ms = s->retention_ms;
+    }
+    if (s->bypass)
+        MS_TRY(note_bypass(&t, s->bypass, reterr));
     if (s->bypass)
         (void)snprintf(t.tenant.bin_bypass, sizeof t.tenant.bin_bypass, "%s", s->bypass);
     MS_TRY(ms_row_put_tenant(txn, ms_key_tenant(t.id), &t.tenant, reterr));
@@ -303,10 +318,8 @@ static enum ms_code check_settings(const struct ms_ctx *ctx, const struct settin
     if (s->retention_ms > MS_RETENTION_MS_MAX)
         return ms_fail(reterr, MS_RANGE, "the bin keeps at most 100 years, not %lld ms",
                        (long long)s->retention_ms);
-    if (s->bypass && strlen(s->bypass) > MS_BYPASS_BYTES_MAX)
-        return ms_fail(reterr, MS_RANGE, "patterns that bypass the bin have %zu bytes; at most %d",
-                       strlen(s->bypass), MS_BYPASS_BYTES_MAX);
-    return MS_OK;
+    return s->bypass ? ms_line_check("patterns that bypass the bin", s->bypass, MS_BYPASS_BYTES_MAX, reterr)
+                     : MS_OK;
 }
 
 #define TRIES 3 /* something may become due between the sweep and the change */

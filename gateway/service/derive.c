@@ -335,6 +335,7 @@ enum ms_code ms_derive_run(struct ms_svc *svc, const struct ms_derive_options *o
         ms_derive_folder_drop(svc); /* of a run that was killed */
         say_at_work(&run, NULL, MS_DERIVED_COVER);
         code = look_at_all(&run, reterr);
+        say_at_work(&run, NULL, MS_DERIVED_COVER); /* the pause counts from here */
     }
     close(run.lock);
     *ret_result = run.done;

@@ -463,6 +463,8 @@ static enum ms_code allow_op(struct ms_txn *txn, const void *in, void *out,
     struct ms_tree t;
     (void)out;
     MS_TRY(ms_tree_begin(&t, txn, in, reterr));
+    MS_TRY(ms_tenant_note_setting(&t, "transfers (0 none, 1 models and voices, 2 any type):",
+                                  t.tenant.may_transfer, *may, reterr));
     t.tenant.may_transfer = (uint8_t)*may;
     return ms_row_put_tenant(txn, ms_key_tenant(t.id), &t.tenant, reterr);
 }

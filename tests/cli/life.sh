@@ -88,6 +88,7 @@ status 0 unfreeze files/two.txt && printed 'ACTIVED'
 status 64 bin set && said 'retention or --bypass'
 status 77 --as media/bob bin set --retention 1d && said 'only an administrator'
 status 0 bin set --retention 12h && printed 'keeps 12h; bypassed'
+status 0 audit --json && grep -q 'retention of the bin in ms: 604800000 -> 43200000' out
 status 0 bin set --retention 12h --bypass '*.tmp,*~' --json && json '.retention_ms == 43200000 and .bypass == "*.tmp,*~"'
 
 # activate, take-down, scheduled operations
