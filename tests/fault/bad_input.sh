@@ -80,7 +80,7 @@ refuses "as often as the setting says" "SlowDown.*\(2 tries" env MSASSET_RETRY_T
     "$MSASSET" put -q "$work/small.bin" files/slow.bin
 script 'PUT:*:refuse,MP_CREATE:*:refuse'
 refuses "put that is denied" "AccessDenied" "$MSASSET" put -q "$work/small.bin" files/denied.bin
-refuses "cp that is denied" "Permission denied" cp "$work/small.bin" "$mnt/files/denied.bin"
+refuses "cp that is denied" "Input/output error" cp "$work/small.bin" "$mnt/files/denied.bin"
 script 'PUT:*:error=507,MP_PUT:*:error=507'
 refuses "put to a full store" "HTTP 507" "$MSASSET" put -q "$work/small.bin" files/full.bin
 refuses "cp to a full store" "No space left on device" cp "$work/small.bin" "$mnt/files/full.bin"

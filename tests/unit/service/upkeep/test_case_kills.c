@@ -650,6 +650,9 @@ static void kill_around(const struct use_case *c, struct child_plan plan, unsign
     unsigned step = n > tries ? n / tries : 1;
     for (plan.kill_at = 1; plan.kill_at <= n; plan.kill_at += step)
         p->kills += kill_once(c, plan, p);
+    plan.kill_at = n; /* the last one is never left out: what has many steps is hardly done before */
+    if (n > 0)
+        p->kills += kill_once(c, plan, p);
 }
 
 static void kill_case(const struct use_case *c, unsigned tries, unsigned *kills) {
