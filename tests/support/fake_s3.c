@@ -136,6 +136,7 @@ static bool serve_one(struct connection *c, struct fake_s3_request *r) {
     r->body_n = fake_s3_header(r, "content-length", length, sizeof length) ? strtoull(length, NULL, 10) : 0;
     if (!read_body(c, r, r->body_n))
         return false;
+    __atomic_add_fetch(&f->unsent, 1, __ATOMIC_SEQ_CST);
     r->number = __atomic_add_fetch(&f->requests, 1, __ATOMIC_SEQ_CST);
     busy = __atomic_add_fetch(&f->busy, 1, __ATOMIC_SEQ_CST);
     most = __atomic_load_n(&f->busy_max, __ATOMIC_SEQ_CST);
@@ -144,11 +145,11 @@ static bool serve_one(struct connection *c, struct fake_s3_request *r) {
         ;
     f->answer(f, r, &a);
     __atomic_sub_fetch(&f->busy, 1, __ATOMIC_SEQ_CST);
-    if (a.raw) {
+    bool goes_on = !a.raw && a.status != 0 && send_answer(c, r, &a);
+    if (a.raw)
         (void)send_all(c->fd, a.raw, a.raw_n);
-        return false;
-    }
-    return a.status != 0 && send_answer(c, r, &a);
+    __atomic_sub_fetch(&f->unsent, 1, __ATOMIC_SEQ_CST);
+    return goes_on;
 }
 
 static void *serve(void *arg) {
@@ -194,7 +195,7 @@ static void *accept_all(void *arg) {
 
 /* An exchange, so that it orders both ways with those around answer(). */
 void fake_s3_settle(struct fake_s3 *fake) {
-    while (__atomic_fetch_add(&fake->busy, 0, __ATOMIC_SEQ_CST) > 0)
+    while (__atomic_fetch_add(&fake->unsent, 0, __ATOMIC_SEQ_CST) > 0)
         usleep(100);
 }
 

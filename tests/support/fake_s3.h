@@ -44,6 +44,7 @@ struct fake_s3 {
     void *priv;
     int port;
     unsigned requests, busy, busy_max; /* atomic; busy: answers being made now */
+    unsigned unsent; /* atomic: requests whose answers are not sent yet */
 
     int listening;
     pthread_t thread;
