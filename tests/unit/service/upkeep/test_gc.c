@@ -521,9 +521,11 @@ struct between {
     bool listed, waited;
 };
 
-/* The list has been made: now the answer comes and the file is sealed, before gc reads the rows. */
+/* The first list has been made: now the answer comes and the file is sealed, before gc reads the rows. */
 static void seal_now(void *priv) {
     struct between *b = priv;
+    if (b->listed)
+        return;
     b->listed = true;
     late_give(b->late);
     b->waited = ms_file_wait_end(&b->wait, NULL, NULL) == MS_OK;
