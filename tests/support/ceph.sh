@@ -209,7 +209,7 @@ start() { # FILE WATCHED
 }
 
 is_guard() { # PID: the number may be another's by now
-    tr '\0' ' ' <"/proc/$1/cmdline" 2>/dev/null | grep -qF "$self guard"
+    tr '\0' ' ' 2>/dev/null <"/proc/$1/cmdline" | grep -qF "$self guard"
 }
 
 stop() { # FILE
