@@ -19,6 +19,10 @@ const char *ms_state_name(enum ms_state s) {
     return state_names[s];
 }
 
+bool ms_state_is_finished(enum ms_state rest) {
+    return rest == MS_STATE_UNACTIVED || rest == MS_STATE_ACTIVED || rest == MS_STATE_WAITING_DELETE;
+}
+
 const char *ms_fail_name(enum ms_fail_type f) {
     MS_ASSERT(f < MS_FAIL_COUNT);
     return fail_names[f];

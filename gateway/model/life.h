@@ -109,6 +109,8 @@ struct ms_mask {
 const char *ms_mask_broken(const struct ms_mask *mask);
 
 const char *ms_state_name(enum ms_state s); /* "WAITING_DELETE" */
+/* Accepted, so that a change of it is an edit (product.md 3.4): UNACTIVED, ACTIVED or WAITING_DELETE. */
+bool ms_state_is_finished(enum ms_state rest);
 const char *ms_fail_name(enum ms_fail_type f);
 const char *ms_origin_name(enum ms_origin o);
 

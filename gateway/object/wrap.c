@@ -174,7 +174,7 @@ void ms_wrap_wait(struct ms_wrap_call *call, int64_t ns, void (*wake)(struct ms_
     ms_wrap_unref(call);
 }
 
-void ms_wrap_cancel(struct ms_obj *obj, struct ms_obj_request *request) {
+struct ms_wrap_call *ms_wrap_mark_cancelled(struct ms_obj *obj, struct ms_obj_request *request) {
     struct ms_wrap *wrap = MS_CONTAINER_OF(obj, struct ms_wrap, obj);
     struct ms_wrap_call *call;
 
@@ -184,9 +184,16 @@ void ms_wrap_cancel(struct ms_obj *obj, struct ms_obj_request *request) {
     if (call)
         ms_wrap_ref(call);
     pthread_mutex_unlock(&wrap->mutex);
+    if (call)
+        __atomic_store_n(&call->inner.cancelled, 1, __ATOMIC_SEQ_CST);
+    return call;
+}
+
+void ms_wrap_cancel(struct ms_obj *obj, struct ms_obj_request *request) {
+    struct ms_wrap_call *call = ms_wrap_mark_cancelled(obj, request);
+
     if (!call)
         return;
-    __atomic_store_n(&call->inner.cancelled, 1, __ATOMIC_SEQ_CST);
     if (ms_wrap_unwait(call))
         end_wait_as_cancelled(call);
     else

@@ -32,6 +32,9 @@ struct ms_wrap_call {
 void ms_wrap_init(struct ms_wrap *wrap, const struct ms_obj_ops *ops, struct ms_obj *inner);
 /* ops->cancel of every wrapper. */
 void ms_wrap_cancel(struct ms_obj *obj, struct ms_obj_request *request);
+/* For a cancel of one's own: request and call are marked as cancelled, and the call that the request is in is returned
+ * with a reference for the caller; NULL: none. */
+struct ms_wrap_call *ms_wrap_mark_cancelled(struct ms_obj *obj, struct ms_obj_request *request);
 /* Close what is wrapped; the wrapper's memory stays. */
 void ms_wrap_fini(struct ms_wrap *wrap);
 

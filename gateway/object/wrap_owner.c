@@ -100,19 +100,11 @@ static void owner_submit(struct ms_obj *obj, struct ms_obj_request *request) {
 
 /* As ms_wrap_cancel, but to the request that is out. One that moves on just now sees the cancel itself. */
 static void owner_cancel(struct ms_obj *obj, struct ms_obj_request *request) {
-    struct ms_wrap *wrap = MS_CONTAINER_OF(obj, struct ms_wrap, obj);
-    struct ms_wrap_call *call;
+    struct ms_wrap_call *call = ms_wrap_mark_cancelled(obj, request);
 
-    __atomic_store_n(&request->cancelled, 1, __ATOMIC_SEQ_CST);
-    pthread_mutex_lock(&wrap->mutex);
-    call = request->drv;
-    if (call)
-        ms_wrap_ref(call);
-    pthread_mutex_unlock(&wrap->mutex);
     if (!call)
         return;
     struct owner_call *c = MS_CONTAINER_OF(call, struct owner_call, call);
-    __atomic_store_n(&call->inner.cancelled, 1, __ATOMIC_SEQ_CST);
     if (__atomic_load_n(&c->asking, __ATOMIC_SEQ_CST))
         ms_obj_cancel(obj->inner, &c->ask);
     else

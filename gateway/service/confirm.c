@@ -69,11 +69,6 @@ enum ms_code ms_declared_load(const struct ms_tree *t, struct ms_file_id file,
 
 /* ---- rules ----------------------------------------------------------------------------------- */
 
-static bool is_finished(const struct ms_life *life) {
-    return life->rest == MS_STATE_UNACTIVED || life->rest == MS_STATE_ACTIVED ||
-           life->rest == MS_STATE_WAITING_DELETE;
-}
-
 static bool failed_by_content(const struct ms_life *life) {
     return life->rest == MS_STATE_FAILED && life->fail == MS_FAIL_CONTENT;
 }
@@ -83,8 +78,8 @@ static bool state_takes(const struct ms_life *life, enum ms_category category) {
     if (category == MS_CATEGORY_MAIN)
         return creating && !life->sealed;
     if (category == MS_CATEGORY_TEMPORARY)
-        return is_finished(life) || failed_by_content(life);
-    return creating || is_finished(life) || failed_by_content(life);
+        return ms_state_is_finished((enum ms_state)life->rest) || failed_by_content(life);
+    return creating || ms_state_is_finished((enum ms_state)life->rest) || failed_by_content(life);
 }
 
 enum ms_code ms_asset_takes_file(const struct ms_tree *t, const struct ms_tree_asset *asset,

@@ -35,8 +35,8 @@ MS_NODISCARD enum ms_code ms_asset_takes_file(const struct ms_tree *t,
 /* An asset by id. Errors: MS_NOT_FOUND. */
 MS_NODISCARD enum ms_code ms_asset_load(const struct ms_tree *t, struct ms_asset_id id,
                                         struct ms_tree_asset *ret_asset, struct ms_error *reterr);
-/* A text of the caller's, checked: valid UTF-8 without control characters. Errors: MS_INVALID,
- * MS_RANGE, naming what. */
+/* A text of the caller's, checked: valid UTF-8 without control characters; with lines there may be line breaks and
+ * tabs. Errors: MS_INVALID, MS_RANGE, naming what. */
 MS_NODISCARD enum ms_code ms_text_take(const char *what, const char *text, bool lines,
                                        size_t chars_max, size_t bytes_max, char *ret_text,
                                        struct ms_error *reterr);

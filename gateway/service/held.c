@@ -38,9 +38,8 @@ enum ms_code ms_held_of(const struct ms_tree *t, const struct ms_asset_record *a
 }
 
 bool ms_held_waits(const struct ms_tree *t, const struct ms_life *life, const struct ms_held *held) {
-    bool finished = life->rest == MS_STATE_UNACTIVED || life->rest == MS_STATE_ACTIVED ||
-                    life->rest == MS_STATE_WAITING_DELETE;
-    return finished && (t->tenant.review || ms_held_any(held));
+    return ms_state_is_finished((enum ms_state)life->rest) &&
+           (t->tenant.review || ms_held_any(held));
 }
 
 uint64_t ms_held_base(bool waits, const struct ms_held *held, uint64_t live_bytes) {

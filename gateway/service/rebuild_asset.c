@@ -158,14 +158,9 @@ static void use_number(struct plan *p, const struct ms_birth *b) {
         p->main.versions = number_in_key(b->key);
 }
 
-static bool finished(const struct ms_asset_record *asset) {
-    return asset->rest == MS_STATE_UNACTIVED || asset->rest == MS_STATE_ACTIVED ||
-           asset->rest == MS_STATE_WAITING_DELETE;
-}
-
 /* Nothing tells whether its reviewer has passed these bytes: they wait as a new asset's. */
 static void wait_as_new(struct plan *p) {
-    if (!p->t->tenant.review || !finished(&p->asset))
+    if (!p->t->tenant.review || !ms_state_is_finished((enum ms_state)p->asset.rest))
         return;
     p->asset.rest = MS_STATE_CREATING;
     p->asset.takedown_due = (struct ms_instant){0};
@@ -212,7 +207,8 @@ static enum ms_code plan_main(struct plan *p, struct ms_birth *ret_birth, bool *
     p->version = s.version;
     p->object = s.object;
     *ret_newer = *ret_newer && p->has_main && (!s.there || ret_birth->modified.ms > s.listed.modified.ms);
-    if (*ret_newer && (!s.there || !finished(&p->asset) || !(p->t->tenant.review || p->asset.in_review))) {
+    if (*ret_newer && (!s.there || !ms_state_is_finished((enum ms_state)p->asset.rest) ||
+                       !(p->t->tenant.review || p->asset.in_review))) {
         use_birth(p, ret_birth);
         p->built->newer++;
         ms_built_note(p->built, "newer", "\"%.150s\": its newest object is not told of: used",

@@ -319,9 +319,7 @@ static enum ms_code edit_op(struct ms_txn *txn, const void *in, void *out,
                                reterr);
     MS_TRY(ms_tree_may(&t, &a, MS_RIGHT_RENAME, "editing", reterr));
     /* Behind one that waits another waits too, though no new case begins: it would go live over it. */
-    *held = (t.tenant.review || a.life.in_review) &&
-            (a.life.rest == MS_STATE_UNACTIVED || a.life.rest == MS_STATE_ACTIVED ||
-             a.life.rest == MS_STATE_WAITING_DELETE);
+    *held = (t.tenant.review || a.life.in_review) && ms_state_is_finished((enum ms_state)a.life.rest);
     return *held ? hold(&t, &a, e, &texts, reterr) : set_texts(&t, &a, e, &texts, reterr);
 }
 

@@ -300,9 +300,8 @@ static enum ms_code confirm(const struct ms_tree *t, struct ms_tree_asset *a,
 /* Where changes are reviewed the title of a finished asset does not follow its name, which nobody looks at: an edit
  * changes it, and is held (product.md 3.4). */
 static bool keeps_title(const struct ms_tree *t, const struct ms_tree_asset *a) {
-    bool finished = a->life.rest == MS_STATE_UNACTIVED || a->life.rest == MS_STATE_ACTIVED ||
-                    a->life.rest == MS_STATE_WAITING_DELETE;
-    return a->rec.named || (finished && (t->tenant.review || a->life.in_review));
+    return a->rec.named || (ms_state_is_finished((enum ms_state)a->life.rest) &&
+                            (t->tenant.review || a->life.in_review));
 }
 
 enum ms_code ms_tree_follow(const struct ms_tree *t, struct ms_tree_asset *asset, const char *name,
