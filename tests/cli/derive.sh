@@ -1,7 +1,7 @@
 # What is derived from contents that ffmpeg makes: covers, the WebM of a MOV with alpha, pages; and converters that
 # crash, hang, make nothing, too much or something else, look around, or are killed.
 . "$(dirname "$0")/lib.sh"
-for tool in ffmpeg pdftocairo ffprobe; do
+for tool in ffmpeg pdftocairo ffprobe strace; do
     command -v "$tool" >/dev/null || { echo "no $tool"; exit 77; }
 done
 
@@ -292,7 +292,7 @@ status 0 derive run --json && json '.made == 2 and .put_off == 0'
 settled
 
 # who looks takes no lock that a run could meet
-if command -v strace >/dev/null && strace -o trace true 2>/dev/null; then
+if strace -o trace true 2>/dev/null; then # a sandbox may allow no tracing
     # leaks are looked for by tracing, which a traced program cannot do
     ASAN_OPTIONS=${ASAN_OPTIONS:-}:detect_leaks=0 strace -f -y -e trace=flock,fcntl -o trace "$MSASSET" derive ls videos/two.mp4 >out
     grep -q 'derive.lock.*F_OFD_GETLK' trace || fail "the lock was not looked at: $(cat trace)"
